@@ -1,1 +1,3 @@
-//! (to be written)
+//! The Nix language's text: lexer, parser and tree.
+
+pub mod ast;
