@@ -1,0 +1,482 @@
+//! The text form of derivations: one ATerm,
+//! `Derive([outputs],[input derivations],[input sources],system,builder,[arguments],[environment])`.
+//!
+//! Strings are quoted, with `\"`, `\\`, `\n`, `\r` and `\t` escaped and every
+//! other byte as it is. Lists are sorted; there is no white space.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::{BString, ByteSlice};
+
+use super::{Derivation, DerivationOutput};
+use crate::content_address::{ContentAddress, Ingestion};
+use crate::hash::{Hash, HashError};
+use crate::store_path::{StoreDir, StorePath, StorePathError};
+
+/// Why a text is not a derivation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing derivation '{name}' at byte {offset}: {reason}")]
+pub struct ParseError {
+    /// The derivation's name.
+    pub name: String,
+    /// Where, from the start of the text.
+    pub offset: usize,
+    /// What is wrong there.
+    pub reason: ParseReason,
+}
+
+/// What can be wrong with a derivation's text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseReason {
+    /// Something else had to be here.
+    #[error("expected '{0}'")]
+    Expected(&'static str),
+    /// The text ends inside a string.
+    #[error("the string that starts here does not end")]
+    UnterminatedString,
+    /// The text goes on behind the closing parenthesis.
+    #[error("trailing text")]
+    Trailing,
+    /// A store path is malformed.
+    #[error(transparent)]
+    StorePath(#[from] StorePathError),
+    /// A hash or its algorithm is malformed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// A name is not UTF-8.
+    #[error("name is not UTF-8")]
+    NotUtf8,
+    /// A map has two entries with one key.
+    #[error("'{0}' occurs twice")]
+    Duplicate(String),
+    /// A fixed output's path is not the one that its hash gives.
+    #[error("fixed output '{output}' has path '{path}', should be '{expected}'")]
+    WrongFixedPath {
+        /// The output.
+        output: String,
+        /// The path in the text.
+        path: String,
+        /// The path from the hash.
+        expected: String,
+    },
+    /// A path given for an output whose path can't be known.
+    #[error("output '{0}' is addressed by content that is not known but has a path")]
+    UnexpectedPath(String),
+    /// A format of a later version.
+    #[error("this derivation uses the experimental feature '{0}', which is not supported")]
+    Version(String),
+}
+
+/// Which outputs of which inputs, as printed: keys are store paths in a `.drv`
+/// file, hashes while hashing.
+pub(super) enum Inputs<'d> {
+    /// Keys are paths.
+    Paths(&'d BTreeMap<StorePath, BTreeSet<String>>),
+    /// Keys are base 16 hashes.
+    Hashes(&'d BTreeMap<String, BTreeSet<&'d str>>),
+}
+
+impl Derivation {
+    /// The text of the `.drv` file.
+    pub fn print(&self, store_dir: &StoreDir) -> Result<Vec<u8>, StorePathError> {
+        self.print_with(store_dir, &Inputs::Paths(&self.input_derivations), false)
+    }
+
+    /// The text with other inputs, and if `mask` with all output paths empty.
+    pub(super) fn print_with(
+        &self,
+        store_dir: &StoreDir,
+        inputs: &Inputs<'_>,
+        mask: bool,
+    ) -> Result<Vec<u8>, StorePathError> {
+        let mut printer = Printer { text: Vec::with_capacity(self.estimate()), store_dir };
+        printer.raw("Derive(");
+        printer.list('[', self.outputs.iter(), |printer, (output, value)| {
+            printer.output(&self.name, output, value, mask)
+        })?;
+        printer.raw(",");
+        match inputs {
+            Inputs::Paths(inputs) => {
+                printer.list('[', inputs.iter(), |printer, (path, outputs)| {
+                    printer.raw("(");
+                    printer.path(path);
+                    printer.raw(",");
+                    printer.list('[', outputs.iter(), |printer, output| {
+                        printer.plain(output);
+                        Ok(())
+                    })?;
+                    printer.raw(")");
+                    Ok(())
+                })?;
+            }
+            Inputs::Hashes(inputs) => {
+                printer.list('[', inputs.iter(), |printer, (hash, outputs)| {
+                    printer.raw("(");
+                    printer.plain(hash);
+                    printer.raw(",");
+                    printer.list('[', outputs.iter(), |printer, output| {
+                        printer.plain(output);
+                        Ok(())
+                    })?;
+                    printer.raw(")");
+                    Ok(())
+                })?;
+            }
+        }
+        printer.raw(",");
+        printer.list('[', self.input_sources.iter(), |printer, path| {
+            printer.path(path);
+            Ok(())
+        })?;
+        printer.raw(",");
+        printer.string(&self.system);
+        printer.raw(",");
+        printer.string(&self.builder);
+        printer.raw(",");
+        printer.list('[', self.arguments.iter(), |printer, argument| {
+            printer.string(argument);
+            Ok(())
+        })?;
+        printer.raw(",");
+        printer.list('[', self.environment.iter(), |printer, (name, value)| {
+            let is_output = mask && name.to_str().is_ok_and(|name| self.outputs.contains_key(name));
+            printer.raw("(");
+            printer.string(name);
+            printer.raw(",");
+            printer.string(if is_output { b"" } else { value.as_slice() });
+            printer.raw(")");
+            Ok(())
+        })?;
+        printer.raw(")");
+        Ok(printer.text)
+    }
+
+    /// About how long the text will be, to allocate once.
+    fn estimate(&self) -> usize {
+        let environment: usize =
+            self.environment.iter().map(|(name, value)| name.len() + value.len() + 10).sum();
+        let arguments: usize = self.arguments.iter().map(|argument| argument.len() + 8).sum();
+        let paths = self.outputs.len() + self.input_derivations.len() + self.input_sources.len();
+        128 + environment + environment / 16 + arguments + paths * 110
+    }
+
+    /// Reads the text of a `.drv` file; `name` is the derivation's, without `.drv`.
+    pub fn parse(store_dir: &StoreDir, name: &str, text: &[u8]) -> Result<Self, ParseError> {
+        let mut parser = Parser { text, offset: 0, store_dir };
+        parser.derivation(name).map_err(|reason| ParseError {
+            name: name.to_owned(),
+            offset: parser.offset,
+            reason,
+        })
+    }
+}
+
+struct Printer<'s> {
+    text: Vec<u8>,
+    store_dir: &'s StoreDir,
+}
+
+impl Printer<'_> {
+    fn raw(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
+    }
+
+    /// Quotes a text that needs no escapes: paths, hashes, checked names.
+    fn plain(&mut self, text: &str) {
+        self.text.push(b'"');
+        self.raw(text);
+        self.text.push(b'"');
+    }
+
+    fn path(&mut self, path: &StorePath) {
+        self.text.push(b'"');
+        self.text.extend_from_slice(self.store_dir.as_str().as_bytes());
+        self.text.push(b'/');
+        self.text.extend_from_slice(path.base_name().as_bytes());
+        self.text.push(b'"');
+    }
+
+    fn string(&mut self, string: &[u8]) {
+        self.text.push(b'"');
+        let mut rest = string;
+        while let Some(at) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)] != 0) {
+            self.text.extend_from_slice(&rest[..at]);
+            self.text.push(b'\\');
+            self.text.push(ESCAPED[usize::from(rest[at])]);
+            rest = &rest[at + 1..];
+        }
+        self.text.extend_from_slice(rest);
+        self.text.push(b'"');
+    }
+
+    fn list<T>(
+        &mut self,
+        open: char,
+        items: impl Iterator<Item = T>,
+        mut each: impl FnMut(&mut Self, T) -> Result<(), StorePathError>,
+    ) -> Result<(), StorePathError> {
+        self.text.push(open as u8);
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            each(self, item)?;
+        }
+        self.text.push(b']');
+        Ok(())
+    }
+
+    fn output(
+        &mut self,
+        derivation_name: &str,
+        output: &str,
+        value: &DerivationOutput,
+        mask: bool,
+    ) -> Result<(), StorePathError> {
+        self.raw("(");
+        self.plain(output);
+        self.raw(",");
+        match value.path(self.store_dir, derivation_name, output)? {
+            Some(path) if !mask => self.path(&path),
+            _ => self.plain(""),
+        }
+        self.raw(",");
+        let (algorithm, hash) = match value {
+            DerivationOutput::InputAddressed { .. } | DerivationOutput::Deferred => {
+                (String::new(), String::new())
+            }
+            DerivationOutput::Fixed(address) => (
+                method_algorithm(address.ingestion, address.hash.algorithm().name()),
+                address.hash.to_base16(),
+            ),
+            DerivationOutput::Floating { ingestion, algorithm } => {
+                (method_algorithm(*ingestion, algorithm.name()), String::new())
+            }
+            DerivationOutput::Impure { ingestion, algorithm } => {
+                (method_algorithm(*ingestion, algorithm.name()), "impure".to_owned())
+            }
+        };
+        self.plain(&algorithm);
+        self.raw(",");
+        self.plain(&hash);
+        self.raw(")");
+        Ok(())
+    }
+}
+
+fn method_algorithm(ingestion: Ingestion, algorithm: &str) -> String {
+    format!("{}{algorithm}", ingestion.prefix())
+}
+
+/// The character behind the backslash, 0 for bytes that need none.
+const ESCAPED: [u8; 256] = {
+    let mut table = [0; 256];
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table[b'\n' as usize] = b'n';
+    table[b'\r' as usize] = b'r';
+    table[b'\t' as usize] = b't';
+    table
+};
+
+struct Parser<'t> {
+    text: &'t [u8],
+    offset: usize,
+    store_dir: &'t StoreDir,
+}
+
+type Parsed<T> = Result<T, ParseReason>;
+
+impl<'t> Parser<'t> {
+    fn derivation(&mut self, name: &str) -> Parsed<Derivation> {
+        let mut derivation = Derivation { name: name.to_owned(), ..Derivation::default() };
+        if self.text.starts_with(b"DrvWithVersion(") {
+            self.expect("DrvWithVersion(")?;
+            return Err(ParseReason::Version(self.utf8()?));
+        }
+        self.expect("Derive([")?;
+        while self.item()? {
+            let (output, value) = self.output(name)?;
+            if derivation.outputs.insert(output.clone(), value).is_some() {
+                return Err(ParseReason::Duplicate(output));
+            }
+        }
+        self.expect(",[")?;
+        while self.item()? {
+            self.expect("(")?;
+            let path = self.path()?;
+            self.expect(",[")?;
+            let mut outputs = BTreeSet::new();
+            while self.item()? {
+                outputs.insert(self.utf8()?);
+            }
+            self.expect(")")?;
+            if derivation.input_derivations.insert(path.clone(), outputs).is_some() {
+                return Err(ParseReason::Duplicate(path.to_string()));
+            }
+        }
+        self.expect(",[")?;
+        while self.item()? {
+            let path = self.path()?;
+            derivation.input_sources.insert(path);
+        }
+        self.expect(",")?;
+        derivation.system = self.owned()?;
+        self.expect(",")?;
+        derivation.builder = self.owned()?;
+        self.expect(",[")?;
+        while self.item()? {
+            let argument = self.owned()?;
+            derivation.arguments.push(argument);
+        }
+        self.expect(",[")?;
+        while self.item()? {
+            self.expect("(")?;
+            let variable = self.owned()?;
+            self.expect(",")?;
+            let value = self.owned()?;
+            self.expect(")")?;
+            let shown = variable.to_string();
+            if derivation.environment.insert(variable, value).is_some() {
+                return Err(ParseReason::Duplicate(shown));
+            }
+        }
+        self.expect(")")?;
+        if self.offset < self.text.len() {
+            return Err(ParseReason::Trailing);
+        }
+        Ok(derivation)
+    }
+
+    fn expect(&mut self, what: &'static str) -> Parsed<()> {
+        if !self.text[self.offset..].starts_with(what.as_bytes()) {
+            return Err(ParseReason::Expected(what));
+        }
+        self.offset += what.len();
+        Ok(())
+    }
+
+    /// Whether another item of the list follows. Takes the comma before it, or
+    /// the bracket that ends the list.
+    fn item(&mut self) -> Parsed<bool> {
+        let first = self.text[..self.offset].ends_with(b"[");
+        match self.text.get(self.offset) {
+            Some(b']') => {
+                self.offset += 1;
+                Ok(false)
+            }
+            Some(b',') if !first => {
+                self.offset += 1;
+                Ok(true)
+            }
+            Some(_) if first => Ok(true),
+            _ => Err(ParseReason::Expected(if first { "]" } else { "," })),
+        }
+    }
+
+    fn string(&mut self) -> Parsed<Cow<'t, [u8]>> {
+        let start = self.offset;
+        self.expect("\"")?;
+        let text = self.text;
+        let mut unescaped = Vec::new();
+        let mut from = self.offset;
+        loop {
+            let Some(length) = text[from..].find_byteset(b"\"\\") else {
+                self.offset = start;
+                return Err(ParseReason::UnterminatedString);
+            };
+            let at = from + length;
+            if text[at] == b'"' {
+                self.offset = at + 1;
+                if unescaped.is_empty() {
+                    return Ok(Cow::Borrowed(&text[from..at]));
+                }
+                unescaped.extend_from_slice(&text[from..at]);
+                return Ok(Cow::Owned(unescaped));
+            }
+            let Some(escaped) = text.get(at + 1) else {
+                self.offset = start;
+                return Err(ParseReason::UnterminatedString);
+            };
+            unescaped.extend_from_slice(&text[from..at]);
+            unescaped.push(match escaped {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                other => *other,
+            });
+            from = at + 2;
+        }
+    }
+
+    fn owned(&mut self) -> Parsed<BString> {
+        Ok(self.string()?.into_owned().into())
+    }
+
+    fn utf8(&mut self) -> Parsed<String> {
+        String::from_utf8(self.string()?.into_owned()).map_err(|_| ParseReason::NotUtf8)
+    }
+
+    fn path(&mut self) -> Parsed<StorePath> {
+        let text = self.string()?;
+        Ok(self.store_dir.parse(text)?)
+    }
+
+    fn output(&mut self, derivation_name: &str) -> Parsed<(String, DerivationOutput)> {
+        self.expect("(")?;
+        let output = self.utf8()?;
+        self.expect(",")?;
+        let path = self.string()?;
+        self.expect(",")?;
+        let algorithm = self.utf8()?;
+        self.expect(",")?;
+        let hash = self.utf8()?;
+        self.expect(")")?;
+        if algorithm.is_empty() && !hash.is_empty() {
+            return Err(HashError::NoAlgorithm(hash).into());
+        }
+        let value = if algorithm.is_empty() && path.is_empty() {
+            DerivationOutput::Deferred
+        } else if algorithm.is_empty() {
+            DerivationOutput::InputAddressed { path: self.store_dir.parse(&path)? }
+        } else {
+            let (ingestion, algorithm) = Ingestion::split_prefix(&algorithm)?;
+            match hash.as_str() {
+                "" | "impure" if !path.is_empty() => {
+                    return Err(ParseReason::UnexpectedPath(output));
+                }
+                "" => DerivationOutput::Floating { ingestion, algorithm },
+                "impure" => DerivationOutput::Impure { ingestion, algorithm },
+                digits => {
+                    let hash = Hash::parse_unprefixed(digits, algorithm)?;
+                    let value = DerivationOutput::Fixed(ContentAddress { ingestion, hash });
+                    self.check_fixed_path(derivation_name, &output, &value, &path)?;
+                    value
+                }
+            }
+        };
+        Ok((output, value))
+    }
+
+    /// The path of a fixed output is redundant; a file in which it is wrong
+    /// would otherwise have one output path here and another elsewhere.
+    fn check_fixed_path(
+        &self,
+        derivation_name: &str,
+        output: &str,
+        value: &DerivationOutput,
+        path: &[u8],
+    ) -> Parsed<()> {
+        let expected = value.path(self.store_dir, derivation_name, output)?;
+        let expected = expected.map(|path| self.store_dir.display(&path)).unwrap_or_default();
+        if expected.as_bytes() == path {
+            return Ok(());
+        }
+        Err(ParseReason::WrongFixedPath {
+            output: output.to_owned(),
+            path: path.to_str_lossy().into_owned(),
+            expected,
+        })
+    }
+}
