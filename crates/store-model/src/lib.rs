@@ -1,4 +1,4 @@
-//! The data model of the Nix store: hashes, store paths, derivations.
+//! The data model of the Nix store: hashes, store paths, derivations, archives.
 //!
 //! Pure: nothing here opens a database or starts a process. All
 //! formats are those of the Nix manual's "Store" and "Protocols and formats"
@@ -15,12 +15,19 @@
 //! - [`Derivation`]: `parse`, `print`, `output_paths`, and for an evaluator
 //!   [`Derivation::finish`], which fills in output paths, with a [`ModuloCache`]
 //!   that remembers hashes by `.drv` path.
+//! - [`PathInfo`]: what a store knows about a valid path.
+//! - [`nar`]: `write_tree`, `summarize_tree` (hash and size), `parse`, `unpack`.
+//! - [`references`]: [`ReferenceScanner`], [`ScanningHasher`] (NAR hash and references
+//!   in one pass), [`HashRewriter`], [`ModuloSelfHasher`].
 //! - [`placeholder`] and [`upstream_placeholder`].
 
 pub mod content_address;
 pub mod derivation;
 pub mod encoding;
 pub mod hash;
+pub mod nar;
+pub mod path_info;
+pub mod references;
 pub mod store_path;
 
 pub use content_address::{ContentAddress, ContentAddressError, Ingestion};
@@ -29,6 +36,8 @@ pub use derivation::{
     ParseError,
 };
 pub use hash::{Hash, HashAlgorithm, HashError, HashFormat, Hasher, HashingWriter};
+pub use path_info::PathInfo;
+pub use references::{HashRewriter, ModuloSelfHasher, ReferenceScanner, ScanningHasher};
 pub use store_path::{
     References, StoreDir, StorePath, StorePathError, output_path_name, placeholder, upstream_placeholder,
 };
