@@ -29,11 +29,12 @@ rec {
   # Applies f until nothing changes any more.
   converge = f: x: let y = f x; in if y == x then x else converge f y;
 
-  # A `finalAttrs: { … }` function or a plain set, as such a function.
-  toExtension = value:
-    if lib.isFunction value
+  # What overrideAttrs accepts (a set, `prev: { … }` or `final: prev: { … }`), as
+  # an overlay.
+  toExtension = change:
+    if lib.isFunction change
     then final: prev:
-      let result = value final;
-      in if lib.isFunction result then value final prev else value prev
-    else final: prev: value;
+      let result = change prev;
+      in if lib.isFunction result then change final prev else result
+    else final: prev: change;
 }

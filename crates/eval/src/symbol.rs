@@ -1,0 +1,212 @@
+//! Interned names: of attributes, variables and arguments.
+//!
+//! One table for the whole process, append-only. A [`Symbol`] is its index;
+//! reading a symbol's text takes no lock.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use bstr::{BStr, ByteSlice};
+
+use crate::region::Region;
+use crate::string::Str;
+use crate::value::Value;
+
+/// An interned name. Symbols order by when they were first seen, not by text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Symbol(pub(crate) u32);
+
+/// Symbols of a chunk, as a power of two.
+const CHUNK_BITS: u32 = 12;
+const CHUNK: usize = 1 << CHUNK_BITS;
+const CHUNKS: usize = 1 << 16;
+
+/// Texts by index: chunks of pointers to string objects, each chunk allocated
+/// when its first symbol is made.
+static TEXTS: [AtomicPtr<[Value; CHUNK]>; CHUNKS] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS];
+
+static TABLE: Mutex<Table> = Mutex::new(Table::new());
+
+struct Table {
+    region: Region,
+    /// Open addressing: hash and index plus one (zero is free).
+    slots: Vec<(u32, u32)>,
+    count: u32,
+}
+
+/// Exclusive use of the symbol table, for many symbols at once.
+pub(crate) struct Interner(MutexGuard<'static, Table>);
+
+impl Interner {
+    pub(crate) fn lock() -> Self {
+        Self(TABLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    pub(crate) fn intern(&mut self, text: &[u8]) -> Symbol {
+        self.0.intern(text)
+    }
+}
+
+/// Mixes eight bytes at a time; names are short.
+#[inline]
+fn hash(text: &[u8]) -> u32 {
+    const K: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut state = text.len() as u64 ^ K;
+    let mut chunks = text.chunks_exact(8);
+    let mut step = |word: u64| {
+        let product = u128::from(state ^ word).wrapping_mul(u128::from(K));
+        state = (product as u64) ^ ((product >> 64) as u64);
+    };
+    for chunk in &mut chunks {
+        step(u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
+    }
+    let rest = chunks.remainder();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    step(u64::from_le_bytes(last));
+    (state ^ (state >> 32)) as u32
+}
+
+impl Table {
+    const fn new() -> Self {
+        Self { region: Region::new(), slots: Vec::new(), count: 0 }
+    }
+
+    fn intern(&mut self, text: &[u8]) -> Symbol {
+        if self.slots.len() < (self.count as usize + 1) * 2 {
+            self.enlarge();
+        }
+        let hash = hash(text);
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let (found, index) = self.slots[at];
+            if index == 0 {
+                break;
+            }
+            if found == hash && Symbol(index - 1).as_bytes() == text {
+                return Symbol(index - 1);
+            }
+            at = (at + 1) & mask;
+        }
+        let symbol = self.add(text);
+        self.slots[at] = (hash, symbol.0 + 1);
+        symbol
+    }
+
+    fn enlarge(&mut self) {
+        let size = (self.slots.len() * 2).max(1 << 14);
+        let old = std::mem::replace(&mut self.slots, vec![(0, 0); size]);
+        for (hash, index) in old {
+            if index != 0 {
+                let mut at = hash as usize & (size - 1);
+                while self.slots[at].1 != 0 {
+                    at = (at + 1) & (size - 1);
+                }
+                self.slots[at] = (hash, index);
+            }
+        }
+    }
+
+    fn add(&mut self, text: &[u8]) -> Symbol {
+        let index = self.count;
+        let chunk = (index >> CHUNK_BITS) as usize;
+        assert!(chunk < CHUNKS, "more than {} different names", CHUNK * CHUNKS);
+        if index as usize % CHUNK == 0 {
+            let fresh = Box::leak(Box::new([Value::NULL; CHUNK]));
+            TEXTS[chunk].store(fresh, Ordering::Release);
+        }
+        let symbol = Symbol(index);
+        let string = Str::new_symbol(&mut self.region, text, symbol);
+        let entries = TEXTS[chunk].load(Ordering::Relaxed);
+        // SAFETY: the chunk is allocated; this entry is written once, under the
+        // table's lock, before the symbol is handed to anybody.
+        unsafe { (*entries)[index as usize % CHUNK] = Value::from_str(string) };
+        self.count += 1;
+        symbol
+    }
+}
+
+impl Symbol {
+    /// The symbol with this text.
+    pub fn intern(text: impl AsRef<[u8]>) -> Self {
+        Interner::lock().intern(text.as_ref())
+    }
+
+    /// The text as a string value, shared by all uses.
+    pub fn to_value(self) -> Value {
+        let chunk = TEXTS[(self.0 >> CHUNK_BITS) as usize].load(Ordering::Acquire);
+        // SAFETY: a symbol exists only after its entry was written, and entries
+        // never change or move.
+        unsafe { (*chunk)[self.0 as usize % CHUNK] }
+    }
+
+    /// The text.
+    pub fn as_bytes(self) -> &'static [u8] {
+        match self.to_value().as_str() {
+            Some(text) => text.as_bytes(),
+            None => b"",
+        }
+    }
+
+    /// The text, for messages.
+    pub fn as_bstr(self) -> &'static BStr {
+        self.as_bytes().as_bstr()
+    }
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bstr().fmt(f)
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Symbol({self})")
+    }
+}
+
+/// Names that the evaluator itself uses, interned first so that they are constants.
+macro_rules! well_known {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// Symbols of names that have a meaning in the language.
+        #[derive(Clone, Copy, Debug)]
+        pub struct WellKnown {
+            $(
+                #[doc = concat!("`", $text, "`")]
+                pub $name: Symbol,
+            )*
+        }
+
+        impl WellKnown {
+            pub(crate) fn get() -> Self {
+                let mut table = Interner::lock();
+                Self { $($name: table.intern($text.as_bytes()),)* }
+            }
+        }
+    };
+}
+
+well_known! {
+    out_path = "outPath", drv_path = "drvPath", type_ = "type", derivation = "derivation",
+    name = "name", value = "value", system = "system", builder = "builder", args = "args",
+    outputs = "outputs", output_hash = "outputHash", output_hash_algo = "outputHashAlgo",
+    output_hash_mode = "outputHashMode", to_string = "__toString", functor = "__functor",
+    overrides = "__overrides", ignore_nulls = "__ignoreNulls", structured_attrs = "__structuredAttrs",
+    content_addressed = "__contentAddressed", impure = "__impure", meta = "meta",
+    recurse_for_derivations = "recurseForDerivations", output_name = "outputName",
+    file = "file", line = "line", column = "column", right = "right", wrong = "wrong",
+    success = "success", path = "path", prefix = "prefix", start_set = "startSet",
+    operator = "operator", key = "key", version = "version", url = "url", sha256 = "sha256",
+    recursive = "recursive", filter = "filter", all_outputs = "allOutputs", error = "error",
+    unsafe_discard_references = "unsafeDiscardReferences", body = "body", current_position = "__curPos",
+    allowed_references = "allowedReferences", allowed_requisites = "allowedRequisites",
+    disallowed_references = "disallowedReferences", disallowed_requisites = "disallowedRequisites",
+    max_size = "maxSize", max_closure_size = "maxClosureSize", output_specified = "outputSpecified",
+    drv_attrs = "drvAttrs", all = "all", out = "out", or = "or", json = "__json",
+}

@@ -1,0 +1,459 @@
+//! Values: one 8-byte word each.
+//!
+//! The low three bits say what the word is: a small integer, `null` or a boolean
+//! is in the word itself, everything else is a pointer to an object in a
+//! [region](crate::region). Objects are immutable, but for three kinds of word
+//! that are atomic: a thunk's state, and the slots of environments, lists and
+//! attribute sets, where a thunk may be replaced by what it evaluated to.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::attrs::{Attrs, AttrsObj};
+use crate::builtins::Builtin;
+use crate::error::EvalError;
+use crate::ir::{Expr, LambdaCode};
+use crate::list::{List, ListObj};
+use crate::region::Region;
+use crate::string::{Str, StrObj};
+
+/// A value, or a thunk that will become one.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Value(u64);
+
+const TAG: u64 = 7;
+const THUNK: u64 = 0;
+const INT: u64 = 1;
+const ATTRS: u64 = 2;
+const LIST: u64 = 3;
+const STRING: u64 = 4;
+const CLOSURE: u64 = 5;
+const OTHER: u64 = 6;
+const IMMEDIATE: u64 = 7;
+
+/// What a value is, for matching.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Not evaluated yet, or evaluated with the result in the thunk.
+    Thunk(Thunk),
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// A string with its context.
+    String(Str),
+    /// A path: absolute and normal.
+    Path(Str),
+    /// A list.
+    List(List),
+    /// An attribute set.
+    Attrs(Attrs),
+    /// A function written in the language.
+    Lambda(Closure),
+    /// A builtin function.
+    Builtin(&'static Builtin),
+    /// A builtin function that has some, not all, of its arguments.
+    Partial(&'static Partial),
+}
+
+/// Objects that are too rare for a tag of their own.
+pub(crate) enum Other {
+    Int(i64),
+    Float(f64),
+    Path(Str),
+    Builtin(&'static Builtin),
+    Partial(Partial),
+}
+
+/// A builtin with some of its arguments.
+pub struct Partial {
+    /// The builtin.
+    pub builtin: &'static Builtin,
+    /// Fewer than its arity.
+    pub arguments: &'static [Value],
+}
+
+impl Value {
+    /// `null`
+    pub const NULL: Value = Value(IMMEDIATE);
+    /// `false`
+    pub const FALSE: Value = Value(IMMEDIATE | 1 << 3);
+    /// `true`
+    pub const TRUE: Value = Value(IMMEDIATE | 2 << 3);
+
+    /// A boolean.
+    #[inline]
+    pub fn from_bool(value: bool) -> Self {
+        if value { Self::TRUE } else { Self::FALSE }
+    }
+
+    /// An integer that fits in 61 bits.
+    #[inline]
+    pub(crate) fn small_int(value: i64) -> Option<Self> {
+        let word = value << 3;
+        (word >> 3 == value).then_some(Self(word as u64 | INT))
+    }
+
+    #[inline]
+    pub(crate) fn from_str(string: Str) -> Self {
+        Self(std::ptr::from_ref(string.0) as u64 | STRING)
+    }
+
+    #[inline]
+    pub(crate) fn from_other(other: &'static Other) -> Self {
+        Self(std::ptr::from_ref(other) as u64 | OTHER)
+    }
+
+    #[inline]
+    pub(crate) fn from_closure(closure: &'static ClosureObj) -> Self {
+        Self(std::ptr::from_ref(closure) as u64 | CLOSURE)
+    }
+
+    /// An attribute set as a value.
+    #[inline]
+    pub fn from_attrs(attrs: Attrs) -> Self {
+        Self(std::ptr::from_ref(attrs.0) as u64 | ATTRS)
+    }
+
+    /// A list as a value.
+    #[inline]
+    pub fn from_list(list: List) -> Self {
+        Self(std::ptr::from_ref(list.0) as u64 | LIST)
+    }
+
+    #[inline]
+    pub(crate) fn from_thunk(thunk: Thunk) -> Self {
+        Self(std::ptr::from_ref(thunk.0) as u64 | THUNK)
+    }
+
+    /// Whether both are the same object or the same immediate value.
+    #[inline]
+    pub fn is_same(self, other: Self) -> bool {
+        self.0 == other.0
+    }
+
+    #[inline(always)]
+    fn pointer<T>(self) -> &'static T {
+        // SAFETY: only called by accessors that checked the tag, which says that
+        // the rest of the word is the address of a `T` that is never freed.
+        unsafe { &*((self.0 & !TAG) as *const T) }
+    }
+
+    /// Whether this is a thunk, evaluated or not.
+    #[inline(always)]
+    pub fn is_thunk(self) -> bool {
+        self.0 & TAG == THUNK
+    }
+
+    /// The thunk, if it is one.
+    #[inline(always)]
+    pub fn as_thunk(self) -> Option<Thunk> {
+        (self.0 & TAG == THUNK).then(|| Thunk(self.pointer()))
+    }
+
+    /// The value itself, or for an evaluated thunk its result; else the thunk.
+    #[inline(always)]
+    pub fn resolve(self) -> Self {
+        match self.as_thunk() {
+            Some(thunk) => thunk.result().unwrap_or(self),
+            None => self,
+        }
+    }
+
+    /// The attribute set, if it is one (a thunk is not).
+    #[inline(always)]
+    pub fn as_attrs(self) -> Option<Attrs> {
+        (self.0 & TAG == ATTRS).then(|| Attrs(self.pointer::<AttrsObj>()))
+    }
+
+    /// The list, if it is one (a thunk is not).
+    #[inline(always)]
+    pub fn as_list(self) -> Option<List> {
+        (self.0 & TAG == LIST).then(|| List(self.pointer::<ListObj>()))
+    }
+
+    /// The string, if it is one (a thunk is not).
+    #[inline(always)]
+    pub fn as_str(self) -> Option<Str> {
+        (self.0 & TAG == STRING).then(|| Str(self.pointer::<StrObj>()))
+    }
+
+    /// The function written in the language, if it is one (a thunk is not).
+    #[inline(always)]
+    pub fn as_closure(self) -> Option<Closure> {
+        (self.0 & TAG == CLOSURE).then(|| Closure(self.pointer::<ClosureObj>()))
+    }
+
+    /// The boolean, if it is one (a thunk is not).
+    #[inline(always)]
+    pub fn as_bool(self) -> Option<bool> {
+        match self.0 {
+            w if w == Self::TRUE.0 => Some(true),
+            w if w == Self::FALSE.0 => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The integer, if it is one (a thunk is not).
+    #[inline(always)]
+    pub fn as_int(self) -> Option<i64> {
+        match self.0 & TAG {
+            INT => Some(self.0 as i64 >> 3),
+            OTHER => match self.pointer::<Other>() {
+                Other::Int(value) => Some(*value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether this is `null`.
+    #[inline(always)]
+    pub fn is_null(self) -> bool {
+        self.0 == Self::NULL.0
+    }
+
+    /// The path, if it is one (a thunk is not).
+    pub fn as_path(self) -> Option<Str> {
+        match self.kind() {
+            Kind::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// What this is.
+    #[inline]
+    pub fn kind(self) -> Kind {
+        match self.0 & TAG {
+            INT => Kind::Int(self.0 as i64 >> 3),
+            ATTRS => Kind::Attrs(Attrs(self.pointer())),
+            LIST => Kind::List(List(self.pointer())),
+            STRING => Kind::String(Str(self.pointer())),
+            CLOSURE => Kind::Lambda(Closure(self.pointer())),
+            OTHER => match self.pointer::<Other>() {
+                Other::Int(value) => Kind::Int(*value),
+                Other::Float(value) => Kind::Float(*value),
+                Other::Path(path) => Kind::Path(*path),
+                Other::Builtin(builtin) => Kind::Builtin(builtin),
+                Other::Partial(partial) => Kind::Partial(partial),
+            },
+            IMMEDIATE => match self.0 >> 3 {
+                0 => Kind::Null,
+                bit => Kind::Bool(bit == 2),
+            },
+            _ => Kind::Thunk(Thunk(self.pointer())),
+        }
+    }
+
+    /// Whether this can be called without looking for `__functor`.
+    pub fn is_function(self) -> bool {
+        matches!(self.kind(), Kind::Lambda(_) | Kind::Builtin(_) | Kind::Partial(_))
+    }
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind() {
+            Kind::Thunk(_) => f.write_str("Thunk"),
+            Kind::Null => f.write_str("Null"),
+            Kind::Bool(value) => write!(f, "Bool({value})"),
+            Kind::Int(value) => write!(f, "Int({value})"),
+            Kind::Float(value) => write!(f, "Float({value})"),
+            Kind::String(text) => write!(f, "String({text:?})"),
+            Kind::Path(text) => write!(f, "Path({text:?})"),
+            Kind::List(list) => write!(f, "List({})", list.len()),
+            Kind::Attrs(attrs) => write!(f, "Attrs({})", attrs.len()),
+            Kind::Lambda(_) => f.write_str("Lambda"),
+            Kind::Builtin(builtin) => write!(f, "Builtin({})", builtin.name),
+            Kind::Partial(partial) => write!(f, "Partial({})", partial.builtin.name),
+        }
+    }
+}
+
+/// A place that holds a value and in which a thunk may be replaced by its result.
+#[repr(transparent)]
+pub struct Slot(AtomicU64);
+
+impl Slot {
+    /// Holds nothing yet: a variable whose thunk is not made.
+    const UNSET: u64 = 0;
+
+    /// What it holds. Only slots of environments under construction hold nothing.
+    #[inline(always)]
+    pub fn get(&self) -> Value {
+        Value(self.0.load(Ordering::Acquire))
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_if_set(&self) -> Option<Value> {
+        let word = self.0.load(Ordering::Acquire);
+        (word != Self::UNSET).then_some(Value(word))
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&self, value: Value) {
+        self.0.store(value.0, Ordering::Release);
+    }
+}
+
+/// A function written in the language, with its environment.
+#[derive(Clone, Copy)]
+pub struct Closure(pub(crate) &'static ClosureObj);
+
+pub(crate) struct ClosureObj {
+    pub(crate) code: &'static LambdaCode,
+    pub(crate) env: &'static Env,
+}
+
+/// Variables of one scope, and the scope around it.
+#[repr(C)]
+pub(crate) struct Env {
+    up: Option<&'static Env>,
+    slots: [Slot; 0],
+}
+
+/// The scope of builtins and of every file: all its variables are constants.
+pub(crate) static EMPTY_ENV: Env = Env { up: None, slots: [] };
+
+impl Env {
+    /// A scope with unset variables.
+    #[inline]
+    pub(crate) fn new(region: &mut Region, up: &'static Env, slots: usize) -> &'static Env {
+        let at = region.words(1 + slots);
+        // SAFETY: there is room for the header and the slots; zero is an unset slot.
+        unsafe {
+            at.cast::<Option<&'static Env>>().write(Some(up));
+            std::ptr::write_bytes(at.as_ptr().add(1), 0, slots);
+            at.cast::<Env>().as_ref()
+        }
+    }
+
+    /// A variable. The caller has `index` from lowering, which counted the slots.
+    #[inline(always)]
+    pub(crate) fn slot(&self, index: u32) -> &Slot {
+        // SAFETY: lowering resolves names only to slots that `new` made.
+        unsafe { &*self.slots.as_ptr().add(index as usize) }
+    }
+
+    /// The scope `depth` levels out.
+    #[inline(always)]
+    pub(crate) fn outer(&'static self, depth: u32) -> &'static Env {
+        let mut env = self;
+        for _ in 0..depth {
+            env = env.up.unwrap_or(&EMPTY_ENV);
+        }
+        env
+    }
+}
+
+/// A computation that is done at most once.
+#[derive(Clone, Copy)]
+pub struct Thunk(pub(crate) &'static ThunkObj);
+
+/// The state is one of: a value's word (evaluated; its tag is never zero), the
+/// address of code (not evaluated), [`BLACKHOLE`] (being evaluated), or an
+/// error's address with [`FAILED`] set.
+#[repr(C)]
+pub(crate) struct ThunkObj {
+    state: AtomicU64,
+    payload: [u64; 1],
+}
+
+const BLACKHOLE: u64 = 8;
+const FAILED: u64 = 1 << 63;
+
+/// What a thunk is before it is forced.
+pub(crate) enum Pending {
+    Value(Value),
+    Blackhole,
+    Failed(&'static EvalError),
+    Code(&'static Expr),
+}
+
+impl Thunk {
+    #[inline]
+    pub(crate) fn new(region: &mut Region, code: &'static Expr, env: &'static Env) -> Value {
+        let at = region.words(2);
+        // SAFETY: there is room for two words.
+        unsafe {
+            at.write(std::ptr::from_ref(code) as u64);
+            at.add(1).write(std::ptr::from_ref(env) as u64);
+            Value::from_thunk(Thunk(at.cast::<ThunkObj>().as_ref()))
+        }
+    }
+
+    /// A thunk with values in place of an environment, for code that knows it.
+    #[inline]
+    pub(crate) fn with_values(region: &mut Region, code: &'static Expr, values: &[Value]) -> Value {
+        let at = region.words(1 + values.len());
+        // SAFETY: there is room for the state and the values.
+        unsafe {
+            at.write(std::ptr::from_ref(code) as u64);
+            for (index, value) in values.iter().enumerate() {
+                at.add(1 + index).write(value.0);
+            }
+            Value::from_thunk(Thunk(at.cast::<ThunkObj>().as_ref()))
+        }
+    }
+
+    /// The result, if it was evaluated.
+    #[inline(always)]
+    pub(crate) fn result(self) -> Option<Value> {
+        let word = self.0.state.load(Ordering::Acquire);
+        (word & TAG != 0).then_some(Value(word))
+    }
+
+    pub(crate) fn pending(self) -> Pending {
+        let word = self.0.state.load(Ordering::Acquire);
+        if word & TAG != 0 {
+            Pending::Value(Value(word))
+        } else if word == BLACKHOLE {
+            Pending::Blackhole
+        } else if word & FAILED != 0 {
+            // SAFETY: `fail` stored the address of an error that is never freed.
+            Pending::Failed(unsafe { &*((word & !FAILED) as *const EvalError) })
+        } else {
+            // SAFETY: the only other states are addresses of code.
+            Pending::Code(unsafe { &*(word as *const Expr) })
+        }
+    }
+
+    /// The environment of a thunk made by `new`.
+    #[inline(always)]
+    pub(crate) fn env(self) -> &'static Env {
+        // SAFETY: the caller saw code that runs in an environment.
+        unsafe { &*(self.0.payload[0] as *const Env) }
+    }
+
+    /// A value of a thunk made by `with_values` with more than `index` values.
+    #[inline(always)]
+    pub(crate) fn value(self, index: usize) -> Value {
+        // SAFETY: the caller saw code that takes as many values.
+        Value(unsafe { *self.0.payload.as_ptr().add(index) })
+    }
+
+    #[inline(always)]
+    pub(crate) fn start(self) {
+        self.0.state.store(BLACKHOLE, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(crate) fn finish(self, value: Value) {
+        self.0.state.store(value.0, Ordering::Release);
+    }
+
+    pub(crate) fn fail(self, error: &'static EvalError) {
+        self.0.state.store(std::ptr::from_ref(error) as u64 | FAILED, Ordering::Release);
+    }
+
+    /// Back to not evaluated.
+    pub(crate) fn restore(self, code: &'static Expr) {
+        self.0.state.store(std::ptr::from_ref(code) as u64, Ordering::Release);
+    }
+}

@@ -1,0 +1,215 @@
+# The bootstrap seed: Debian's binary packages, pinned by the lock file and
+# unpacked into relocatable trees in the store. Everything else is built with
+# these; nothing from the machine is used.
+#
+# One tree per purpose, so that what is built refers to little: programs link to
+# the run-time half of a C library only, never to headers or a compiler.
+{ lib, localPlatform }:
+
+let
+  lockFile = ./debian.lock.json;
+  lock = lib.importJSON lockFile;
+  toolchains = import ./toolchains.nix { inherit lib; };
+
+  # The Debian architecture whose index lists the build machine's packages.
+  localArch = localPlatform.debian.arch;
+  index = lock.packages.${toString localArch} or (throw
+    "there is no bootstrap seed for build machines of kind ${localPlatform.config}: the lock file has ${lib.concatStringsSep ", " (lib.attrNames lock.packages)}");
+
+  fetchDeb = package: derivation {
+    # The store allows fewer characters than Debian's file names have.
+    name = lib.replaceStrings [ "~" "%3a" "%" ] [ "-" "-" "-" ] (baseNameOf package.path);
+    system = "builtin";
+    builder = "builtin:fetchurl";
+    url = "mirror://debian/${package.path}";
+    urls = [ "mirror://debian/${package.path}" ];
+    outputHash = package.sha256;
+    outputHashAlgo = "sha256";
+    outputHashMode = "flat";
+    executable = false;
+    unpack = false;
+    preferLocalBuild = true;
+  };
+  findDeb = name: index.${name} or (throw
+    "the Debian package '${name}' (${localArch}) is not in the lock file: add it to pkgs/seed/packages.toml and run `cargo xtask relock`");
+  versionOf = name: lib.versions.upstream (findDeb name).version;
+
+  # Documentation and whatever else no build reads.
+  neverNeeded = [
+    "share/doc" "share/man" "share/info" "share/locale" "share/lintian" "share/bug"
+    "share/gdb" "share/gcc" "share/doc-base" "share/menu" "share/pixmaps" "share/applications"
+    "etc"
+  ];
+
+  # One tree out of several packages.
+  tree = { pname, version ? versionOf (builtins.head debs), debs, remove ? [ ], passthru ? { }, ... }@arguments:
+    lib.extendDerivation true
+      ({
+        inherit pname version;
+        meta.description = "Debian's ${lib.concatStringsSep ", " debs}, unpacked";
+      } // passthru)
+      (derivation ({
+        name = "${pname}-${version}";
+        system = "builtin";
+        builder = "builtin:unpack-deb";
+        debs = map (name: fetchDeb (findDeb name)) debs;
+        remove = neverNeeded ++ remove;
+      } // builtins.removeAttrs arguments [ "pname" "version" "debs" "remove" "passthru" ]));
+
+  # A Debian package name has no underscore.
+  dashes = lib.replaceStrings [ "_" ] [ "-" ];
+
+  # How Debian names the compiler and libraries for a platform, from this one.
+  namesFor = platform:
+    let
+      inherit (platform.debian) arch triple;
+      isLocal = arch == localArch;
+    in
+    if arch == null || triple == null
+    then throw "there is no prebuilt toolchain for ${platform.config}: its C library and compiler would have to be built from source, which this package set does not do yet"
+    else {
+      inherit isLocal triple;
+      dashedTriple = dashes triple;
+      # Directory of libraries and of headers within a tree.
+      libDir = if isLocal then "lib/${triple}" else "lib";
+      gccDir = if isLocal then "lib/gcc" else "lib/gcc-cross";
+      subtree = lib.optionalAttrs (!isLocal) { subtree = triple; };
+      library = name: if isLocal then name else "${name}-${arch}-cross";
+      program = name: if isLocal then name else "${name}-${dashes triple}";
+      programPrefix = "${triple}-";
+    };
+
+  # The C library. `out` is what programs need when they run; `dev`, which is
+  # the compiler's sysroot, adds headers, start files and static libraries.
+  libcFor = platform:
+    let
+      names = namesFor platform;
+      inherit (names) library libDir;
+      extra = lib.optionals names.isLocal;
+      # Version 2.36 and newer of Debian's package: libcrypt is a package of its own.
+      runtime = tree ({
+        pname = "glibc-${platform.config}";
+        version = versionOf (library "libc6");
+        debs = [ (library "libc6") ] ++ extra [ "libcrypt1" ];
+      } // names.subtree);
+      dev = tree ({
+        pname = "glibc-dev-${platform.config}";
+        version = versionOf (library "libc6-dev");
+        debs = [ (library "libc6-dev") (library "linux-libc-dev") ] ++ extra [ "libcrypt-dev" ];
+        dependencies = [ runtime ];
+        remove = [ "bin" "sbin" ];
+      } // names.subtree);
+      loader = baseNameOf platform.dynamicLinker;
+    in
+    runtime // {
+      inherit dev libDir;
+      bin = runtime;
+      name = "glibc-${runtime.version}";
+      # The program interpreter and the directory of libc.so.6, in the store.
+      dynamicLinker = "${runtime}/${libDir}/${loader}";
+      libraryPath = "${runtime}/${libDir}";
+    };
+
+  # GCC's run-time libraries (libgcc_s, libstdc++, …) for a platform.
+  gccLibsFor = platform:
+    let names = namesFor platform;
+    in
+    tree ({
+      pname = "gcc-libs-${platform.config}";
+      debs = map names.library [ "libgcc-s1" "libstdc++6" "libgomp1" "libatomic1" ];
+      dependencies = [ (libcFor platform) ];
+      passthru = { inherit (names) libDir; };
+    } // names.subtree);
+
+  # Libraries of the seed's own programs.
+  libraries = tree {
+    pname = "seed-libraries";
+    version = "12";
+    debs = [
+      "libtinfo6" "libacl1" "libattr1" "libselinux1" "libpcre2-8-0" "libreadline8"
+      "libsigsegv2" "libbz2-1.0" "liblzma5" "zlib1g" "libzstd1" "libjansson4"
+      "libgmp10" "libmpfr6" "libmpc3" "libisl23"
+    ];
+    dependencies = [ (libcFor localPlatform) (gccLibsFor localPlatform) ];
+    passthru.pname = "seed-libraries";
+  };
+  programDependencies = [ (libcFor localPlatform) (gccLibsFor localPlatform) libraries ];
+
+  # The programs that every build script may use.
+  tools = tree {
+    pname = "seed-tools";
+    version = "12";
+    debs = [
+      "bash" "coreutils" "findutils" "diffutils" "sed" "grep" "gawk" "tar" "gzip" "bzip2"
+      "xz-utils" "make" "patch" "patchelf"
+    ];
+    dependencies = programDependencies;
+    remove = [ "include" "var" "share/info" "share/awk" ];
+    links = [ "bin/sh=bash" "bin/awk=gawk" ];
+    passthru.shellPath = "/bin/bash";
+  };
+
+  # Assembler, linker and so on, running here, for the target platform.
+  binutilsFor = target:
+    let names = namesFor target;
+    in
+    tree {
+      pname = "binutils-unwrapped-${target.config}";
+      version = versionOf "binutils-${names.dashedTriple}";
+      debs = [ "binutils-${names.dashedTriple}" ]
+        ++ lib.optionals (names.isLocal || toolchains.sharesLibbfd) [ "libbinutils" ]
+        ++ lib.optionals names.isLocal [ "libctf0" "libctf-nobfd0" ];
+      dependencies = programDependencies;
+      passthru = { inherit (names) programPrefix; };
+    };
+
+  # GCC for C and C++, running here, for the target platform.
+  gccFor = target: major:
+    let
+      names = namesFor target;
+      inherit (names) library program;
+      missing = !(index ? ${program "gcc-${major}"});
+    in
+    lib.throwIf missing
+      "there is no prebuilt GCC ${major} for ${target.config} on ${localPlatform.config}"
+      (tree {
+        pname = "gcc-unwrapped-${target.config}";
+        version = versionOf (program "gcc-${major}");
+        debs = [
+          (program "gcc-${major}") (program "cpp-${major}") (program "g++-${major}")
+          (library "libgcc-${major}-dev") (library "libstdc++-${major}-dev")
+        ] ++ lib.optionals (index ? libcc1-0) [ ];
+        dependencies = programDependencies ++ [ (gccLibsFor target) ];
+        remove = toolchains.unneededOfGcc;
+        passthru = {
+          inherit major;
+          inherit (names) programPrefix gccDir triple;
+          isGNU = true;
+          langC = true;
+          langCC = true;
+        };
+      });
+
+  # Static programs, each as a tree of a single file.
+  single = { pname, deb, file }: tree {
+    inherit pname;
+    version = versionOf deb;
+    debs = [ deb ];
+    keep = [ file ];
+  };
+in
+{
+  inherit lock tools libraries libcFor gccLibsFor binutilsFor gccFor;
+
+  # The sandbox's /bin/sh.
+  sandboxShell = single { pname = "sandbox-shell"; deb = "busybox-static"; file = "bin/busybox"; };
+
+  # QEMU's user-mode emulators: name → a tree with bin/qemu-<name>-static.
+  emulators = lib.mapAttrs
+    (name: _: single {
+      pname = "qemu-${name}";
+      deb = "qemu-user-static";
+      file = "bin/qemu-${name}-static";
+    })
+    lib.systems.emulator;
+}

@@ -1,0 +1,133 @@
+# The stages: one package set for each (build, host, target) that occurs.
+#
+#   native  (L, L, L)   programs for the build machine
+#   tools   (L, L, C)   programs for the build machine that make code for C,
+#                       compilers above all; otherwise the same as native
+#   run     (L, C, C)   what is wanted: programs for C, made on L
+#
+# Each stage knows the others as pkgsBuildHost and so on. The native stage does
+# not depend on C, so all platforms of `pkgsCross` share one.
+{ lib, config, localPlatform, overlays, crossOverlays, reimport }:
+
+let
+  seed = import ./seed { inherit lib localPlatform; };
+
+  packageFiles =
+    lib.mapAttrs (name: _: ./packages + "/${name}") (builtins.readDir ./packages);
+
+  makeStage = { platforms, neighbours, extraOverlays ? [ ] }:
+    let
+      inherit (platforms) buildPlatform hostPlatform targetPlatform;
+      isCross = !(buildPlatform == hostPlatform && hostPlatform == targetPlatform);
+
+      # What is not a package: platforms, neighbours, functions.
+      base = final: neighbours // platforms // {
+        inherit lib config;
+        pkgs = exported;
+        buildPackages = neighbours.pkgsBuildHost;
+        targetPackages = neighbours.pkgsTargetTarget;
+        inherit (hostPlatform) system;
+
+        newScope = extra: lib.callPackageWith (exported // extra);
+        callPackage = lib.callPackageWith exported;
+        callPackages = lib.callPackagesWith exported;
+
+        pkgsCross = lib.mapAttrs
+          (name: _: crossTo (lib.systems.elaborate name))
+          lib.systems.examples;
+        extend = overlay: reimport { overlays = overlays ++ [ overlay ]; };
+        appendOverlays = more: reimport { overlays = overlays ++ more; };
+        inherit overlays;
+
+        stdenv = import ./stdenv {
+          inherit lib config buildPlatform hostPlatform targetPlatform;
+          bootstrapTools = seed.tools;
+          cc = neighbours.pkgsBuildHost.gcc;
+          fetchurl = final.fetchurl;
+        };
+        stdenvNoCC = final.stdenv.override { cc = null; };
+
+        fetchurl = import ./build-support/fetchurl.nix { inherit lib; };
+        debianSource = import ./build-support/debian-source.nix {
+          inherit lib;
+          inherit (seed) lock;
+          inherit (final) fetchurl;
+        };
+      }
+      // import ./build-support/trivial-builders.nix {
+        inherit lib;
+        inherit (final) stdenv stdenvNoCC;
+      }
+      // import ./toolchain.nix {
+        inherit lib config seed hostPlatform targetPlatform final;
+      };
+
+      packages = final: prev:
+        lib.mapAttrs (name: file: final.callPackage file { }) packageFiles;
+
+      # The fixed point of all layers. Overlays see this set; users and
+      # callPackage see `exported`, in which each package knows its variants.
+      plain = lib.fix (lib.extends
+        (lib.composeManyExtensions ([ packages ] ++ overlays ++ extraOverlays))
+        (final: base final // { unspliced = plain; }));
+      exported = import ./splice.nix {
+        inherit lib plain isCross neighbours;
+      };
+    in
+    exported;
+
+  native = makeStage {
+    platforms = {
+      buildPlatform = localPlatform;
+      hostPlatform = localPlatform;
+      targetPlatform = localPlatform;
+    };
+    neighbours = {
+      pkgsBuildBuild = native;
+      pkgsBuildHost = native;
+      pkgsBuildTarget = native;
+      pkgsHostHost = native;
+      pkgsHostTarget = native;
+      pkgsTargetTarget = native;
+    };
+  };
+
+  crossTo = crossPlatform:
+    let
+      tools = makeStage {
+        platforms = {
+          buildPlatform = localPlatform;
+          hostPlatform = localPlatform;
+          targetPlatform = crossPlatform;
+        };
+        neighbours = {
+          pkgsBuildBuild = native;
+          pkgsBuildHost = native;
+          pkgsBuildTarget = tools;
+          pkgsHostHost = native;
+          pkgsHostTarget = tools;
+          pkgsTargetTarget = run;
+        };
+      };
+      run = makeStage {
+        platforms = {
+          buildPlatform = localPlatform;
+          hostPlatform = crossPlatform;
+          targetPlatform = crossPlatform;
+        };
+        neighbours = {
+          pkgsBuildBuild = native;
+          pkgsBuildHost = tools;
+          pkgsBuildTarget = tools;
+          pkgsHostHost = run;
+          pkgsHostTarget = run;
+          pkgsTargetTarget = run;
+        };
+        extraOverlays = crossOverlays;
+      };
+    in
+    if lib.systems.equals crossPlatform localPlatform then native else run;
+in
+{
+  inherit native crossTo;
+}

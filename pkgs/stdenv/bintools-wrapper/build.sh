@@ -1,0 +1,36 @@
+# Makes the wrapper: links to the tools, and a script for ld.
+mkdir -p "$out/bin" "$out/libexec" "$out/nix-support"
+
+for program in "$bintools/bin/$programPrefix"*; do
+  name=${program##*/}
+  name=${name#"$programPrefix"}
+  case $name in
+    ld | ld.bfd | ld.gold | gp-* | gprofng*) continue ;;
+  esac
+  ln -s "$program" "$out/bin/$targetPrefix$name"
+done
+
+substitute() {
+  sed \
+    -e "s|@shell@|$shell|g" \
+    -e "s|@out@|$out|g" \
+    -e "s|@linker@|$bintools/bin/${programPrefix}ld.bfd|g" \
+    -e "s|@dynamicLinker@|$dynamicLinker|g" \
+    -e "s|@libraryPath@|$libraryPath|g" \
+    -e "s|@sysroot@|$sysroot|g" \
+    -e "s|@suffixSalt@|$suffixSalt|g" \
+    -e "s|@targetPrefix@|$targetPrefix|g" \
+    "$1" > "$2"
+}
+substitute "$ldWrapper" "$out/bin/${targetPrefix}ld"
+chmod +x "$out/bin/${targetPrefix}ld"
+ln -s "${targetPrefix}ld" "$out/bin/${targetPrefix}ld.bfd"
+substitute "$setupHook" "$out/nix-support/setup-hook"
+
+# Without the prefix, where the compiler looks for its assembler and linker.
+for name in as nm ar ranlib strip objcopy; do
+  ln -s "$out/bin/$targetPrefix$name" "$out/libexec/$name"
+done
+ln -s "$out/bin/${targetPrefix}ld" "$out/libexec/ld"
+ln -s "$out/bin/${targetPrefix}ld" "$out/libexec/ld.bfd"
+printf '%s\n' "$dynamicLinker" > "$out/nix-support/dynamic-linker"

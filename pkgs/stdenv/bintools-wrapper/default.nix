@@ -1,0 +1,34 @@
+# The assembler, linker and object tools for one platform, under the names and
+# with the defaults that builds expect: `<triple>-ld` and so on, where ld sets
+# the program interpreter and the run-time library path to paths in the store.
+{ lib, buildPlatform, hostPlatform, targetPlatform, bootstrapTools, bintools, libc }:
+
+let
+  isCross = !lib.systems.equals hostPlatform targetPlatform;
+  targetPrefix = lib.optionalString isCross "${targetPlatform.config}-";
+  suffixSalt = lib.replaceStrings [ "-" "." ] [ "_" "_" ] targetPlatform.config;
+  attributes = {
+    pname = "${targetPrefix}binutils-wrapper";
+    inherit (bintools) version;
+    inherit bintools libc targetPrefix suffixSalt;
+    isGNU = true;
+    meta.description = "Assembler, linker and object tools for ${targetPlatform.config}";
+  };
+in
+lib.extendDerivation true attributes (derivation {
+  name = "${attributes.pname}-${attributes.version}";
+  system = buildPlatform.system;
+  builder = "${bootstrapTools}/bin/bash";
+  args = [ "-e" ./build.sh ];
+  PATH = "${bootstrapTools}/bin";
+  preferLocalBuild = true;
+  inherit bintools targetPrefix suffixSalt;
+  inherit (bintools) programPrefix;
+  shell = "${bootstrapTools}/bin/bash";
+  inherit (libc) dynamicLinker libraryPath;
+  sysroot = libc.dev;
+  ldWrapper = ./ld-wrapper.sh;
+  setupHook = ./setup-hook.sh;
+  # The linker scripts of a target that the linker was not made for by default.
+  emulation = "";
+})
