@@ -1,0 +1,50 @@
+//! Errors as the user sees them: what was wrong, what to do, and the exit code.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was wrong, without a leading "error:".
+    pub message: String,
+    /// What to do, one line each.
+    pub hints: Vec<String>,
+    /// The program's exit code.
+    pub code: u8,
+}
+
+impl Failure {
+    /// An error with exit code 1.
+    pub fn new(message: impl Display) -> Self {
+        Self { message: message.to_string(), hints: Vec::new(), code: 1 }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// Prints it to standard error and gives the exit code.
+    pub fn report(&self) -> ExitCode {
+        let mut text = format!("error: {}\n", self.message.trim_end().replace('\n', "\n       "));
+        for hint in &self.hints {
+            text += &format!("hint: {}\n", hint.replace('\n', "\n      "));
+        }
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        ExitCode::from(self.code)
+    }
+}
+
+/// Writes a command's result to standard output; a closed pipe
+/// (`saltire platforms | head`) ends the program quietly.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Failure::new(format_args!("can't write the result: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
