@@ -8,13 +8,16 @@
 { lib, plain, isCross, neighbours }:
 
 let
+  # An overlay of the cross stage alone can add packages that others lack.
+  from = stage: name: neighbours.${stage}.${name} or (throw
+    "'${name}' is not in ${stage}: an overlay that adds it must be among `overlays`, not `crossOverlays`, for it to be used there");
   variantsOf = name: {
-    buildBuild = neighbours.pkgsBuildBuild.${name};
-    buildHost = neighbours.pkgsBuildHost.${name};
-    buildTarget = neighbours.pkgsBuildTarget.${name};
-    hostHost = neighbours.pkgsHostHost.${name};
-    hostTarget = neighbours.pkgsHostTarget.${name};
-    targetTarget = neighbours.pkgsTargetTarget.${name};
+    buildBuild = from "pkgsBuildBuild" name;
+    buildHost = from "pkgsBuildHost" name;
+    buildTarget = from "pkgsBuildTarget" name;
+    hostHost = from "pkgsHostHost" name;
+    hostTarget = from "pkgsHostTarget" name;
+    targetTarget = from "pkgsTargetTarget" name;
   };
   withVariants = name: package:
     if lib.isDerivation package && name != "stdenv" && name != "stdenvNoCC" then
@@ -22,7 +25,7 @@ let
       // {
         # The same package for the host and for the build platform.
         hostDrv = package;
-        buildDrv = neighbours.pkgsBuildHost.${name};
+        buildDrv = from "pkgsBuildHost" name;
       }
       // lib.optionalAttrs isCross { __spliced = variantsOf name; }
     else package;

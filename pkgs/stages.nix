@@ -15,10 +15,9 @@ let
   packageFiles =
     lib.mapAttrs (name: _: ./packages + "/${name}") (builtins.readDir ./packages);
 
-  makeStage = { platforms, neighbours, extraOverlays ? [ ] }:
+  makeStage = { platforms, neighbours, isCross ? true, extraOverlays ? [ ] }:
     let
       inherit (platforms) buildPlatform hostPlatform targetPlatform;
-      isCross = !(buildPlatform == hostPlatform && hostPlatform == targetPlatform);
 
       # What is not a package: platforms, neighbours, functions.
       base = final: neighbours // platforms // {
@@ -77,6 +76,7 @@ let
     exported;
 
   native = makeStage {
+    isCross = false;
     platforms = {
       buildPlatform = localPlatform;
       hostPlatform = localPlatform;

@@ -24,8 +24,13 @@ scan() {
       -r | -i | -Ur | --relocatable | -relocatable) relocatable=1 ;;
       -dynamic-linker=* | --dynamic-linker=*) needs_interpreter= ;;
       -I | -dynamic-linker | --dynamic-linker)
-        # GCC names the platform's conventional path; ours comes later and wins.
-        shift ;;
+        # GCC names the platform's conventional path: ours, later, wins. Any other
+        # is somebody's wish.
+        shift
+        case $1 in
+          /lib/* | /lib64/* | /lib32/* | /libx32/*) ;;
+          *) needs_interpreter= ;;
+        esac ;;
       -o | -m | -T | -z | -h | -soname | -e | -u | -y | -Y | -A | -b | -c | -G | -a | -F | -f \
         | -plugin | -rpath-link | --rpath-link | -rpath | --rpath | -R | -Map | -assert | -defsym | --defsym \
         | --script | --version-script | -version-script | --dynamic-list | --entry | --sysroot)
