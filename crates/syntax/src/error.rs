@@ -21,12 +21,7 @@ pub struct ParseError {
 impl ParseError {
     /// An error without hints.
     pub(crate) fn new(message: impl Into<String>, span: Span) -> Self {
-        Self {
-            message: message.into(),
-            span,
-            earlier: None,
-            hints: Vec::new(),
-        }
+        Self { message: message.into(), span, earlier: None, hints: Vec::new() }
     }
 
     /// Adds what to do.
@@ -42,12 +37,7 @@ impl ParseError {
             let (line, column) = file.line_column(earlier.start);
             message.push_str(&format!(" at {}:{line}:{column}", file.origin));
         }
-        Diagnostic {
-            message,
-            pos: file.pos(self.span.start),
-            trace: Vec::new(),
-            hints: self.hints,
-        }
+        Diagnostic { message, pos: file.pos(self.span.start), trace: Vec::new(), hints: self.hints }
     }
 }
 

@@ -71,16 +71,10 @@ pub(crate) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self {
-            text,
-            position: 0,
-            run_end: 0,
-            scheme_start: 0,
-        }
+        Self { text, position: 0, run_end: 0, scheme_start: 0 }
     }
 
-    /// The byte at an index; 0 behind the end (a NUL byte in the text is
-    /// rejected before).
+    /// The byte at an index; 0, which is in no token, behind the end.
     #[inline(always)]
     fn at(&self, index: usize) -> u8 {
         self.text.get(index).copied().unwrap_or(0)
@@ -107,11 +101,8 @@ impl<'a> Lexer<'a> {
         let Some(&byte) = self.text.get(start) else {
             return (Token::End, start);
         };
-        let token = if CLASSES[byte as usize] & NAME_START != 0 {
-            self.word(start)
-        } else {
-            self.other(start, byte)
-        };
+        let token =
+            if CLASSES[byte as usize] & NAME_START != 0 { self.word(start) } else { self.other(start, byte) };
         (token, start)
     }
 
@@ -195,11 +186,7 @@ impl<'a> Lexer<'a> {
     /// piece or an interpolation; `None` if there is none.
     pub(crate) fn path_piece(&self, start: usize) -> Option<usize> {
         let end = self.skip(start, PATH);
-        let end = if self.at(end) == b'/' {
-            self.path_end(end)
-        } else {
-            end
-        };
+        let end = if self.at(end) == b'/' { self.path_end(end) } else { end };
         (end > start).then_some(end)
     }
 
@@ -226,9 +213,7 @@ impl<'a> Lexer<'a> {
                 self.position = self.path_end(start + 1);
                 return Token::HomePath;
             }
-            (b'~', b'/') if self.at(start + 2) == b'$' && self.at(start + 3) == b'{' => {
-                (Token::HomePath, 2)
-            }
+            (b'~', b'/') if self.at(start + 2) == b'$' && self.at(start + 3) == b'{' => (Token::HomePath, 2),
             (b'<', b'=') => (Token::LessOrEqual, 2),
             (b'<', b'|') => (Token::PipeLeft, 2),
             (b'<', _) => match self.search_path_end(start) {

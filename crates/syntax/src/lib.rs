@@ -1,3 +1,27 @@
-//! The Nix language's text: lexer, parser and tree.
+//! The Nix language's text: lexer, parser, tree and printer.
+//!
+//! [`parse`] makes the tree of one text; it reads no files and knows no
+//! evaluation. [`print`] writes a tree in the fully parenthesised form of
+//! `nix-instantiate --parse`. Neither overflows the stack on deep input: the
+//! stack grows on the heap, and nesting is limited to [`MAX_NESTING`].
 
 pub mod ast;
+mod bindings;
+mod error;
+mod lexer;
+mod parser;
+mod print;
+mod token;
+
+pub use error::ParseError;
+pub use parser::{MAX_NESTING, ParseOptions, parse};
+pub use print::{PrintPaths, print};
+
+/// Calls a function that may be deep in a recursion, on more stack if needed.
+#[inline]
+fn deep<T>(f: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(64 * 1024, 1024 * 1024, f)
+}
+
+#[cfg(test)]
+mod tests;

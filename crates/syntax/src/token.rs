@@ -5,9 +5,7 @@
 pub(crate) enum Token {
     End,
     Identifier,
-    /// A piece of text in a string or path; never made by the lexer proper.
-    Text,
-    /// Likewise in an indented string.
+    /// A piece of text in an indented string; never made by the lexer proper.
     IndentedText,
     Int,
     Float,
@@ -16,8 +14,6 @@ pub(crate) enum Token {
     /// The same, starting with `~/`.
     HomePath,
     SearchPath,
-    /// Never made by the lexer proper.
-    PathEnd,
     Uri,
     If,
     Then,
@@ -43,6 +39,7 @@ pub(crate) enum Token {
     PipeRight,
     DollarBrace,
     IndentedOpen,
+    /// Never made by the lexer proper.
     IndentedClose,
     Ellipsis,
     Less,
@@ -76,14 +73,12 @@ impl Token {
         match self {
             Token::End => "end of file",
             Token::Identifier => "identifier",
-            Token::Text => "string",
             Token::IndentedText => "indented string",
             Token::Int => "integer",
             Token::Float => "floating-point literal",
             Token::Path => "path",
             Token::HomePath => "'~/…' path",
             Token::SearchPath => "'<…>' path",
-            Token::PathEnd => "end of path",
             Token::Uri => "URI",
             Token::If => "'if'",
             Token::Then => "'then'",
