@@ -408,8 +408,9 @@ configurePhase() {
     printf 'configuring: %s %s\n' "$script" "${flags[*]}"
     if ! $script "${flags[@]}"; then
       if [ -f config.log ]; then
-        printf '%s\n' "--- the end of config.log ---" >&2
-        tail -n 40 config.log >&2
+        # The last test, without the dump of variables that follows it.
+        printf '%s\n' "--- the end of the tests in config.log ---" >&2
+        sed '/^## Cache variables/,$ d' config.log | tail -n 40 >&2
       fi
       die "configure failed"
     fi

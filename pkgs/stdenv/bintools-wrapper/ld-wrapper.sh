@@ -4,6 +4,8 @@
 # commands, except for @response files.
 set -f
 
+# Where the compiler's run-time libraries are; set by the compiler's wrapper.
+gcc_directory=${NIX_GCC_LIBRARY_PATH_@suffixSalt@-}
 needs_interpreter=1
 dynamic=1
 relocatable=
@@ -105,7 +107,7 @@ if [ -n "$dynamic" ]; then
       esac
     done
   done
-  for place in $rpaths @libraryPath@ ${NIX_GCC_LIBRARY_PATH_@suffixSalt@-}; do
+  for place in $rpaths @libraryPath@ $gcc_directory; do
     after="$after -rpath $place"
   done
 fi
@@ -113,4 +115,4 @@ fi
 if [ -n "${NIX_DEBUG-}" ]; then
   printf 'ld wrapper adds:%s%s\n' "$extra" "$after" >&2
 fi
-exec @linker@ "$@" -L@libraryPath@ $extra $after
+exec @linker@ "$@" -L@libraryPath@ ${gcc_directory:+-L$gcc_directory} $extra $after

@@ -7,7 +7,7 @@ sysroot=--sysroot=@sysroot@
 for argument; do
   case $argument in
     --sysroot | --sysroot=* | -nostdinc) sysroot= ;;
-    # Questions, and compiling the assembler's output, need none of it.
+    # Questions that need none of it.
     -dumpmachine | -dumpversion | -dumpfullversion) exec @compiler@ "$@" ;;
   esac
 done
