@@ -16,6 +16,8 @@
 //!   [`Derivation::finish`], which fills in output paths, with a [`ModuloCache`]
 //!   that remembers hashes by `.drv` path.
 //! - [`PathInfo`]: what a store knows about a valid path.
+//! - [`NarInfo`], [`SecretKey`], [`PublicKey`], [`PublicKeys`]: binary caches' metadata and
+//!   signatures.
 //! - [`nar`]: `write_tree`, `summarize_tree` (hash and size), `parse`, `unpack`.
 //! - [`references`]: [`ReferenceScanner`], [`ScanningHasher`] (NAR hash and references
 //!   in one pass), [`HashRewriter`], [`ModuloSelfHasher`].
@@ -26,8 +28,10 @@ pub mod derivation;
 pub mod encoding;
 pub mod hash;
 pub mod nar;
+pub mod narinfo;
 pub mod path_info;
 pub mod references;
+pub mod signature;
 pub mod store_path;
 
 pub use content_address::{ContentAddress, ContentAddressError, Ingestion};
@@ -36,8 +40,10 @@ pub use derivation::{
     ParseError,
 };
 pub use hash::{Hash, HashAlgorithm, HashError, HashFormat, Hasher, HashingWriter};
+pub use narinfo::NarInfo;
 pub use path_info::PathInfo;
 pub use references::{HashRewriter, ModuloSelfHasher, ReferenceScanner, ScanningHasher};
+pub use signature::{PublicKey, PublicKeys, SecretKey};
 pub use store_path::{
     References, StoreDir, StorePath, StorePathError, output_path_name, placeholder, upstream_placeholder,
 };
