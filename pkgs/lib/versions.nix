@@ -15,6 +15,6 @@ rec {
       noEpoch = lib.last (lib.splitString ":" debian);
       noRevision = builtins.head (builtins.match "([^-]*(-[^-]+)*)-[^-]*" noEpoch);
     in
-    builtins.head (builtins.match "([^+~]*).*"
-      (if builtins.match ".*-.*" noEpoch == null then noEpoch else noRevision));
+    lib.removeSuffix ".dfsg" (builtins.head (builtins.match "([^+~]*).*"
+      (if builtins.match ".*-.*" noEpoch == null then noEpoch else noRevision)));
 }

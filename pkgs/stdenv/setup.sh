@@ -180,7 +180,7 @@ recordPropagatedDependencies() {
   # Who takes the headers gets the libraries and programs too.
   if [ -n "${out-}" ] && [ "$destination" != "$out" ]; then
     mkdir -p "$destination/nix-support"
-    printf '%s ' "${!outputBin}" "${!outputLib}" >> "$destination/nix-support/propagated-build-inputs"
+    printf '%s ' "$outputBin" "$outputLib" >> "$destination/nix-support/propagated-build-inputs"
   fi
   if [ -n "${setupHook-}" ]; then
     mkdir -p "$destination/nix-support"
