@@ -66,10 +66,21 @@ impl Parser<'_> {
 
     fn token_hint(&self, expected: &[Token]) -> Option<String> {
         let text = self.token_text();
+        let wants_name = expected.contains(&Token::Identifier);
+        let wants_binding = expected.contains(&Token::Inherit);
         let in_list = self.openers.last().is_some_and(|o| o.closer == "']'");
         Some(match self.token {
-            token if token.is_keyword() && expected.contains(&Token::Identifier) => {
+            token if token.is_keyword() && (wants_name || wants_binding) => {
                 format!("'{text}' is a keyword; as a name, write it in quotes: \"{text}\"")
+            }
+            Token::Int if wants_binding => {
+                format!("a name that starts with a digit is written in quotes: \"{text}\"")
+            }
+            Token::Identifier if expected.contains(&Token::Assign) => {
+                "a '=' is missing, or in the arguments of a function a ','".into()
+            }
+            Token::Colon if expected.contains(&Token::Assign) => {
+                "attributes are written 'name = value;'".into()
             }
             Token::Assign if expected.contains(&Token::Then) => "to compare, write '=='".into(),
             Token::Assign if expected.contains(&Token::ParenClose) => {
@@ -117,7 +128,13 @@ impl Parser<'_> {
     fn opener_hint(&self) -> Option<String> {
         let closing =
             matches!(self.token, Token::End | Token::ParenClose | Token::BraceClose | Token::BracketClose);
-        let opener = self.openers.last().filter(|_| closing)?;
+        if !closing {
+            return None;
+        }
+        let Some(opener) = self.openers.last() else {
+            return (self.token != Token::End)
+                .then(|| format!("there is nothing open that this {} could close", self.token.name()));
+        };
         if opener.closer == self.token.name() {
             return None;
         }
