@@ -1,0 +1,304 @@
+//! From addresses and a hash to a file.
+
+use crate::error::{FetchError, Reason};
+use crate::transfer::Client;
+use rustix::fs::{FlockOperation, flock};
+use saltire_debian::Mirrors;
+use saltire_store_model::{Hash, Hasher};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Prefix of addresses in Debian's archive, whose mirror is chosen when fetching.
+const DEBIAN: &str = "mirror://debian/";
+
+/// How to download.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the cache.
+    pub cache: PathBuf,
+    /// The places that `mirror://debian/` stands for.
+    pub mirrors: Mirrors,
+    /// Whether only the cache may be used.
+    pub offline: bool,
+    /// How often an address is tried in all.
+    pub tries: u32,
+    /// The wait before the second try; doubled before each further one.
+    pub pause: Duration,
+    /// How long to wait for a connection or an answer.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// Three tries, half a second apart at first, half a minute of patience.
+    pub fn new(cache: PathBuf, mirrors: Mirrors) -> Self {
+        let (pause, patience) = (Duration::from_millis(500), Duration::from_secs(30));
+        Self { cache, mirrors, offline: false, tries: 3, pause, patience }
+    }
+}
+
+/// A file to fetch.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// Its name, for messages.
+    pub name: String,
+    /// Addresses, the best first; `mirror://debian/PATH` stands for each mirror's.
+    pub urls: Vec<String>,
+    /// The hash of its bytes.
+    pub hash: Hash,
+}
+
+/// Is told how a download goes on.
+pub trait Observer {
+    /// So many bytes are there, of so many in all if that is known.
+    fn received(&self, bytes: u64, total: Option<u64>);
+}
+
+/// Does not care.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn received(&self, _: u64, _: Option<u64>) {}
+}
+
+/// Fetches pinned files.
+pub struct Downloader {
+    options: Options,
+    client: Client,
+}
+
+impl Downloader {
+    /// Makes no connection yet.
+    pub fn new(options: Options) -> Self {
+        let client = Client::new(options.patience);
+        Self { options, client }
+    }
+
+    /// Whether a file with this hash is in the cache.
+    pub fn is_cached(&self, hash: &Hash) -> bool {
+        self.cached(hash).exists()
+    }
+
+    /// Writes the file to `target`, which must not exist, from the cache if it
+    /// is there. When it fails there is no `target`.
+    pub fn fetch(
+        &self,
+        download: &Download,
+        target: &Path,
+        observer: &dyn Observer,
+        cancelled: &AtomicBool,
+    ) -> Result<(), FetchError> {
+        // A cache file that was damaged on disk is fetched once more.
+        for _ in 0..2 {
+            let cached = self.obtain(download, observer, cancelled)?;
+            match copy_checked(&cached, target, &download.hash)? {
+                true => return Ok(()),
+                false => remove(&cached)?,
+            }
+        }
+        let path = self.cached(&download.hash);
+        let source = io::Error::new(io::ErrorKind::InvalidData, "its contents change while being read");
+        Err(FetchError::File { action: "read", path, source })
+    }
+
+    fn cached(&self, hash: &Hash) -> PathBuf {
+        self.options.cache.join(format!("{}-{}", hash.algorithm().name(), hash.to_base16()))
+    }
+
+    /// The cache's file, downloaded unless it is there.
+    fn obtain(
+        &self,
+        download: &Download,
+        observer: &dyn Observer,
+        cancelled: &AtomicBool,
+    ) -> Result<PathBuf, FetchError> {
+        let cached = self.cached(&download.hash);
+        if cached.exists() {
+            return Ok(cached);
+        }
+        if self.options.offline {
+            return Err(FetchError::Offline { name: download.name.clone() });
+        }
+        let cache = &self.options.cache;
+        std::fs::create_dir_all(cache).map_err(|e| file_error("make the directory", cache, e))?;
+        let path = cached.with_extension("part");
+        let part = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut part = Part { file: part.map_err(|e| file_error("write", &path, e))?, path };
+        // Another process may be downloading the same file: wait, then look again.
+        flock(&part.file, FlockOperation::LockExclusive)
+            .map_err(|e| file_error("lock", &part.path, e.into()))?;
+        if cached.exists() {
+            return Ok(cached);
+        }
+        self.download(download, &mut part, observer, cancelled)?;
+        std::fs::rename(&part.path, &cached).map_err(|e| file_error("write", &cached, e))?;
+        Ok(cached)
+    }
+
+    fn download(
+        &self,
+        download: &Download,
+        part: &mut Part,
+        observer: &dyn Observer,
+        cancelled: &AtomicBool,
+    ) -> Result<(), FetchError> {
+        let mut attempts = Vec::new();
+        for url in self.addresses(&download.urls) {
+            let mut pause = self.options.pause;
+            for attempt in 1..=self.options.tries {
+                let reason = match self.attempt(&url, &download.hash, part, observer, cancelled)? {
+                    Ok(()) => return Ok(()),
+                    Err(reason) => reason,
+                };
+                if matches!(reason, Reason::Mismatch { .. }) {
+                    part.truncate()?;
+                }
+                if !reason.is_passing() || attempt == self.options.tries {
+                    attempts.push((url.clone(), reason));
+                    break;
+                }
+                wait(pause, cancelled)?;
+                pause *= 2;
+            }
+        }
+        if part.length()? == 0 {
+            remove(&part.path)?;
+        }
+        Err(FetchError::Unavailable { name: download.name.clone(), attempts })
+    }
+
+    fn addresses(&self, urls: &[String]) -> Vec<String> {
+        let expand = |url: &String| match url.strip_prefix(DEBIAN) {
+            Some(path) => self.options.mirrors.urls(path),
+            None => vec![url.clone()],
+        };
+        urls.iter().flat_map(expand).collect()
+    }
+
+    /// One try at one address; the outer error ends the whole download.
+    fn attempt(
+        &self,
+        url: &str,
+        hash: &Hash,
+        part: &mut Part,
+        observer: &dyn Observer,
+        cancelled: &AtomicBool,
+    ) -> Result<Result<(), Reason>, FetchError> {
+        check(cancelled)?;
+        let mut hasher = Hasher::new(hash.algorithm());
+        let mut received = part.hash_into(&mut hasher)?;
+        let mut answer = match self.client.get(url, received) {
+            Ok(answer) => answer,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if answer.offset == 0 && received > 0 {
+            part.truncate()?;
+            hasher = Hasher::new(hash.algorithm());
+            received = 0;
+        }
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            check(cancelled)?;
+            let count = match answer.body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Ok(Err(Reason::Connection(error.to_string()))),
+            };
+            part.file.write_all(&buffer[..count]).map_err(|e| file_error("write", &part.path, e))?;
+            hasher.update(&buffer[..count]);
+            received += count as u64;
+            observer.received(received, answer.size);
+        }
+        if let Some(expected) = answer.size.filter(|&size| received < size) {
+            return Ok(Err(Reason::CutOff { received, expected }));
+        }
+        let got = hasher.finish();
+        Ok(if got == *hash { Ok(()) } else { Err(Reason::Mismatch { specified: *hash, got }) })
+    }
+}
+
+/// What has arrived of a file, locked against other processes.
+struct Part {
+    file: File,
+    path: PathBuf,
+}
+
+impl Part {
+    fn length(&self) -> Result<u64, FetchError> {
+        Ok(self.file.metadata().map_err(|e| file_error("read", &self.path, e))?.len())
+    }
+
+    fn truncate(&mut self) -> Result<(), FetchError> {
+        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        emptied.map_err(|e| file_error("write", &self.path, e))
+    }
+
+    /// Hashes what is there and leaves the position at its end; its length.
+    fn hash_into(&mut self, hasher: &mut Hasher) -> Result<u64, FetchError> {
+        let mut read = || {
+            self.file.rewind()?;
+            let mut buffer = vec![0; 128 * 1024];
+            loop {
+                match self.file.read(&mut buffer)? {
+                    0 => return self.file.stream_position(),
+                    count => hasher.update(&buffer[..count]),
+                }
+            }
+        };
+        read().map_err(|e| file_error("read", &self.path, e))
+    }
+}
+
+/// Copies and hashes; `false`, and no target, if the hash is not the expected one.
+fn copy_checked(source: &Path, target: &Path, expected: &Hash) -> Result<bool, FetchError> {
+    let mut input = File::open(source).map_err(|e| file_error("read", source, e))?;
+    let mut output = File::create_new(target).map_err(|e| file_error("write", target, e))?;
+    let mut hasher = Hasher::new(expected.algorithm());
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let count = input.read(&mut buffer).map_err(|e| file_error("read", source, e))?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        if let Err(error) = output.write_all(&buffer[..count]) {
+            remove(target)?;
+            return Err(file_error("write", target, error));
+        }
+    }
+    let matches = hasher.finish() == *expected;
+    if !matches {
+        remove(target)?;
+    }
+    Ok(matches)
+}
+
+fn remove(path: &Path) -> Result<(), FetchError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> FetchError {
+    FetchError::File { action, path: path.to_owned(), source }
+}
+
+fn check(cancelled: &AtomicBool) -> Result<(), FetchError> {
+    if cancelled.load(Ordering::SeqCst) { Err(FetchError::Interrupted) } else { Ok(()) }
+}
+
+/// Sleeps, but not on after the user called it off.
+fn wait(pause: Duration, cancelled: &AtomicBool) -> Result<(), FetchError> {
+    let slice = Duration::from_millis(50).min(pause);
+    let mut left = pause;
+    while !left.is_zero() {
+        check(cancelled)?;
+        std::thread::sleep(slice);
+        left = left.saturating_sub(slice);
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Why a file could not be had.
+
+use saltire_store_model::Hash;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why one address did not serve a file.
+#[derive(Debug, Error)]
+pub enum Reason {
+    /// The server answered with an error.
+    #[error("HTTP status {0}")]
+    Status(u16),
+    /// The connection failed or broke.
+    #[error("{0}")]
+    Connection(String),
+    /// The server closed the connection before all was sent.
+    #[error("cut off after {received} of {expected} bytes")]
+    CutOff {
+        /// Bytes that arrived, those of earlier attempts included.
+        received: u64,
+        /// Bytes announced.
+        expected: u64,
+    },
+    /// The file is another one than the pinned one.
+    #[error("other bytes than pinned\n  specified: {}\n  got:       {}", .specified.to_sri(), .got.to_sri())]
+    Mismatch {
+        /// The pinned hash.
+        specified: Hash,
+        /// The hash of what was served.
+        got: Hash,
+    },
+    /// Not a kind of address that can be fetched.
+    #[error("not an http://, https:// or file:// address")]
+    Scheme,
+}
+
+impl Reason {
+    /// Whether trying the same address again may help.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Reason::Status(status) => matches!(status, 408 | 429 | 500..),
+            Reason::Connection(_) | Reason::CutOff { .. } => true,
+            Reason::Mismatch { .. } | Reason::Scheme => false,
+        }
+    }
+}
+
+/// Why a download failed.
+#[derive(Debug, Error)]
+pub enum FetchError {
+    /// No address served it.
+    #[error("can't fetch {name}{}", attempts_text(.attempts))]
+    Unavailable {
+        /// The file's name.
+        name: String,
+        /// Each address with why it failed.
+        attempts: Vec<(String, Reason)>,
+    },
+    /// It would need the network, which must not be used.
+    #[error("{name} is not in the download cache, and no network is to be used")]
+    Offline {
+        /// The file's name.
+        name: String,
+    },
+    /// A file of the cache, or the target, can't be read or written.
+    #[error("can't {action} {}: {source}", .path.display())]
+    File {
+        /// "read", "write", …
+        action: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The user called it off.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl FetchError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            FetchError::Unavailable { attempts, .. } => {
+                let gone = attempts.iter().all(|(_, reason)| matches!(reason, Reason::Status(404 | 410)));
+                let changed = attempts.iter().any(|(_, reason)| matches!(reason, Reason::Mismatch { .. }));
+                Some(if changed {
+                    "nothing was kept; a proxy may have replaced the file, or the mirror is broken: try another with '--mirror'".into()
+                } else if gone {
+                    "the file is gone from these places: name a mirror that still has it with '--mirror'"
+                        .into()
+                } else {
+                    "check the network and proxy settings, or name another mirror with '--mirror'".into()
+                })
+            }
+            FetchError::Offline { .. } => Some("run the command once with a network".into()),
+            FetchError::File { source, path, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some(format!("make room on the file system that holds {}", path.display()))
+                }
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("set XDG_CACHE_HOME to a directory that you may write to".into())
+                }
+                _ => None,
+            },
+            FetchError::Interrupted => None,
+        }
+    }
+}
+
+fn attempts_text(attempts: &[(String, Reason)]) -> String {
+    if attempts.is_empty() {
+        return ": it has no address".to_owned();
+    }
+    let line = |(url, reason): &(String, Reason)| format!("\n{url}: {reason}");
+    attempts.iter().map(line).collect()
+}
