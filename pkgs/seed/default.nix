@@ -99,14 +99,17 @@ let
         dependencies = [ runtime ];
         remove = [ "bin" "sbin" ];
       } // names.subtree);
-      loader = baseNameOf platform.dynamicLinker;
+      # Cross libraries lie flat, but the interpreter where it conventionally is.
+      loader =
+        if names.isLocal then "/${libDir}/${baseNameOf platform.dynamicLinker}"
+        else platform.dynamicLinker;
     in
     runtime // {
       inherit dev libDir;
       bin = runtime;
       name = "glibc-${runtime.version}";
       # The program interpreter and the directory of libc.so.6, in the store.
-      dynamicLinker = "${runtime}/${libDir}/${loader}";
+      dynamicLinker = "${runtime}${loader}";
       libraryPath = "${runtime}/${libDir}";
     };
 

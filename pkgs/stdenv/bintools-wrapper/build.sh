@@ -10,6 +10,12 @@ for program in "$bintools/bin/$programPrefix"*; do
   ln -s "$program" "$out/bin/$targetPrefix$name"
 done
 
+# libc's linker script names the interpreter, which may have a directory of its own.
+interpreterFlag=
+if [ "${dynamicLinker%/*}" != "$libraryPath" ]; then
+  interpreterFlag=-L${dynamicLinker%/*}
+fi
+
 substitute() {
   sed \
     -e "s|@shell@|$shell|g" \
@@ -17,6 +23,7 @@ substitute() {
     -e "s|@linker@|$bintools/bin/${programPrefix}ld.bfd|g" \
     -e "s|@dynamicLinker@|$dynamicLinker|g" \
     -e "s|@libraryPath@|$libraryPath|g" \
+    -e "s|@interpreterFlag@|$interpreterFlag|g" \
     -e "s|@sysroot@|$sysroot|g" \
     -e "s|@suffixSalt@|$suffixSalt|g" \
     -e "s|@targetPrefix@|$targetPrefix|g" \

@@ -115,4 +115,4 @@ fi
 if [ -n "${NIX_DEBUG-}" ]; then
   printf 'ld wrapper adds:%s%s\n' "$extra" "$after" >&2
 fi
-exec @linker@ "$@" -L@libraryPath@ ${gcc_directory:+-L$gcc_directory} $extra $after
+exec @linker@ "$@" -L@libraryPath@ @interpreterFlag@ ${gcc_directory:+-L$gcc_directory} $extra $after
