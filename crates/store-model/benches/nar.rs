@@ -41,7 +41,7 @@ fn main() {
         });
         let scanned = best(|| {
             let scanner = ScanningHasher::new(candidates());
-            black_box(write_tree(path, scanner, &mut keep_all).expect("scanning").finish());
+            black_box(write_tree(path, scanner, &mut keep_all).expect("scanning").finish().expect("hashing"));
         });
         for (what, time) in [("NAR hash", hashed), ("NAR hash and references", scanned)] {
             let rate = rate(time, mib);

@@ -29,6 +29,7 @@ pub mod encoding;
 pub mod hash;
 pub mod nar;
 pub mod narinfo;
+pub mod offload;
 pub mod path_info;
 pub mod references;
 pub mod signature;
@@ -41,6 +42,7 @@ pub use derivation::{
 };
 pub use hash::{Hash, HashAlgorithm, HashError, HashFormat, Hasher, HashingWriter};
 pub use narinfo::NarInfo;
+pub use offload::Offload;
 pub use path_info::PathInfo;
 pub use references::{HashRewriter, ModuloSelfHasher, ReferenceScanner, ScanningHasher};
 pub use signature::{PublicKey, PublicKeys, SecretKey};

@@ -10,6 +10,7 @@ use memchr::memmem;
 
 use crate::encoding::{NIX_BASE32_VALUES, NOT_A_DIGIT};
 use crate::hash::{Hash, HashAlgorithm, Hasher};
+use crate::offload::Offload;
 use crate::store_path::{HASH_PART_LEN, StorePath};
 
 type HashPart = [u8; HASH_PART_LEN];
@@ -92,28 +93,33 @@ impl Write for ReferenceScanner {
     }
 }
 
-/// Hashes a NAR and looks for references in it, in one pass.
+/// Hashes a NAR and looks for references in it, in one pass. The hashing is done
+/// by another thread if there is much.
 pub struct ScanningHasher {
-    hasher: Hasher,
+    hasher: Offload<Hasher>,
     scanner: ReferenceScanner,
 }
 
 impl ScanningHasher {
     /// SHA-256, and looking for `candidates`.
     pub fn new(candidates: impl IntoIterator<Item = StorePath>) -> Self {
-        Self { hasher: Hasher::new(HashAlgorithm::Sha256), scanner: ReferenceScanner::new(candidates) }
+        Self {
+            hasher: Offload::new(Hasher::new(HashAlgorithm::Sha256)),
+            scanner: ReferenceScanner::new(candidates),
+        }
     }
 
     /// The hash, the number of bytes, and the candidates found.
-    pub fn finish(self) -> (Hash, u64, BTreeSet<StorePath>) {
-        let size = self.hasher.written();
-        (self.hasher.finish(), size, self.scanner.finish())
+    pub fn finish(self) -> io::Result<(Hash, u64, BTreeSet<StorePath>)> {
+        let hasher = self.hasher.finish()?;
+        let size = hasher.written();
+        Ok((hasher.finish(), size, self.scanner.finish()))
     }
 }
 
 impl Write for ScanningHasher {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.hasher.update(data);
+        self.hasher.write_all(data)?;
         self.scanner.update(data);
         Ok(data.len())
     }

@@ -192,9 +192,9 @@ impl Store {
         }
     }
 
-    /// A path for one new object, in a directory of this process on the store's
+    /// A path for one new object or scratch directory, in a directory of this process on the store's
     /// file system.
-    fn temporary_path(&self) -> Result<PathBuf> {
+    pub fn temporary_path(&self) -> Result<PathBuf> {
         let mut guard = lock(&self.temporary);
         let directory = match &mut *guard {
             // Collectors of Nix before 2.9 remove temporary directories in use.

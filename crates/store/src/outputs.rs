@@ -60,7 +60,7 @@ impl Store {
             canonicalise(&output.place)?;
             let scanner = ScanningHasher::new(all_candidates.iter().cloned());
             let scanned = write_tree(&output.place, scanner, &mut keep_all)?;
-            let (nar_hash, nar_size, references) = scanned.finish();
+            let (nar_hash, nar_size, references) = scanned.finish().at("hash", &output.place)?;
             let mut info = PathInfo::new(output.path.clone(), nar_hash, nar_size);
             info.references = references;
             info.deriver = deriver.cloned();

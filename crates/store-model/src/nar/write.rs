@@ -10,6 +10,7 @@ use rustix::fs::{Advice, AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
 use super::{BUFFER_SIZE, CallbackError, FileKind, MAGIC, MAX_DEPTH, NarError};
 use crate::hash::{Hash, HashAlgorithm, Hasher};
+use crate::offload::Offload;
 
 /// Decides whether an object below the root goes into the archive.
 pub type Filter<'f> = dyn FnMut(&Path, FileKind) -> Result<bool, CallbackError> + 'f;
@@ -147,15 +148,14 @@ pub fn write_tree<W: Write>(path: &Path, sink: W, filter: &mut Filter<'_>) -> Re
     let mut walk =
         Walk { writer: NarWriter::new(sink), path: path.to_owned(), buffer: vec![0; BUFFER_SIZE], filter };
     let name = c_path(path)?;
-    walk.object(CWD, &name, 0)?;
+    walk.object(CWD, &name, FileType::Unknown, 0)?;
     walk.writer.finish().map_err(NarError::write)
 }
 
 /// Hash and size of the NAR of the object at `path`.
 pub fn summarize_tree(path: &Path, filter: &mut Filter<'_>) -> Result<NarSummary, NarError> {
-    let hasher = write_tree(path, Hasher::new(HashAlgorithm::Sha256), filter)?;
-    let size = hasher.written();
-    Ok(NarSummary { hash: hasher.finish(), size })
+    let (hash, size) = measure_tree(path, HashAlgorithm::Sha256, filter)?;
+    Ok(NarSummary { hash, size })
 }
 
 /// The NAR's hash with another algorithm, and its size.
@@ -164,7 +164,8 @@ pub fn measure_tree(
     algorithm: HashAlgorithm,
     filter: &mut Filter<'_>,
 ) -> Result<(Hash, u64), NarError> {
-    let hasher = write_tree(path, Hasher::new(algorithm), filter)?;
+    let sink = write_tree(path, Offload::new(Hasher::new(algorithm)), filter)?;
+    let hasher = sink.finish().map_err(NarError::write)?;
     let size = hasher.written();
     Ok((hasher.finish(), size))
 }
@@ -200,10 +201,15 @@ impl<W: Write> Walk<'_, '_, W> {
         NarError::file(action, &self.path, source)
     }
 
-    fn object(&mut self, parent: impl AsFd, name: &CStr, depth: usize) -> Result<(), NarError> {
-        let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|error| self.error("examine", error))?;
-        match FileType::from_raw_mode(stat.st_mode) {
+    /// `kind` saves a call if it is known; opening checks it.
+    fn object(
+        &mut self,
+        parent: impl AsFd,
+        name: &CStr,
+        kind: FileType,
+        depth: usize,
+    ) -> Result<(), NarError> {
+        match self.known_kind(&parent, name, kind)? {
             FileType::RegularFile => self.regular(self.open(parent, name, OFlags::empty())?),
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&parent, name, Vec::new())
@@ -217,6 +223,16 @@ impl<W: Write> Walk<'_, '_, W> {
             }
             _ => Err(NarError::UnsupportedType(self.path.clone())),
         }
+    }
+
+    /// The kind, asked for if a directory's listing did not tell.
+    fn known_kind(&self, parent: impl AsFd, name: &CStr, kind: FileType) -> Result<FileType, NarError> {
+        if kind != FileType::Unknown {
+            return Ok(kind);
+        }
+        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| self.error("examine", error))?;
+        Ok(FileType::from_raw_mode(stat.st_mode))
     }
 
     fn open(&self, parent: impl AsFd, name: &CStr, flags: OFlags) -> Result<OwnedFd, NarError> {
@@ -267,9 +283,10 @@ impl<W: Write> Walk<'_, '_, W> {
         self.writer.begin_directory().map_err(NarError::write)?;
         for (name, kind) in entries {
             self.path.push(std::ffi::OsStr::from_bytes(name.to_bytes()));
-            if self.keep(&directory, &name, kind)? {
+            let kind = self.known_kind(&directory, &name, kind)?;
+            if self.keep(kind)? {
                 self.writer.begin_entry(name.to_bytes()).map_err(NarError::write)?;
-                self.object(&directory, &name, depth + 1)?;
+                self.object(&directory, &name, kind, depth + 1)?;
                 self.writer.end_entry().map_err(NarError::write)?;
             }
             self.path.pop();
@@ -278,15 +295,7 @@ impl<W: Write> Walk<'_, '_, W> {
     }
 
     /// Asks the filter about the object at `self.path`.
-    fn keep(&mut self, parent: &OwnedFd, name: &CStr, kind: FileType) -> Result<bool, NarError> {
-        let kind = match kind {
-            FileType::Unknown => {
-                let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|error| self.error("examine", error))?;
-                FileType::from_raw_mode(stat.st_mode)
-            }
-            kind => kind,
-        };
+    fn keep(&mut self, kind: FileType) -> Result<bool, NarError> {
         (self.filter)(&self.path, kind.into())
             .map_err(|source| NarError::Filter { path: self.path.clone(), source })
     }
