@@ -28,20 +28,13 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error without trace and hints.
     pub fn new(pos: Pos, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            pos,
-            ..Self::default()
-        }
+        Self { message: message.into(), pos, ..Self::default() }
     }
 
     /// Adds an outer step to the trace.
     #[must_use]
     pub fn with_frame(mut self, pos: Pos, message: impl Into<String>) -> Self {
-        self.trace.push(Frame {
-            pos,
-            message: message.into(),
-        });
+        self.trace.push(Frame { pos, message: message.into() });
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 /// A range of bytes in one source text, relative to its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,6 +68,8 @@ pub struct SourceFile {
     /// The text; Nix source need not be UTF-8.
     pub text: Arc<[u8]>,
     base: u32,
+    /// Where each line starts; found when first asked for.
+    line_starts: OnceLock<Vec<u32>>,
 }
 
 impl SourceFile {
@@ -76,25 +78,44 @@ impl SourceFile {
         Pos(self.base + offset.min(self.text.len() as u32))
     }
 
-    /// Line and column (both from 1, column in bytes) of a byte offset.
+    /// Line and column (both from 1, column in bytes) of a byte offset. As in
+    /// the reference, LF, CR and CR LF end a line.
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
-        let before = &self.text[..(offset as usize).min(self.text.len())];
-        let line = before.iter().filter(|&&b| b == b'\n').count() as u32 + 1;
-        let start = before
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |i| i + 1);
-        (line, (before.len() - start) as u32 + 1)
+        let offset = offset.min(self.text.len() as u32);
+        let starts = self.line_starts();
+        let line = starts.partition_point(|&start| start <= offset);
+        let start = line.checked_sub(1).map_or(0, |index| starts[index]);
+        (line as u32, offset - start + 1)
     }
 
     /// The text of a line (from 1), without its line break.
     pub fn line(&self, number: u32) -> &[u8] {
-        let line = self
-            .text
-            .split(|&b| b == b'\n')
-            .nth(number.saturating_sub(1) as usize);
-        let line = line.unwrap_or_default();
-        line.strip_suffix(b"\r").unwrap_or(line)
+        self.existing_line(number).unwrap_or_default()
+    }
+
+    /// The texts of the line before, a line (from 1) and the line behind it, as
+    /// far as they exist, without their line breaks.
+    pub(crate) fn lines_around(&self, number: u32) -> [Option<&[u8]>; 3] {
+        [number.wrapping_sub(1), number, number.saturating_add(1)].map(|number| self.existing_line(number))
+    }
+
+    fn existing_line(&self, number: u32) -> Option<&[u8]> {
+        let starts = self.line_starts();
+        let index = (number as usize).checked_sub(1)?;
+        let start = *starts.get(index)? as usize;
+        let end = starts.get(index + 1).map_or(self.text.len(), |&end| end as usize);
+        let line = &self.text[start..end];
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let breaks = self.text.iter().enumerate().filter(|&(i, &byte)| {
+                byte == b'\n' || (byte == b'\r' && self.text.get(i + 1) != Some(&b'\n'))
+            });
+            std::iter::once(0).chain(breaks.map(|(i, _)| i as u32 + 1)).collect()
+        })
     }
 }
 
@@ -132,15 +153,11 @@ impl SourceMap {
         let text = text.into();
         let mut files = self.files.write().unwrap_or_else(|e| e.into_inner());
         let base = match files.last() {
-            Some(last) => last
-                .base
-                .checked_add(u32::try_from(last.text.len()).ok()?)?
-                .checked_add(1)?,
+            Some(last) => last.base.checked_add(u32::try_from(last.text.len()).ok()?)?.checked_add(1)?,
             None => 1,
         };
-        base.checked_add(u32::try_from(text.len()).ok()?)?
-            .checked_add(1)?;
-        let file = Arc::new(SourceFile { origin, text, base });
+        base.checked_add(u32::try_from(text.len()).ok()?)?.checked_add(1)?;
+        let file = Arc::new(SourceFile { origin, text, base, line_starts: OnceLock::new() });
         files.push(Arc::clone(&file));
         Some(file)
     }
@@ -151,9 +168,7 @@ impl SourceMap {
             return None;
         }
         let files = self.files.read().unwrap_or_else(|e| e.into_inner());
-        let index = files
-            .partition_point(|file| file.base <= pos.0)
-            .checked_sub(1)?;
+        let index = files.partition_point(|file| file.base <= pos.0).checked_sub(1)?;
         let file = Arc::clone(&files[index]);
         let offset = pos.0 - file.base;
         Some((file, offset))
@@ -182,5 +197,16 @@ mod tests {
         assert_eq!(show(first.pos(5)).as_deref(), Some("«string»:2:3"));
         assert_eq!(show(second.pos(0)).as_deref(), Some("«stdin»:1:1"));
         assert_eq!(show(Pos::NONE), None);
+    }
+
+    #[test]
+    fn lines_end_in_any_of_three_ways() {
+        let map = SourceMap::new();
+        let file = map.add(Origin::String, *b"a\r\nb\rc\nd\n").unwrap();
+        let positions: Vec<_> = [0, 2, 3, 5, 7, 8, 9, 99].map(|offset| file.line_column(offset)).into();
+        let expected = [(1, 1), (1, 3), (2, 1), (3, 1), (4, 1), (4, 2), (5, 1), (5, 1)];
+        assert_eq!(positions, expected);
+        let lines: Vec<_> = (0..=6).map(|number| file.line(number)).collect();
+        assert_eq!(lines, [&b""[..], b"a", b"b", b"c", b"d", b"", b""]);
     }
 }

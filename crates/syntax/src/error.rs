@@ -1,6 +1,5 @@
 //! What is wrong with a source text.
 
-use bstr::ByteSlice;
 use saltire_diagnostics::{Diagnostic, SourceFile, Span};
 
 /// Why a text is not an expression of the Nix language.
@@ -41,10 +40,15 @@ impl ParseError {
     }
 }
 
-/// "line 3, column 7" of an offset.
+/// "line 3, column 7" of an offset; lines as [`SourceFile::line_column`] counts.
 pub(crate) fn line_and_column(text: &[u8], offset: usize) -> String {
-    let before = &text[..offset.min(text.len())];
-    let line = before.find_iter(b"\n").count() + 1;
-    let column = before.len() - before.rfind_byte(b'\n').map_or(0, |i| i + 1) + 1;
-    format!("line {line}, column {column}")
+    let offset = offset.min(text.len());
+    let (mut line, mut start) = (1, 0);
+    for (i, &byte) in text[..offset].iter().enumerate() {
+        if byte == b'\n' || (byte == b'\r' && text.get(i + 1) != Some(&b'\n')) {
+            line += 1;
+            start = i + 1;
+        }
+    }
+    format!("line {line}, column {}", offset - start + 1)
 }

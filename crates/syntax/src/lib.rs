@@ -1,7 +1,7 @@
 //! The Nix language's text: lexer, parser, tree and printer.
 //!
 //! [`parse`] makes the tree of one text; it reads no files and knows no
-//! evaluation. [`print`] writes a tree in the fully parenthesised form of
+//! evaluation. [`print()`] writes a tree in the fully parenthesised form of
 //! `nix-instantiate --parse`. Neither overflows the stack on deep input: the
 //! stack grows on the heap, and nesting is limited to [`MAX_NESTING`].
 
