@@ -1,2 +1,55 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks: `cargo xtask --help`.
+
+#[cfg(feature = "relock")]
+mod relock;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development tasks")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Makes pkgs/seed/debian.lock.json from pkgs/seed/packages.toml and the signed indexes of a Debian mirror
+    Relock(RelockArguments),
+}
+
+/// Arguments of `xtask relock`.
+#[derive(clap::Args)]
+struct RelockArguments {
+    /// Only say whether the lock file is what this would write; exit code 1 if not
+    #[arg(long)]
+    check: bool,
+    /// Root of a Debian archive, instead of those in the machine's APT configuration
+    #[arg(long, value_name = "URL")]
+    mirror: Vec<String>,
+    /// OpenPGP keys that the release may be signed with
+    #[arg(long, value_name = "FILE", default_value = "/usr/share/keyrings/debian-archive-keyring.gpg")]
+    keyring: std::path::PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Relock(arguments) => relock(&arguments),
+    }
+}
+
+#[cfg(feature = "relock")]
+fn relock(arguments: &RelockArguments) -> anyhow::Result<()> {
+    relock::run(arguments)
+}
+
+/// Builds this program again with the feature, and runs that.
+#[cfg(not(feature = "relock"))]
+fn relock(_: &RelockArguments) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = std::process::Command::new(cargo)
+        .args(["run", "--quiet", "--package", "xtask", "--features", "relock", "--"])
+        .args(std::env::args_os().skip(1))
+        .status()?;
+    std::process::exit(status.code().unwrap_or(1))
+}
