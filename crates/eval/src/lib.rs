@@ -1,1 +1,68 @@
-//! (to be written)
+//! The Nix language: values, evaluation, builtins.
+//!
+//! [`Evaluator`] evaluates files and texts to [`Value`]s. Everything from outside
+//! comes through the [`Host`] trait. Values, code and names are in memory that is
+//! never freed (see `region`), so a [`Value`] is one word, freely copied.
+//!
+//! # Decisions
+//!
+//! - Variables are a depth and a slot in a chain of environments; a thunk is two
+//!   words (code and environment), and its result replaces the code.
+//! - Attribute sets share the names and positions of the literal that made them
+//!   (a *shape*), which also makes selection caches a comparison of one word.
+//! - A part of a file is lowered when it is first evaluated, so a use of an
+//!   undefined variable is reported when its part is evaluated, not before.
+//! - A failed thunk keeps its error and fails the same way again, except for
+//!   errors that depend on how deep the evaluation was.
+//! - Functions inside of sets and lists compare equal if they are the same closure.
+
+#![warn(missing_docs)]
+
+mod attrs;
+pub mod builtins;
+mod call;
+mod coerce;
+mod compare;
+mod context;
+mod derivation;
+mod error;
+mod evaluator;
+mod fs_host;
+mod host;
+mod ir;
+mod json;
+mod list;
+mod lower;
+mod machine;
+pub mod paths;
+mod print;
+mod region;
+mod scope;
+mod select;
+mod stack;
+mod string;
+mod symbol;
+mod value;
+
+pub use attrs::{Attr, Attrs};
+pub use coerce::Coerce;
+pub use context::{Context, ContextElement};
+pub use error::{ErrorKind, EvalError, Result, did_you_mean};
+pub use evaluator::{Evaluator, Settings};
+pub use fs_host::FsHost;
+pub use host::{
+    AddPath, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, Host, HostError, HostResult, MessageLevel,
+    PathFilter,
+};
+pub use list::List;
+pub use print::{attribute_name, describe, quote, type_name, type_of};
+pub use stack::with_large_stack;
+pub use string::Str;
+pub use symbol::{Symbol, WellKnown};
+pub use value::{Closure, Kind, Partial, Slot, Thunk, Value};
+
+/// What `builtins.nixVersion` says: the version that this is compatible with.
+pub const NIX_VERSION: &str = "2.35.2";
+
+/// What `builtins.langVersion` says.
+pub const LANGUAGE_VERSION: i64 = 6;

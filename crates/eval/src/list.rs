@@ -111,6 +111,17 @@ impl List {
         }
     }
 
+    /// All elements but the first, sharing the slots.
+    pub(crate) fn without_first(self, region: &mut Region) -> List {
+        match self.slots() {
+            [] | [_] => Self::EMPTY,
+            [_, rest @ ..] => {
+                let len = rest.len() as u32;
+                List(region.alloc(ListObj { len, buffered: false, items: rest.as_ptr() }))
+            }
+        }
+    }
+
     pub(crate) fn from_values(region: &mut Region, values: &[Value]) -> List {
         Self::build(region, values.len(), |_, index| values[index])
     }

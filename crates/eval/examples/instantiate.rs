@@ -1,0 +1,55 @@
+//! Evaluates an expression and prints the value, or a derivation's path.
+//!
+//! `instantiate EXPRESSION` or `instantiate FILE.nix [ATTRIBUTE.PATH]…`
+
+use std::sync::Arc;
+
+use saltire_diagnostics::{Style, render};
+use saltire_eval::{Evaluator, FsHost, Settings, Value, with_large_stack};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let failed = with_large_stack(|| {
+        let host = Arc::new(FsHost::new("x86_64-linux"));
+        let mut evaluator = Evaluator::new(host, Settings::default());
+        let failed = run(&mut evaluator, &arguments);
+        if std::env::var_os("STATISTICS").is_some() {
+            eprintln!("{} bytes of values and code", evaluator.allocated());
+        }
+        failed
+    });
+    std::process::exit(i32::from(failed));
+}
+
+fn run(evaluator: &mut Evaluator, arguments: &[String]) -> bool {
+    let Some((first, attributes)) = arguments.split_first() else { return true };
+    let directory = std::env::current_dir().map(|d| d.to_string_lossy().into_owned()).unwrap_or_default();
+    let value = if first.ends_with(".nix") {
+        evaluator.eval_file(first.as_bytes())
+    } else {
+        evaluator.eval_str(first, directory.as_bytes())
+    };
+    let mut failed = false;
+    let paths = if attributes.is_empty() { &[String::new()][..] } else { attributes };
+    for path in paths {
+        let shown = value.clone().and_then(|value| show(evaluator, value, path));
+        match shown {
+            Ok(text) => println!("{}", String::from_utf8_lossy(&text)),
+            Err(error) => {
+                failed = true;
+                let style = Style { show_trace: evaluator.settings().show_trace, ..Style::default() };
+                eprint!("{}", render(&error.to_diagnostic(), evaluator.sources(), style));
+            }
+        }
+    }
+    failed
+}
+
+fn show(evaluator: &mut Evaluator, value: Value, path: &str) -> saltire_eval::Result<Vec<u8>> {
+    let value = evaluator.select_path_text(value, path)?;
+    if let Some(drv) = evaluator.derivation_path(value)? {
+        return Ok(drv.into_bytes());
+    }
+    let value = evaluator.force_deep(value)?;
+    Ok(evaluator.print(value))
+}

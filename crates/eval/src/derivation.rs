@@ -1,0 +1,358 @@
+//! `derivationStrict`: from a set to a store derivation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::ByteSlice;
+use saltire_diagnostics::Pos;
+use saltire_store_model::{
+    ContentAddress, Derivation, DerivationOutput, Hash, HashAlgorithm, Ingestion, StorePath, placeholder,
+};
+
+use crate::attrs::{Attr, Attrs};
+use crate::coerce::Coerce;
+use crate::context::{Context, ContextElement};
+use crate::error::{ErrorKind, EvalError, Result};
+use crate::evaluator::Evaluator;
+use crate::symbol::Symbol;
+use crate::value::Value;
+
+/// The global function `derivation`: `derivationStrict`, done when a path of the
+/// result is needed. In it the builtins are in scope by their plain names.
+pub(crate) const DERIVATION_FUNCTION: &[u8] = br#"
+input@{ outputs ? [ "out" ], ... }:
+let
+  result = derivationStrict input;
+  shared = input // listToAttrs members // {
+    all = map (member: member.value) members;
+    drvAttrs = input;
+  };
+  members = map (outputName: {
+    name = outputName;
+    value = shared // {
+      inherit outputName;
+      inherit (result) drvPath;
+      outPath = getAttr outputName result;
+      type = "derivation";
+    };
+  }) outputs;
+in (head members).value
+"#;
+
+/// What is collected while going through the attributes.
+#[derive(Default)]
+struct Build {
+    derivation: Derivation,
+    context: Vec<Context>,
+    outputs: Vec<String>,
+    output_hash: Option<String>,
+    output_hash_algorithm: Option<String>,
+    ingestion: Option<Ingestion>,
+    /// The attributes as JSON, with `__structuredAttrs`.
+    json: Option<Vec<u8>>,
+}
+
+impl Evaluator {
+    /// The builtin: gives the set of output paths and `drvPath`.
+    pub(crate) fn derivation_strict(&mut self, argument: Value, pos: Pos) -> Result<Value> {
+        let what = "while evaluating the argument passed to builtins.derivationStrict";
+        let attrs = self.attrs_value(argument, pos, what)?;
+        let Some(name_attr) = attrs.attr(self.names.name) else {
+            let error = EvalError::new(ErrorKind::MissingAttribute, pos, "required attribute 'name' missing");
+            return Err(error);
+        };
+        let what = "while evaluating the `name` attribute passed to builtins.derivationStrict";
+        let name = self.plain_string(name_attr.value, name_attr.pos, what)?;
+        let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+        self.finish_derivation(attrs, name.clone(), pos).map_err(|error| {
+            let what = format!("while evaluating derivation '{name}'\nwhose name attribute is located at {}", self.describe_pos(name_attr.pos));
+            error.traced(Pos::NONE, what)
+        })
+    }
+
+    fn finish_derivation(&mut self, attrs: Attrs, name: String, pos: Pos) -> Result<Value> {
+        check_name(&name, pos)?;
+        let mut build = Build::default();
+        build.derivation.name = name;
+        let flag = |this: &mut Self, name: Symbol, text: &str| match attrs.attr(name) {
+            None => Ok(false),
+            Some(attr) => {
+                let what = format!("while evaluating the `{text}` attribute passed to builtins.derivationStrict");
+                this.bool_value(attr.value, attr.pos, &what)
+            }
+        };
+        let ignore_nulls = flag(self, self.names.ignore_nulls, "__ignoreNulls")?;
+        if flag(self, self.names.structured_attrs, "__structuredAttrs")? {
+            build.json = Some(vec![b'{']);
+        }
+        for (name, text) in [(self.names.content_addressed, "__contentAddressed"), (self.names.impure, "__impure")]
+        {
+            if flag(self, name, text)? {
+                let message = format!("experimental Nix feature for '{text}' is disabled: this derivation can't be addressed by its content");
+                return Err(EvalError::other(pos, message));
+            }
+        }
+        for attr in attrs.sorted() {
+            if attr.name == self.names.ignore_nulls {
+                continue;
+            }
+            let derivation = build.derivation.name.clone();
+            self.derivation_attribute(&mut build, attr, ignore_nulls).map_err(|error| {
+                let what = format!("while evaluating attribute '{}' of derivation '{derivation}'", attr.name);
+                error.traced(attr.pos, what)
+            })?;
+        }
+        if let Some(mut json) = build.json.take() {
+            json.push(b'}');
+            build.derivation.environment.insert("__json".into(), json.into());
+        }
+        self.add_inputs(&mut build, pos)?;
+        self.check_outputs(&mut build, pos)?;
+        self.write_derivation(build, pos)
+    }
+
+    fn derivation_attribute(&mut self, build: &mut Build, attr: Attr, ignore_nulls: bool) -> Result<()> {
+        let names = self.names;
+        let mut value = attr.value;
+        if ignore_nulls {
+            value = self.force(value)?;
+            if value.is_null() {
+                return Ok(());
+            }
+        }
+        if attr.name == names.args {
+            for item in self.list_value(value, attr.pos, "")?.iter() {
+                let what = "while evaluating an element of the argument list";
+                let text = self.coerce(item, Coerce::ENVIRONMENT, attr.pos, what)?;
+                build.context.push(text.context());
+                build.derivation.arguments.push(text.as_bytes().into());
+            }
+            return Ok(());
+        }
+        if build.json.is_some() {
+            return self.structured_attribute(build, attr, value);
+        }
+        let text = self.coerce(value, Coerce::ENVIRONMENT, attr.pos, "")?;
+        build.context.push(text.context());
+        let bytes = text.as_bytes();
+        if attr.name == names.builder {
+            build.derivation.builder = bytes.into();
+        } else if attr.name == names.system {
+            build.derivation.system = bytes.into();
+        } else if attr.name == names.outputs {
+            let list = bytes.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            build.outputs = list.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        } else {
+            self.output_attribute(build, attr, bytes)?;
+        }
+        build.derivation.environment.insert(attr.name.as_bytes().into(), bytes.into());
+        Ok(())
+    }
+
+    /// With `__structuredAttrs`: the attribute goes into the JSON text.
+    fn structured_attribute(&mut self, build: &mut Build, attr: Attr, value: Value) -> Result<()> {
+        let names = self.names;
+        if attr.name == names.structured_attrs {
+            return Ok(());
+        }
+        let mut context = Context::EMPTY;
+        if let Some(json) = &mut build.json {
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            crate::json::string(json, attr.name.as_bytes());
+            json.push(b':');
+            self.to_json(value, true, attr.pos, json, &mut context)?;
+        }
+        build.context.push(context);
+        if attr.name == names.outputs {
+            for item in self.list_value(value, attr.pos, "")?.iter() {
+                let text = self.plain_string(item, attr.pos, "")?;
+                build.outputs.push(String::from_utf8_lossy(text.as_bytes()).into_owned());
+            }
+            return Ok(());
+        }
+        let special = [
+            names.builder, names.system, names.output_hash, names.output_hash_algo, names.output_hash_mode,
+        ];
+        if special.contains(&attr.name) {
+            let text = self.string_value(value, attr.pos, "")?;
+            build.context.push(text.context());
+            if attr.name == names.builder {
+                build.derivation.builder = text.as_bytes().into();
+            } else if attr.name == names.system {
+                build.derivation.system = text.as_bytes().into();
+            } else {
+                self.output_attribute(build, attr, text.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn output_attribute(&mut self, build: &mut Build, attr: Attr, bytes: &[u8]) -> Result<()> {
+        let text = || String::from_utf8_lossy(bytes).into_owned();
+        if attr.name == self.names.output_hash {
+            build.output_hash = Some(text());
+        } else if attr.name == self.names.output_hash_algo {
+            build.output_hash_algorithm = Some(text());
+        } else if attr.name == self.names.output_hash_mode {
+            build.ingestion = Some(match bytes {
+                b"recursive" | b"nar" => Ingestion::Nar,
+                b"flat" => Ingestion::Flat,
+                b"text" => Ingestion::Text,
+                _ => {
+                    let message = format!("invalid value '{}' for 'outputHashMode' attribute", text());
+                    return Err(EvalError::other(attr.pos, message));
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// From the contexts of all strings: what the derivation needs.
+    fn add_inputs(&mut self, build: &mut Build, pos: Pos) -> Result<()> {
+        let context = build.context.drain(..).fold(Context::EMPTY, Context::union);
+        let derivation = &mut build.derivation;
+        for element in context.iter() {
+            match element {
+                ContextElement::Opaque(path) => {
+                    derivation.input_sources.insert(path.clone());
+                }
+                ContextElement::Output { derivation: path, output } => {
+                    let outputs = derivation.input_derivations.entry(path.clone()).or_default();
+                    outputs.insert(output.to_string());
+                }
+                ContextElement::DerivationDeep(path) => {
+                    self.add_closure(derivation, path, pos)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A use of `drvPath`: all derivations and sources below, with all outputs.
+    fn add_closure(&self, derivation: &mut Derivation, path: &StorePath, pos: Pos) -> Result<()> {
+        let mut todo = vec![path.clone()];
+        let mut seen = BTreeSet::new();
+        while let Some(path) = todo.pop() {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            if path.is_derivation() {
+                let read = self.host().read_derivation(&path);
+                let input = read.map_err(|e| crate::evaluator::host_error(e).at(pos))?;
+                let outputs = derivation.input_derivations.entry(path.clone()).or_default();
+                outputs.extend(input.outputs.keys().cloned());
+                todo.extend(input.references());
+            }
+            derivation.input_sources.insert(path);
+        }
+        Ok(())
+    }
+
+    fn check_outputs(&mut self, build: &mut Build, pos: Pos) -> Result<()> {
+        let missing = |name: &str| EvalError::new(ErrorKind::MissingAttribute, pos, format!("required attribute '{name}' missing"));
+        if build.derivation.builder.is_empty() {
+            return Err(missing("builder"));
+        }
+        if build.derivation.system.is_empty() {
+            return Err(missing("system"));
+        }
+        if build.outputs.is_empty() {
+            if build.derivation.environment.contains_key(b"outputs".as_bstr()) {
+                return Err(EvalError::other(pos, "derivation cannot have an empty set of outputs"));
+            }
+            build.outputs.push("out".to_owned());
+        }
+        let mut seen = BTreeSet::new();
+        for output in &build.outputs {
+            if !seen.insert(output) {
+                return Err(EvalError::other(pos, format!("duplicate derivation output '{output}'")));
+            }
+            if output == "drvPath" || output == "drv" {
+                return Err(EvalError::other(pos, format!("invalid derivation output name '{output}'")));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_derivation(&mut self, mut build: Build, pos: Pos) -> Result<Value> {
+        let store = self.host().store_dir().clone();
+        let mut derivation = std::mem::take(&mut build.derivation);
+        match &build.output_hash {
+            Some(text) => {
+                if build.outputs != ["out"] {
+                    let message = "multiple outputs are not supported in fixed-output derivations";
+                    return Err(EvalError::other(pos, message));
+                }
+                let address = content_address(text, &build, pos)?;
+                derivation.outputs.insert("out".to_owned(), DerivationOutput::Fixed(address));
+            }
+            None => {
+                for output in &build.outputs {
+                    derivation.outputs.insert(output.clone(), DerivationOutput::Deferred);
+                }
+            }
+        }
+        let host = std::sync::Arc::clone(self.host());
+        let finished = derivation
+            .finish(&store, &self.shared.modulo, |path| host.read_derivation(path))
+            .map_err(|error| EvalError::other(pos, error.to_string()))?;
+        host.write_derivation(&finished.path, &derivation, &finished.text)
+            .map_err(|error| crate::evaluator::host_error(error).at(pos))?;
+        self.derivation_result(&finished.path, &finished.outputs, &build.outputs)
+    }
+
+    fn derivation_result(
+        &mut self,
+        path: &StorePath,
+        known: &BTreeMap<String, StorePath>,
+        outputs: &[String],
+    ) -> Result<Value> {
+        let store = self.host().store_dir().clone();
+        let context = Context::from_element(ContextElement::DerivationDeep(path.clone()));
+        let text = self.new_string_with_context(store.display(path).as_bytes(), context);
+        let mut result = vec![(self.names.drv_path, text)];
+        for output in outputs {
+            let element =
+                ContextElement::Output { derivation: path.clone(), output: output.as_str().into() };
+            let text = match known.get(output) {
+                Some(path) => store.display(path),
+                None => saltire_store_model::upstream_placeholder(path, output),
+            };
+            let value = self.new_string_with_context(text.as_bytes(), Context::from_element(element));
+            result.push((Symbol::intern(output), value));
+        }
+        Ok(self.new_attrs(result))
+    }
+}
+
+fn check_name(name: &str, pos: Pos) -> Result<()> {
+    if name.ends_with(".drv") {
+        let message = format!("derivation names are not allowed to end in '.drv': '{name}'");
+        return Err(EvalError::other(pos, message));
+    }
+    let checked = StorePath::from_parts(&[0; 20], name);
+    checked.map(drop).map_err(|error| {
+        let message = format!("invalid derivation name: {error}. Please pass a different 'name'.");
+        EvalError::other(pos, message)
+    })
+}
+
+fn content_address(text: &str, build: &Build, pos: Pos) -> Result<ContentAddress> {
+    let algorithm = match build.output_hash_algorithm.as_deref() {
+        None | Some("") => None,
+        Some(name) => Some(HashAlgorithm::from_name(name).map_err(|e| EvalError::other(pos, e.to_string()))?),
+    };
+    let hash = if text.is_empty() {
+        Hash::zero(algorithm.unwrap_or(HashAlgorithm::Sha256))
+    } else {
+        Hash::parse(text, algorithm).map_err(|e| EvalError::other(pos, e.to_string()))?
+    };
+    Ok(ContentAddress { ingestion: build.ingestion.unwrap_or(Ingestion::Flat), hash })
+}
+
+/// What stands for an output's path in its own derivation.
+pub(crate) fn output_placeholder(output: &str) -> String {
+    placeholder(output)
+}
+

@@ -1,0 +1,203 @@
+//! Evaluation errors.
+
+use saltire_diagnostics::{Diagnostic, Frame, Pos};
+
+/// What sort of mistake it was; `builtins.tryEval` catches the first two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// `throw`
+    Throw,
+    /// `assert`
+    Assertion,
+    /// `abort`
+    Abort,
+    /// A value of the wrong type.
+    Type,
+    /// No such attribute.
+    MissingAttribute,
+    /// No such variable.
+    UndefinedVariable,
+    /// A value that depends on itself.
+    InfiniteRecursion,
+    /// Calls or data nested too deeply; may succeed from a less deep place.
+    StackOverflow,
+    /// A syntax error.
+    Parse,
+    /// A file that can't be read, a path that does not exist.
+    Io,
+    /// Something that the evaluation mode forbids.
+    Restricted,
+    /// Wrong arithmetic, such as division by zero.
+    Arithmetic,
+    /// The evaluation was told to stop.
+    Interrupted,
+    /// Anything else.
+    Other,
+}
+
+/// An error with its place and trace.
+#[derive(Clone, Debug)]
+pub struct EvalError {
+    /// What sort of mistake it was.
+    pub kind: ErrorKind,
+    /// What was wrong.
+    pub message: String,
+    /// Where.
+    pub pos: Pos,
+    /// What to do, such as "did you mean 'a'?"; at most one.
+    pub hint: Option<String>,
+    /// What was being done, innermost first.
+    pub(crate) trace: Trace,
+}
+
+/// Frames shared between an error and its copies in thunks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trace(Option<&'static TraceNode>);
+
+#[derive(Debug)]
+struct TraceNode {
+    frame: Frame,
+    inner: Trace,
+    depth: u32,
+}
+
+/// Frames that an error keeps; deeper recursions lose the outer ones.
+const MAX_TRACE: u32 = 5_000;
+
+/// What evaluation gives.
+pub type Result<T, E = Box<EvalError>> = std::result::Result<T, E>;
+
+impl EvalError {
+    /// An error at a place.
+    #[cold]
+    pub fn new(kind: ErrorKind, pos: Pos, message: impl Into<String>) -> Box<Self> {
+        Box::new(Self { kind, message: message.into(), pos, hint: None, trace: Trace::default() })
+    }
+
+    /// An error about a type.
+    #[cold]
+    pub fn type_error(pos: Pos, message: impl Into<String>) -> Box<Self> {
+        Self::new(ErrorKind::Type, pos, message)
+    }
+
+    /// Any other error.
+    #[cold]
+    pub fn other(pos: Pos, message: impl Into<String>) -> Box<Self> {
+        Self::new(ErrorKind::Other, pos, message)
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self: Box<Self>, hint: Option<String>) -> Box<Self> {
+        self.hint = hint;
+        self
+    }
+
+    /// Gives the error a place if it has none.
+    #[must_use]
+    pub fn at(mut self: Box<Self>, pos: Pos) -> Box<Self> {
+        if !self.pos.is_some() {
+            self.pos = pos;
+        }
+        self
+    }
+
+    /// Adds an outer step to the trace. The steps stay in memory.
+    #[cold]
+    #[must_use]
+    pub fn traced(mut self: Box<Self>, pos: Pos, message: impl Into<String>) -> Box<Self> {
+        let depth = self.trace.0.map_or(0, |node| node.depth) + 1;
+        if depth <= MAX_TRACE {
+            let frame = Frame { pos, message: message.into() };
+            let node = Box::leak(Box::new(TraceNode { frame, inner: self.trace, depth }));
+            self.trace = Trace(Some(node));
+        }
+        self
+    }
+
+    /// Whether `tryEval` turns this into a value.
+    pub fn is_catchable(&self) -> bool {
+        matches!(self.kind, ErrorKind::Throw | ErrorKind::Assertion)
+    }
+
+    /// Whether the same computation may succeed later.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self.kind, ErrorKind::StackOverflow | ErrorKind::Interrupted)
+    }
+
+    /// The error for rendering.
+    pub fn to_diagnostic(&self) -> Diagnostic {
+        let mut diagnostic = Diagnostic::new(self.pos, self.message.clone());
+        let mut node = self.trace.0;
+        while let Some(step) = node {
+            diagnostic.trace.push(step.frame.clone());
+            node = step.inner.0;
+        }
+        diagnostic.trace.reverse();
+        diagnostic.hints.extend(self.hint.clone());
+        diagnostic
+    }
+}
+
+impl std::fmt::Display for EvalError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for EvalError {}
+
+/// Adds a step to the trace of an error.
+pub(crate) trait Traced {
+    fn traced(self, pos: Pos, message: impl FnOnce() -> String) -> Self;
+}
+
+impl<T> Traced for Result<T> {
+    #[inline]
+    fn traced(self, pos: Pos, message: impl FnOnce() -> String) -> Self {
+        match self {
+            Ok(value) => Ok(value),
+            Err(error) => Err(error.traced(pos, message())),
+        }
+    }
+}
+
+/// "did you mean …?", from the names nearest to what was written.
+pub fn did_you_mean<'a>(wrong: &[u8], names: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    /// Names further away than this many edits are no help.
+    const MAX_DISTANCE: usize = 2;
+    /// Nobody reads more than three.
+    const MAX_NAMES: usize = 3;
+    let mut near: Vec<(usize, &[u8])> = names
+        .filter(|name| name.len().abs_diff(wrong.len()) <= MAX_DISTANCE)
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(distance, name)| *distance <= MAX_DISTANCE && *distance < name.len())
+        .collect();
+    near.sort();
+    near.truncate(MAX_NAMES);
+    let names: Vec<_> = near.iter().map(|(_, name)| String::from_utf8_lossy(name)).collect();
+    match names.as_slice() {
+        [] => None,
+        [one] => Some(format!("Did you mean {one}?")),
+        [first @ .., last] => Some(format!("Did you mean one of {} or {last}?", first.join(", "))),
+    }
+}
+
+/// Edit distance where swapping neighbours counts once.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut current = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (previous[j] + 1).min(current[j - 1] + 1).min(previous[j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            current[j] = best;
+        }
+        before = std::mem::replace(&mut previous, current);
+    }
+    previous[b.len()]
+}

@@ -1,0 +1,413 @@
+//! The evaluator's state and its interface to the rest of the program.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use saltire_diagnostics::{Origin, Pos, SourceFile, SourceMap};
+use saltire_store_model::{ModuloCache, StorePath};
+use saltire_syntax::ParseOptions;
+
+use crate::attrs::{Attr, Attrs};
+use crate::builtins::{self, Builtin};
+use crate::context::Context;
+use crate::error::{ErrorKind, EvalError, Result};
+use crate::host::{Host, HostError};
+use crate::ir::{Expr, ExprRef, FileCode};
+use crate::list::List;
+use crate::lower::Lowerer;
+use crate::paths;
+use crate::region::Region;
+use crate::scope::{Scope, ScopeKind};
+use crate::stack;
+use crate::string::Str;
+use crate::symbol::{Interner, Symbol, WellKnown};
+use crate::value::{EMPTY_ENV, Other, Thunk, Value};
+
+/// How to evaluate.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Calls that may be nested before it is an error.
+    pub max_call_depth: u32,
+    /// Whether to keep a trace of all calls in errors.
+    pub show_trace: bool,
+    /// Whether `builtins.currentSystem`, the environment and so on are absent.
+    pub pure: bool,
+    /// Whether `|>` and `<|` are operators.
+    pub pipe_operators: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_call_depth: 10_000, show_trace: false, pure: false, pipe_operators: false }
+    }
+}
+
+/// What all threads of an evaluation share.
+pub(crate) struct Shared {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) settings: Settings,
+    pub(crate) sources: SourceMap,
+    /// Files by resolved path.
+    pub(crate) files: Mutex<HashMap<Vec<u8>, Value>>,
+    pub(crate) modulo: ModuloCache,
+    /// Store paths of sources by path, for interpolated paths.
+    pub(crate) sources_in_store: Mutex<HashMap<Vec<u8>, StorePath>>,
+}
+
+/// Evaluates expressions, on the thread that it was made on.
+///
+/// Deep recursion needs a large stack: call [`with_large_stack`](crate::with_large_stack)
+/// around everything. Without it evaluation works as far as the thread's stack is known to reach.
+pub struct Evaluator {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) region: Region,
+    /// Symbols of names with a meaning.
+    pub names: WellKnown,
+    pub(crate) depth: u32,
+    pub(crate) stack_limit: usize,
+    pub(crate) globals: &'static Scope,
+    pub(crate) builtins: Value,
+    pub(crate) derivation: Value,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Evaluator {
+    /// An evaluator without any file read.
+    pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
+        let shared = Arc::new(Shared {
+            host,
+            settings,
+            sources: SourceMap::new(),
+            files: Mutex::default(),
+            modulo: ModuloCache::new(),
+            sources_in_store: Mutex::default(),
+        });
+        static NOTHING: Scope = Scope { up: None, kind: ScopeKind::Hidden };
+        let mut evaluator = Self {
+            shared,
+            region: Region::new(),
+            names: WellKnown::get(),
+            depth: 0,
+            stack_limit: stack::limit(),
+            globals: &NOTHING,
+            builtins: Value::NULL,
+            derivation: Value::NULL,
+            not_send: PhantomData,
+        };
+        evaluator.make_globals();
+        evaluator
+    }
+
+    fn make_globals(&mut self) {
+        let mut attrs = Vec::new();
+        let mut globals = Vec::new();
+        for builtin in builtins::tables() {
+            let name = Symbol::intern(builtin.name);
+            let value = self.new_builtin(builtin);
+            attrs.push(Attr { name, value, pos: Pos::NONE });
+            let global = if builtin.global { name } else { Symbol::intern(format!("__{}", builtin.name)) };
+            globals.push((global, value));
+        }
+        for (name, value, global) in self.constants() {
+            let plain = Symbol::intern(name);
+            attrs.push(Attr { name: plain, value, pos: Pos::NONE });
+            let global = if global { plain } else { Symbol::intern(format!("__{name}")) };
+            globals.push((global, value));
+        }
+        // `builtins.builtins` is the set itself: a thunk that is done once the set exists.
+        let this = Thunk::with_values(&mut self.region, &crate::ir::APPLY1, &[Value::NULL, Value::NULL]);
+        let builtins_name = Symbol::intern("builtins");
+        attrs.push(Attr { name: builtins_name, value: this, pos: Pos::NONE });
+        let set = Value::from_attrs(Attrs::from_unsorted(&mut self.region, attrs));
+        if let Some(thunk) = this.as_thunk() {
+            thunk.finish(set);
+        }
+        globals.push((builtins_name, set));
+        globals.sort_unstable_by_key(|entry| entry.0);
+        let globals = self.region.alloc_slice(globals);
+        self.globals = self.region.alloc(Scope { up: None, kind: ScopeKind::Constants(globals) });
+        self.builtins = set;
+    }
+
+    /// Builtins that are values: name, value, whether global without `__`.
+    fn constants(&mut self) -> Vec<(&'static str, Value, bool)> {
+        let host = Arc::clone(&self.shared.host);
+        let mut all = vec![
+            ("true", Value::TRUE, true),
+            ("false", Value::FALSE, true),
+            ("null", Value::NULL, true),
+            ("nixVersion", self.new_string(crate::NIX_VERSION.as_bytes()), false),
+            ("langVersion", self.new_int(crate::LANGUAGE_VERSION), false),
+            ("storeDir", self.new_string(host.store_dir().as_str().as_bytes()), false),
+        ];
+        if !self.shared.settings.pure {
+            if let Some(system) = host.current_system() {
+                all.push(("currentSystem", self.new_string(system.as_bytes()), false));
+            }
+            if let Some(time) = host.current_time() {
+                all.push(("currentTime", self.new_int(time), false));
+            }
+        }
+        let search_path = self.search_path_value();
+        all.push(("nixPath", search_path, false));
+        let file = self.add_source(Origin::String, crate::derivation::DERIVATION_FUNCTION.into(), b"/");
+        let scope = self.globals_for_derivation();
+        let expr = file.and_then(|file| self.parse(file, scope));
+        if let Ok(expr) = expr {
+            let value = Thunk::new(&mut self.region, expr, &EMPTY_ENV);
+            self.derivation = value;
+            all.push(("derivation", value, true));
+        }
+        all
+    }
+
+    /// The names that the internal definition of `derivation` uses.
+    fn globals_for_derivation(&mut self) -> &'static Scope {
+        let mut names: Vec<(Symbol, Value)> = Vec::new();
+        for builtin in builtins::tables() {
+            let value = self.new_builtin(builtin);
+            names.push((Symbol::intern(builtin.name), value));
+        }
+        names.sort_unstable_by_key(|entry| entry.0);
+        let names = self.region.alloc_slice(names);
+        self.region.alloc(Scope { up: None, kind: ScopeKind::Constants(names) })
+    }
+
+    fn search_path_value(&mut self) -> Value {
+        let entries = self.shared.host.search_path();
+        let (prefix, path) = (self.names.prefix, self.names.path);
+        let entries: Vec<Value> = entries
+            .iter()
+            .map(|(name, value)| {
+                let name = self.new_string(name.as_bytes());
+                let value = self.new_string(value.as_bytes());
+                self.new_attrs(vec![(prefix, name), (path, value)])
+            })
+            .collect();
+        self.new_list(&entries)
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.shared.host
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// The source texts read so far, for rendering errors.
+    pub fn sources(&self) -> &SourceMap {
+        &self.shared.sources
+    }
+
+    /// The set `builtins`.
+    pub fn builtins(&self) -> Value {
+        self.builtins
+    }
+
+    /// Bytes of values and code made so far.
+    pub fn allocated(&self) -> u64 {
+        self.region.allocated()
+    }
+
+    /// Another evaluator for another thread, with the same files and host.
+    pub fn fork(&self) -> impl FnOnce() -> Evaluator + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        let (globals, builtins, derivation) = (self.globals, self.builtins, self.derivation);
+        move || Evaluator {
+            shared,
+            region: Region::new(),
+            names: WellKnown::get(),
+            depth: 0,
+            stack_limit: stack::limit(),
+            globals,
+            builtins,
+            derivation,
+            not_send: PhantomData,
+        }
+    }
+
+    fn add_source(&mut self, origin: Origin, text: Arc<[u8]>, base: &[u8]) -> Result<&'static FileCode> {
+        let Some(source) = self.shared.sources.add(origin, text) else {
+            return Err(EvalError::other(Pos::NONE, "more than four gigabytes of source text"));
+        };
+        let home = self.shared.host.home_dir();
+        let base = if base == b"/" { Vec::new() } else { base.to_vec() };
+        Ok(self.region.alloc(FileCode { source, base, home }))
+    }
+
+    fn parse(&mut self, file: &'static FileCode, scope: &'static Scope) -> Result<ExprRef> {
+        let source: &'static SourceFile = &file.source;
+        // The tree stays: its parts are lowered when they are evaluated.
+        let arena: &'static bumpalo::Bump = Box::leak(Box::default());
+        let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
+        let tree = match saltire_syntax::parse(arena, &source.text, &options) {
+            Ok(tree) => tree,
+            Err(error) => {
+                let diagnostic = error.into_diagnostic(source);
+                let hint = diagnostic.hints.into_iter().next();
+                let error = EvalError::new(ErrorKind::Parse, diagnostic.pos, diagnostic.message);
+                return Err(error.with_hint(hint));
+            }
+        };
+        let mut lowerer = Lowerer { region: &mut self.region, names: Interner::lock(), file };
+        lowerer.expr(tree, scope)
+    }
+
+    /// Evaluates an expression; relative paths in it are relative to `base`.
+    pub fn eval_str(&mut self, text: &str, base: &[u8]) -> Result<Value> {
+        self.eval_text(Origin::String, text.as_bytes().into(), base)
+    }
+
+    /// Evaluates a text from anywhere; relative paths in it are relative to `base`.
+    pub fn eval_text(&mut self, origin: Origin, text: Arc<[u8]>, base: &[u8]) -> Result<Value> {
+        let file = self.add_source(origin, text, base)?;
+        let expr = self.parse(file, self.globals)?;
+        self.eval(expr, &EMPTY_ENV)
+    }
+
+    /// Evaluates a file, or `default.nix` in a directory. Each file is evaluated once.
+    pub fn eval_file(&mut self, path: &[u8]) -> Result<Value> {
+        let known = self.lock_files().get(path).copied();
+        if let Some(value) = known {
+            return self.force(value);
+        }
+        let resolved = self.resolve_import(path)?;
+        let known = self.lock_files().get(&resolved).copied();
+        let value = match known {
+            Some(value) => value,
+            None => {
+                let expr = self.parse_file(&resolved, self.globals)?;
+                let value = Thunk::new(&mut self.region, expr, &EMPTY_ENV);
+                self.lock_files().insert(resolved, value);
+                value
+            }
+        };
+        self.lock_files().insert(path.to_vec(), value);
+        let origin = || format!("while evaluating the file '{}':", String::from_utf8_lossy(path));
+        crate::error::Traced::traced(self.force(value), Pos::NONE, origin)
+    }
+
+    fn lock_files(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Value>> {
+        self.shared.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file that importing a path reads.
+    fn resolve_import(&self, path: &[u8]) -> Result<Vec<u8>> {
+        let host = &self.shared.host;
+        host.check_path(path).map_err(host_error)?;
+        let resolved = host.resolve_symlinks(path).map_err(host_error)?;
+        if matches!(host.file_type(&resolved), Ok(Some(crate::host::FileType::Directory))) {
+            let inner = [resolved.as_slice(), b"/default.nix"].concat();
+            return host.resolve_symlinks(&paths::normalise(&inner)).map_err(host_error);
+        }
+        Ok(resolved)
+    }
+
+    /// Reads and lowers a file whose path is resolved.
+    fn parse_file(&mut self, path: &[u8], scope: &'static Scope) -> Result<ExprRef> {
+        let text = self.shared.host.read_file(path).map_err(host_error)?;
+        let name = std::path::PathBuf::from(String::from_utf8_lossy(path).into_owned());
+        let file = self.add_source(Origin::File(name), text, paths::parent(path))?;
+        self.parse(file, scope)
+    }
+
+    /// Evaluates a file with more variables than usual (`scopedImport`).
+    pub(crate) fn eval_scoped(&mut self, path: &[u8], variables: Attrs) -> Result<Value> {
+        let resolved = self.resolve_import(path)?;
+        let names: Vec<(Symbol, Value)> = variables.iter().map(|attr| (attr.name, attr.value)).collect();
+        let names = self.region.alloc_slice(names);
+        let kind = ScopeKind::Constants(names);
+        let scope = self.region.alloc(Scope { up: Some(self.globals), kind });
+        let expr = self.parse_file(&resolved, scope)?;
+        self.eval(expr, &EMPTY_ENV)
+    }
+
+    /// A string without context.
+    pub fn new_string(&mut self, text: &[u8]) -> Value {
+        self.new_string_with_context(text, Context::EMPTY)
+    }
+
+    /// A string.
+    pub fn new_string_with_context(&mut self, text: &[u8], context: Context) -> Value {
+        // A text of four gigabytes and more has no place in a string object.
+        let text = &text[..text.len().min(crate::string::MAX_LEN)];
+        Value::from_str(Str::new(&mut self.region, text, context))
+    }
+
+    /// A path; `text` is absolute and normal.
+    pub fn new_path(&mut self, text: &[u8]) -> Value {
+        let text = Str::new(&mut self.region, text, Context::EMPTY);
+        Value::from_other(self.region.alloc(Other::Path(text)))
+    }
+
+    /// An integer.
+    #[inline]
+    pub fn new_int(&mut self, value: i64) -> Value {
+        match Value::small_int(value) {
+            Some(value) => value,
+            None => Value::from_other(self.region.alloc(Other::Int(value))),
+        }
+    }
+
+    /// A floating-point number.
+    pub fn new_float(&mut self, value: f64) -> Value {
+        Value::from_other(self.region.alloc(Other::Float(value)))
+    }
+
+    /// A list.
+    pub fn new_list(&mut self, items: &[Value]) -> Value {
+        Value::from_list(List::from_values(&mut self.region, items))
+    }
+
+    /// A set from different names, in any order, without positions.
+    pub fn new_attrs(&mut self, items: Vec<(Symbol, Value)>) -> Value {
+        let attr = |(name, value)| Attr { name, value, pos: Pos::NONE };
+        self.new_attrs_at(items.into_iter().map(attr).collect())
+    }
+
+    /// A set from attributes with different names, in any order.
+    pub fn new_attrs_at(&mut self, items: Vec<Attr>) -> Value {
+        Value::from_attrs(Attrs::from_unsorted(&mut self.region, items))
+    }
+
+    /// A builtin function.
+    pub fn new_builtin(&mut self, builtin: &'static Builtin) -> Value {
+        Value::from_other(self.region.alloc(Other::Builtin(builtin)))
+    }
+
+    /// A thunk that calls a function with one argument.
+    pub fn new_call(&mut self, function: Value, argument: Value) -> Value {
+        Thunk::with_values(&mut self.region, &crate::ir::APPLY1, &[function, argument])
+    }
+
+    /// A thunk that calls a function with two arguments.
+    pub fn new_call2(&mut self, function: Value, first: Value, second: Value) -> Value {
+        Thunk::with_values(&mut self.region, &crate::ir::APPLY2, &[function, first, second])
+    }
+
+    /// A thunk that selects an attribute.
+    pub fn new_select(&mut self, set: Value, name: Symbol) -> Value {
+        Thunk::with_values(&mut self.region, &crate::ir::THUNK_SELECT, &[set, name.to_value()])
+    }
+
+    /// The lowered form of a part that was left for later.
+    pub(crate) fn lazy_expr(&mut self, lazy: &'static crate::ir::Lazy) -> Result<ExprRef> {
+        if let Some(expr) = lazy.lowered.get() {
+            return Ok(expr);
+        }
+        let mut lowerer =
+            Lowerer { region: &mut self.region, names: Interner::lock(), file: lazy.file };
+        let expr: &'static Expr = lowerer.named(lazy.ast, lazy.scope, lazy.name)?;
+        Ok(lazy.lowered.get_or_init(|| expr))
+    }
+}
+
+/// A host's error as an evaluation error.
+pub(crate) fn host_error(error: HostError) -> Box<EvalError> {
+    let kind = if error.restricted { ErrorKind::Restricted } else { ErrorKind::Io };
+    EvalError::new(kind, Pos::NONE, error.message)
+}

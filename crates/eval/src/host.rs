@@ -1,0 +1,223 @@
+//! The host trait: everything that evaluation needs from outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use saltire_store_model::{Derivation, Hash, Ingestion, StoreDir, StorePath};
+
+use crate::context::ContextElement;
+
+/// Why the host could not do something: the message that the user sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct HostError {
+    /// What was wrong, in one sentence.
+    pub message: String,
+    /// Whether the evaluation mode (pure, restricted) forbids it.
+    pub restricted: bool,
+}
+
+impl HostError {
+    /// Something went wrong.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), restricted: false }
+    }
+
+    /// Something is not allowed.
+    pub fn restricted(message: impl Into<String>) -> Self {
+        Self { message: message.into(), restricted: true }
+    }
+}
+
+/// What the host gives.
+pub type HostResult<T> = Result<T, HostError>;
+
+/// What sort of file there is at a path, links not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileType {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A socket, a device, …
+    Unknown,
+}
+
+impl FileType {
+    /// As `builtins.readDir` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Decides whether a file goes into the store: path and type.
+pub type PathFilter<'f> = &'f mut dyn FnMut(&[u8], FileType) -> HostResult<bool>;
+
+/// A source to be added to the store.
+pub struct AddPath<'f> {
+    /// Where it is: absolute and normal; a link at the end is followed by the caller.
+    pub path: &'f [u8],
+    /// Name of the store path.
+    pub name: &'f str,
+    /// How it is hashed: as a NAR, or the contents of one file.
+    pub ingestion: Ingestion,
+    /// Which files to take; all if there is none.
+    pub filter: Option<PathFilter<'f>>,
+    /// What the content's hash must be.
+    pub expected: Option<Hash>,
+}
+
+/// An attribute of a request to fetch something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchValue {
+    /// A string.
+    String(String),
+    /// An integer.
+    Int(i64),
+    /// A boolean.
+    Bool(bool),
+}
+
+/// A request to fetch something, or its result.
+pub type FetchAttrs = BTreeMap<String, FetchValue>;
+
+/// Which builtin asked to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchKind {
+    /// `fetchurl`: one file.
+    Url,
+    /// `fetchTarball`: an archive, unpacked.
+    Tarball,
+    /// `fetchGit`
+    Git,
+    /// `fetchMercurial`
+    Mercurial,
+    /// `fetchTree`: `type` says what.
+    Tree,
+    /// `fetchClosure`
+    Closure,
+}
+
+/// What was fetched.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Where it is in the store.
+    pub path: StorePath,
+    /// What is known of it: `rev`, `narHash`, `lastModified`, …
+    pub attributes: FetchAttrs,
+}
+
+/// Everything that evaluation needs from outside. Paths are absolute and normal.
+pub trait Host: Send + Sync {
+    /// The store directory.
+    fn store_dir(&self) -> &StoreDir;
+
+    /// The contents of a file; links are followed.
+    fn read_file(&self, path: &[u8]) -> HostResult<Arc<[u8]>>;
+
+    /// The names in a directory, in any order; links are followed.
+    fn read_dir(&self, path: &[u8]) -> HostResult<Vec<(Vec<u8>, FileType)>>;
+
+    /// What is at a path, the last link not followed; `None` if there is nothing.
+    fn file_type(&self, path: &[u8]) -> HostResult<Option<FileType>>;
+
+    /// The path with all links followed; it must exist.
+    fn resolve_symlinks(&self, path: &[u8]) -> HostResult<Vec<u8>>;
+
+    /// Whether there is something at a path, links followed.
+    fn path_exists(&self, path: &[u8]) -> HostResult<bool> {
+        Ok(self.resolve_symlinks(path).is_ok_and(|path| matches!(self.file_type(&path), Ok(Some(_)))))
+    }
+
+    /// `builtins.currentSystem`, none in pure evaluation.
+    fn current_system(&self) -> Option<String>;
+
+    /// `builtins.currentTime` in seconds since 1970, none in pure evaluation.
+    fn current_time(&self) -> Option<i64> {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.ok().and_then(|duration| i64::try_from(duration.as_secs()).ok())
+    }
+
+    /// An environment variable, none if unset or in pure evaluation.
+    fn environment_variable(&self, name: &str) -> Option<String>;
+
+    /// The user's home directory, for `~/…`.
+    fn home_dir(&self) -> Option<Vec<u8>> {
+        self.environment_variable("HOME").map(String::into_bytes)
+    }
+
+    /// The entries of `NIX_PATH` and `-I`: prefix (perhaps empty) and path.
+    fn search_path(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// The path behind an entry of a search path: itself, or what a URL gives;
+    /// `None` if there is nothing there.
+    fn resolve_search_path_entry(&self, value: &str) -> HostResult<Option<Vec<u8>>> {
+        let path = value.as_bytes();
+        Ok(self.path_exists(path)?.then(|| path.to_vec()))
+    }
+
+    /// Adds a source to the store, or computes where it would be.
+    fn add_path(&self, request: AddPath<'_>) -> HostResult<StorePath>;
+
+    /// Adds a text to the store, or computes where it would be.
+    fn add_text(&self, name: &str, text: &[u8], references: &[StorePath]) -> HostResult<StorePath> {
+        let _ = self;
+        let path = self.store_dir().make_text_path(name, text, references);
+        path.map_err(|error| HostError::new(error.to_string()))
+    }
+
+    /// Writes a derivation whose path was computed, if this host instantiates.
+    fn write_derivation(&self, path: &StorePath, derivation: &Derivation, text: &[u8]) -> HostResult<()> {
+        let _ = (path, derivation, text);
+        Ok(())
+    }
+
+    /// Reads a derivation from the store.
+    fn read_derivation(&self, path: &StorePath) -> HostResult<Derivation>;
+
+    /// Makes store objects exist (builds them), for import from derivation.
+    /// Gives the paths that outputs were found to have where the text has placeholders.
+    fn realise(&self, elements: &[&ContextElement]) -> HostResult<BTreeMap<String, String>>;
+
+    /// Makes sure that a store path exists (`builtins.storePath`).
+    fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
+        let _ = path;
+        Ok(())
+    }
+
+    /// Fetches something.
+    fn fetch(&self, kind: FetchKind, request: &FetchAttrs) -> HostResult<Fetched> {
+        let _ = request;
+        Err(HostError::new(format!("fetching ({kind:?}) is not available here")))
+    }
+
+    /// Whether evaluation may look at a path (pure and restricted evaluation).
+    fn check_path(&self, path: &[u8]) -> HostResult<()> {
+        let _ = path;
+        Ok(())
+    }
+
+    /// `builtins.trace`, and warnings.
+    fn message(&self, level: MessageLevel, text: &str) {
+        let _ = level;
+        eprintln!("{text}");
+    }
+}
+
+/// What sort of message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageLevel {
+    /// `builtins.trace`
+    Trace,
+    /// A warning.
+    Warning,
+}

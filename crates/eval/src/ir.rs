@@ -1,0 +1,231 @@
+//! The form that is evaluated: variables resolved to slots, constants made,
+//! names interned. Nodes are in a region and never freed.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use saltire_diagnostics::{Pos, SourceFile};
+use saltire_syntax::ast;
+
+use crate::attrs::Shape;
+use crate::scope::Scope;
+use crate::symbol::Symbol;
+use crate::value::Value;
+
+pub(crate) type ExprRef = &'static Expr;
+
+/// An expression.
+pub(crate) enum Expr {
+    /// Its value is known.
+    Constant(Value),
+    /// A variable of the innermost scope.
+    Local { slot: u32, pos: Pos },
+    /// A variable of a scope further out.
+    Variable { depth: u32, slot: u32, pos: Pos },
+    /// A variable that a `with` may bind.
+    With(&'static WithVariable),
+    /// `subject.name`
+    Select(&'static Select),
+    /// `subject.path` with several or dynamic names, or a default.
+    SelectPath(&'static SelectPath),
+    /// `subject ? path`
+    HasAttr { subject: ExprRef, path: &'static [Key], pos: Pos },
+    /// A call.
+    Call { function: ExprRef, arguments: &'static [ExprRef], pos: Pos },
+    /// A function.
+    Lambda(&'static LambdaCode),
+    /// `let … in body`
+    Let { scope: &'static ScopeCode, body: ExprRef },
+    /// A non-recursive set without dynamic names and hidden sources.
+    Attrs(&'static AttrsCode),
+    /// Any other set.
+    ComplexAttrs(&'static ComplexAttrs),
+    /// `[ … ]`, not empty.
+    List(&'static [ExprRef]),
+    /// `with scope; body`
+    WithScope { scope: ExprRef, body: ExprRef, pos: Pos },
+    /// `if condition then yes else no`
+    If { branches: &'static (ExprRef, ExprRef, ExprRef), pos: Pos },
+    /// `assert condition; body`
+    Assert { condition: ExprRef, body: ExprRef, pos: Pos },
+    /// `!x`
+    Not { operand: ExprRef, pos: Pos },
+    /// `-x`
+    Negate { operand: ExprRef, pos: Pos },
+    /// A binary operator that isn't one of the following.
+    Binary { operator: Operator, operands: &'static (ExprRef, ExprRef), pos: Pos },
+    /// `"a${b}c"`
+    Interpolate { parts: &'static [ExprRef], pos: Pos },
+    /// A path with interpolations; the first part is a path constant.
+    InterpolatePath { parts: &'static [ExprRef], pos: Pos },
+    /// `<name>`
+    SearchPath { name: Value, pos: Pos },
+    /// `__curPos`
+    CurrentPosition(Pos),
+    /// Not lowered yet.
+    Lazy(&'static Lazy),
+    /// A thunk's call of its first value with one argument.
+    Apply1,
+    /// A thunk's call of its first value with two arguments.
+    Apply2,
+    /// A thunk's selection of the symbol named by its second value from its first.
+    ThunkSelect,
+}
+
+/// Code of thunks that hold values instead of an environment.
+pub(crate) static APPLY1: Expr = Expr::Apply1;
+pub(crate) static APPLY2: Expr = Expr::Apply2;
+pub(crate) static THUNK_SELECT: Expr = Expr::ThunkSelect;
+
+/// Operators whose both sides are evaluated or that decide by the left one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Concat,
+    Update,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+    Implies,
+}
+
+/// A variable that is looked up in the sets of the `with`s around it.
+pub(crate) struct WithVariable {
+    pub(crate) name: Symbol,
+    pub(crate) pos: Pos,
+    /// How far out each `with` is, innermost first.
+    pub(crate) depths: &'static [u32],
+    pub(crate) cache: SelectCache,
+}
+
+/// `subject.name`
+pub(crate) struct Select {
+    pub(crate) subject: ExprRef,
+    pub(crate) name: Symbol,
+    pub(crate) pos: Pos,
+    pub(crate) cache: SelectCache,
+}
+
+/// The last shape that was selected from at a place, and the index found.
+#[derive(Default)]
+pub(crate) struct SelectCache(AtomicU64);
+
+/// Addresses of user space have 47 bits; the rest holds the index.
+const INDEX_BITS: u32 = 16;
+
+impl SelectCache {
+    #[inline(always)]
+    pub(crate) fn get(&self, shape: usize) -> Option<usize> {
+        let word = self.0.load(Ordering::Relaxed);
+        (word >> INDEX_BITS == shape as u64).then_some((word & ((1 << INDEX_BITS) - 1)) as usize)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&self, shape: usize, index: usize) {
+        if index < 1 << INDEX_BITS && shape >> (64 - INDEX_BITS) == 0 {
+            self.0.store((shape as u64) << INDEX_BITS | index as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A selection with all that the grammar allows.
+pub(crate) struct SelectPath {
+    pub(crate) subject: ExprRef,
+    pub(crate) path: &'static [Key],
+    pub(crate) default: Option<ExprRef>,
+    pub(crate) pos: Pos,
+}
+
+/// A name in an attribute path.
+pub(crate) enum Key {
+    Static(Symbol, Pos),
+    Dynamic(ExprRef, Pos),
+}
+
+/// A function.
+pub(crate) struct LambdaCode {
+    /// What it is bound to, for messages.
+    pub(crate) name: Option<Symbol>,
+    /// `x` in `x: …` and `x@{ … }: …`.
+    pub(crate) argument: Option<Symbol>,
+    pub(crate) formals: Option<Formals>,
+    /// The argument alone, or the formals and then the argument.
+    pub(crate) slots: u32,
+    pub(crate) body: ExprRef,
+    pub(crate) pos: Pos,
+}
+
+/// `{ a, b ? default, ... }`, sorted by symbol; each has the slot of its index.
+pub(crate) struct Formals {
+    pub(crate) names: &'static [Symbol],
+    pub(crate) defaults: &'static [Option<ExprRef>],
+    pub(crate) positions: &'static [Pos],
+    pub(crate) ellipsis: bool,
+}
+
+/// What fills the slots of a recursive scope, in order.
+pub(crate) struct ScopeCode {
+    pub(crate) values: &'static [Binding],
+}
+
+/// What a name is bound to.
+#[derive(Clone, Copy)]
+pub(crate) enum Binding {
+    /// An expression in the scope itself.
+    Inner(ExprRef),
+    /// An expression in the scope around (`inherit x;`).
+    Outer(ExprRef),
+}
+
+/// A set whose names are all known and whose values are in the scope around.
+pub(crate) struct AttrsCode {
+    pub(crate) shape: &'static Shape,
+    pub(crate) values: &'static [ExprRef],
+}
+
+/// A set with a scope of its own: recursive, or with sources of `inherit (…)`.
+pub(crate) struct ComplexAttrs {
+    pub(crate) shape: &'static Shape,
+    /// Fills the scope; `None` if the set needs none.
+    pub(crate) scope: Option<ScopeCode>,
+    /// The values in shape order: in a recursive set the slots of the scope.
+    pub(crate) values: Option<&'static [Binding]>,
+    /// Evaluated in the scope if the set is recursive.
+    pub(crate) dynamic: &'static [DynamicAttr],
+    /// The slot of `__overrides` in a recursive set that has it.
+    pub(crate) overrides: Option<u32>,
+    pub(crate) pos: Pos,
+}
+
+/// `${name} = value;`
+pub(crate) struct DynamicAttr {
+    pub(crate) name: ExprRef,
+    pub(crate) value: ExprRef,
+    pub(crate) pos: Pos,
+}
+
+/// An expression that is lowered when it is first evaluated.
+pub(crate) struct Lazy {
+    pub(crate) lowered: OnceLock<ExprRef>,
+    pub(crate) ast: &'static ast::Expr<'static>,
+    pub(crate) scope: &'static Scope,
+    pub(crate) file: &'static FileCode,
+    pub(crate) name: Option<Symbol>,
+}
+
+/// What lowering needs to know about a file.
+pub(crate) struct FileCode {
+    pub(crate) source: std::sync::Arc<SourceFile>,
+    /// What relative paths are relative to.
+    pub(crate) base: Vec<u8>,
+    /// For `~/…`.
+    pub(crate) home: Option<Vec<u8>>,
+}

@@ -1,0 +1,543 @@
+//! From the tree to the form that is evaluated.
+//!
+//! A file is lowered piece by piece: the bodies of functions and the larger
+//! values of sets stay in the tree until they are evaluated, which most of a
+//! package set's never are.
+
+use saltire_diagnostics::{Pos, Span};
+use saltire_syntax::ast::{
+    AttrName, AttributeValue, BinaryOperator, Bindings, Expr as Ast, ExprKind, Lambda, Name, PathBase,
+    StringPart,
+};
+
+use crate::attrs::Shape;
+use crate::context::Context;
+use crate::error::{ErrorKind, EvalError, Result, did_you_mean};
+use crate::ir::{
+    AttrsCode, Binding, ComplexAttrs, DynamicAttr, Expr, ExprRef, FileCode, Formals, Key, LambdaCode, Lazy,
+    Operator, ScopeCode, Select, SelectCache, SelectPath, WithVariable,
+};
+use crate::list::List;
+use crate::paths;
+use crate::region::Region;
+use crate::scope::{Found, Scope, ScopeKind};
+use crate::string::Str;
+use crate::symbol::{Interner, Symbol};
+use crate::value::{Other, Value};
+
+/// Lowers the parts of one file.
+pub(crate) struct Lowerer<'r> {
+    pub(crate) region: &'r mut Region,
+    pub(crate) names: Interner,
+    pub(crate) file: &'static FileCode,
+}
+
+type ScopeRef = &'static Scope;
+
+/// An attribute that is about to be bound: name, where, value.
+struct Bound {
+    name: Symbol,
+    pos: Pos,
+    value: AttributeValue<'static>,
+}
+
+impl Lowerer<'_> {
+    fn pos(&self, span: Span) -> Pos {
+        self.file.source.pos(span.start)
+    }
+
+    fn node(&mut self, expr: Expr) -> ExprRef {
+        self.region.alloc(expr)
+    }
+
+    fn constant(&mut self, value: Value) -> ExprRef {
+        self.node(Expr::Constant(value))
+    }
+
+    fn string(&mut self, text: &[u8]) -> Value {
+        Value::from_str(Str::new(self.region, text, Context::EMPTY))
+    }
+
+    fn path(&mut self, text: &[u8]) -> Value {
+        let text = Str::new(self.region, text, Context::EMPTY);
+        Value::from_other(self.region.alloc(Other::Path(text)))
+    }
+
+    /// Lowers now, all but the bodies of functions and the values of sets in it.
+    pub(crate) fn expr(&mut self, ast: &'static Ast<'static>, scope: ScopeRef) -> Result<ExprRef> {
+        self.named(ast, scope, None)
+    }
+
+    fn exprs(&mut self, asts: &'static [Ast<'static>], scope: ScopeRef) -> Result<&'static [ExprRef]> {
+        let items: Vec<ExprRef> = asts.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
+        Ok(self.region.alloc_slice(items))
+    }
+
+    /// Lowers now what is small or needs no thunk, the rest when it is evaluated.
+    fn later(
+        &mut self,
+        ast: &'static Ast<'static>,
+        scope: ScopeRef,
+        name: Option<Symbol>,
+    ) -> Result<ExprRef> {
+        let now = match ast.kind {
+            ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::String(_)
+            | ExprKind::Path(..)
+            | ExprKind::Var(_)
+            | ExprKind::Lambda(_) => true,
+            ExprKind::Select { path, default, subject } => {
+                path.len() == 1 && default.is_none() && matches!(subject.kind, ExprKind::Var(_))
+            }
+            ExprKind::List(items) => items.is_empty(),
+            _ => false,
+        };
+        if now { self.named(ast, scope, name) } else { Ok(self.lazy(ast, scope, name)) }
+    }
+
+    fn lazy(&mut self, ast: &'static Ast<'static>, scope: ScopeRef, name: Option<Symbol>) -> ExprRef {
+        let lazy = Lazy { lowered: Default::default(), ast, scope, file: self.file, name };
+        let lazy = self.region.alloc(lazy);
+        self.node(Expr::Lazy(lazy))
+    }
+
+    /// `name` is what the expression is bound to.
+    pub(crate) fn named(
+        &mut self,
+        ast: &'static Ast<'static>,
+        scope: ScopeRef,
+        name: Option<Symbol>,
+    ) -> Result<ExprRef> {
+        let pos = self.pos(ast.span);
+        let node = match &ast.kind {
+            ExprKind::Int(value) => match Value::small_int(*value) {
+                Some(value) => Expr::Constant(value),
+                None => Expr::Constant(Value::from_other(self.region.alloc(Other::Int(*value)))),
+            },
+            ExprKind::Float(value) => {
+                Expr::Constant(Value::from_other(self.region.alloc(Other::Float(*value))))
+            }
+            ExprKind::String(text) => Expr::Constant(self.string(text)),
+            ExprKind::Interpolated(parts) => {
+                Expr::Interpolate { parts: self.parts(parts, scope)?, pos }
+            }
+            ExprKind::Path(base, parts) => return self.path_literal(*base, parts, pos, scope),
+            ExprKind::SearchPath(text) => Expr::SearchPath { name: self.string(text), pos },
+            ExprKind::Var(text) => return self.variable(text, pos, scope),
+            ExprKind::Select { subject, path, default } => {
+                return self.select(subject, path, *default, pos, scope);
+            }
+            ExprKind::HasAttr { subject, path } => {
+                Expr::HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)?, pos }
+            }
+            ExprKind::Apply { function, arguments } => {
+                let function = self.expr(function, scope)?;
+                let lowered: Vec<ExprRef> =
+                    arguments.iter().map(|ast| self.later(ast, scope, None)).collect::<Result<_>>()?;
+                Expr::Call { function, arguments: self.region.alloc_slice(lowered), pos }
+            }
+            ExprKind::Lambda(lambda) => self.lambda(lambda, pos, scope, name)?,
+            ExprKind::Let(bindings, body) => {
+                let (inner, code) = self.recursive(bindings, scope)?;
+                Expr::Let { scope: self.region.alloc(code), body: self.expr(body, inner)? }
+            }
+            ExprKind::LegacyLet(bindings) => {
+                let subject = self.attr_set(true, bindings, pos, scope)?;
+                let name = self.names.intern(b"body");
+                Expr::Select(self.region.alloc(Select { subject, name, pos, cache: SelectCache::default() }))
+            }
+            ExprKind::AttrSet { recursive, bindings } => {
+                return self.attr_set(*recursive, bindings, pos, scope);
+            }
+            ExprKind::List([]) => Expr::Constant(Value::from_list(List::EMPTY)),
+            ExprKind::List(items) => {
+                let lowered: Vec<ExprRef> =
+                    items.iter().map(|ast| self.later(ast, scope, None)).collect::<Result<_>>()?;
+                Expr::List(self.region.alloc_slice(lowered))
+            }
+            ExprKind::With(subject, body) => {
+                let set = self.later(subject, scope, None)?;
+                let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With });
+                Expr::WithScope { scope: set, body: self.expr(body, inner)?, pos }
+            }
+            ExprKind::If(condition, yes, no) => {
+                let branches = (
+                    self.expr(condition, scope)?,
+                    self.branch(yes, scope)?,
+                    self.branch(no, scope)?,
+                );
+                Expr::If { branches: self.region.alloc(branches), pos }
+            }
+            ExprKind::Assert(condition, body) => Expr::Assert {
+                condition: self.expr(condition, scope)?,
+                body: self.branch(body, scope)?,
+                pos,
+            },
+            ExprKind::Not(operand) => Expr::Not { operand: self.expr(operand, scope)?, pos },
+            ExprKind::Negate(operand) => Expr::Negate { operand: self.expr(operand, scope)?, pos },
+            ExprKind::Binary { operator, operator_span, left, right } => {
+                let pos = self.pos(*operator_span);
+                return self.binary(*operator, left, right, pos, scope);
+            }
+        };
+        Ok(self.node(node))
+    }
+
+    /// A branch that may not be taken; only large ones are worth waiting for.
+    fn branch(&mut self, ast: &'static Ast<'static>, scope: ScopeRef) -> Result<ExprRef> {
+        const LARGE: u32 = 200;
+        if ast.span.end - ast.span.start > LARGE { self.later(ast, scope, None) } else { self.expr(ast, scope) }
+    }
+
+    fn binary(
+        &mut self,
+        operator: BinaryOperator,
+        left: &'static Ast<'static>,
+        right: &'static Ast<'static>,
+        pos: Pos,
+        scope: ScopeRef,
+    ) -> Result<ExprRef> {
+        let operator = match operator {
+            BinaryOperator::Add => Operator::Add,
+            BinaryOperator::Subtract => Operator::Subtract,
+            BinaryOperator::Multiply => Operator::Multiply,
+            BinaryOperator::Divide => Operator::Divide,
+            BinaryOperator::Concat => Operator::Concat,
+            BinaryOperator::Update => Operator::Update,
+            BinaryOperator::Equal => Operator::Equal,
+            BinaryOperator::NotEqual => Operator::NotEqual,
+            BinaryOperator::Less => Operator::Less,
+            BinaryOperator::LessOrEqual => Operator::LessOrEqual,
+            BinaryOperator::Greater => Operator::Greater,
+            BinaryOperator::GreaterOrEqual => Operator::GreaterOrEqual,
+            BinaryOperator::And => Operator::And,
+            BinaryOperator::Or => Operator::Or,
+            BinaryOperator::Implies => Operator::Implies,
+            BinaryOperator::PipeRight => return self.pipe(right, left, pos, scope),
+            BinaryOperator::PipeLeft => return self.pipe(left, right, pos, scope),
+        };
+        let right = match operator {
+            Operator::And | Operator::Or | Operator::Implies => self.branch(right, scope)?,
+            _ => self.expr(right, scope)?,
+        };
+        let operands = (self.expr(left, scope)?, right);
+        let operands = self.region.alloc(operands);
+        Ok(self.node(Expr::Binary { operator, operands, pos }))
+    }
+
+    fn pipe(
+        &mut self,
+        function: &'static Ast<'static>,
+        input: &'static Ast<'static>,
+        pos: Pos,
+        scope: ScopeRef,
+    ) -> Result<ExprRef> {
+        let function = self.expr(function, scope)?;
+        let input = self.later(input, scope, None)?;
+        let arguments = self.region.alloc_slice(vec![input]);
+        Ok(self.node(Expr::Call { function, arguments, pos }))
+    }
+
+    fn parts(
+        &mut self,
+        parts: &'static [StringPart<'static>],
+        scope: ScopeRef,
+    ) -> Result<&'static [ExprRef]> {
+        let mut lowered = Vec::with_capacity(parts.len());
+        for part in parts {
+            lowered.push(match part {
+                StringPart::Literal(text, _) => {
+                    let text = self.string(text);
+                    self.constant(text)
+                }
+                StringPart::Interpolation(expr) => self.expr(expr, scope)?,
+            });
+        }
+        Ok(self.region.alloc_slice(lowered))
+    }
+
+    fn path_literal(
+        &mut self,
+        base: PathBase,
+        parts: &'static [StringPart<'static>],
+        pos: Pos,
+        scope: ScopeRef,
+    ) -> Result<ExprRef> {
+        let (first, rest): (&[u8], _) = match parts {
+            [StringPart::Literal(text, _), rest @ ..] => (text, rest),
+            rest => (b"", rest),
+        };
+        let mut text = match base {
+            PathBase::Absolute => Vec::new(),
+            PathBase::Relative => self.file.base.clone(),
+            PathBase::Home => match &self.file.home {
+                Some(home) => home.clone(),
+                None => {
+                    let message = "can't resolve a path that starts with '~': no home directory is known";
+                    return Err(EvalError::other(pos, message));
+                }
+            },
+        };
+        text.push(b'/');
+        text.extend_from_slice(first);
+        let mut normal = paths::normalise(&text);
+        if rest.is_empty() {
+            let value = self.path(&normal);
+            return Ok(self.constant(value));
+        }
+        if first.ends_with(b"/") && normal.len() > 1 {
+            normal.push(b'/');
+        }
+        let value = self.path(&normal);
+        let mut all = vec![self.constant(value)];
+        all.extend(self.parts(rest, scope)?);
+        let parts = self.region.alloc_slice(all);
+        Ok(self.node(Expr::InterpolatePath { parts, pos }))
+    }
+
+    fn variable(&mut self, text: &[u8], pos: Pos, scope: ScopeRef) -> Result<ExprRef> {
+        if text == b"__curPos" {
+            return Ok(self.node(Expr::CurrentPosition(pos)));
+        }
+        let name = self.names.intern(text);
+        let node = match scope.find(name) {
+            Found::Constant(value) => Expr::Constant(value),
+            Found::Slot { depth: 0, slot } => Expr::Local { slot, pos },
+            Found::Slot { depth, slot } => Expr::Variable { depth, slot, pos },
+            Found::With(depths) => {
+                let depths = self.region.alloc_slice(depths);
+                Expr::With(self.region.alloc(WithVariable { name, pos, depths, cache: SelectCache::default() }))
+            }
+            Found::Nowhere => {
+                let message = format!("undefined variable '{}'", String::from_utf8_lossy(text));
+                let hint = did_you_mean(text, scope.names().into_iter());
+                return Err(EvalError::new(ErrorKind::UndefinedVariable, pos, message).with_hint(hint));
+            }
+        };
+        Ok(self.node(node))
+    }
+
+    fn keys(&mut self, path: &'static [AttrName<'static>], scope: ScopeRef) -> Result<&'static [Key]> {
+        let mut keys = Vec::with_capacity(path.len());
+        for name in path {
+            keys.push(match name {
+                AttrName::Static(name) => Key::Static(self.names.intern(name.text), self.pos(name.span)),
+                AttrName::Dynamic(expr) => Key::Dynamic(self.expr(expr, scope)?, self.pos(expr.span)),
+            });
+        }
+        Ok(self.region.alloc_slice(keys))
+    }
+
+    fn select(
+        &mut self,
+        subject: &'static Ast<'static>,
+        path: &'static [AttrName<'static>],
+        default: Option<&'static Ast<'static>>,
+        pos: Pos,
+        scope: ScopeRef,
+    ) -> Result<ExprRef> {
+        let mut subject = self.expr(subject, scope)?;
+        let all_static = path.iter().all(|name| matches!(name, AttrName::Static(_)));
+        if default.is_none() && all_static {
+            for name in path {
+                let AttrName::Static(name) = name else { continue };
+                let pos = self.pos(name.span);
+                let name = self.names.intern(name.text);
+                let select = Select { subject, name, pos, cache: SelectCache::default() };
+                let select = self.region.alloc(select);
+                subject = self.node(Expr::Select(select));
+            }
+            return Ok(subject);
+        }
+        let path = self.keys(path, scope)?;
+        let default = default.map(|ast| self.later(ast, scope, None)).transpose()?;
+        let select = self.region.alloc(SelectPath { subject, path, default, pos });
+        Ok(self.node(Expr::SelectPath(select)))
+    }
+
+    fn lambda(
+        &mut self,
+        lambda: &'static Lambda<'static>,
+        pos: Pos,
+        scope: ScopeRef,
+        name: Option<Symbol>,
+    ) -> Result<Expr> {
+        let mut formals: Vec<(Symbol, Pos, Option<&'static Ast<'static>>)> = Vec::new();
+        if let Some(pattern) = &lambda.formals {
+            for formal in pattern.formals {
+                let symbol = self.names.intern(formal.name.text);
+                formals.push((symbol, self.pos(formal.name.span), formal.default));
+            }
+            formals.sort_unstable_by_key(|formal| formal.0);
+        }
+        let argument = lambda.argument.map(|name| self.names.intern(name.text));
+        let mut names: Vec<(Symbol, u32)> =
+            formals.iter().enumerate().map(|(index, formal)| (formal.0, index as u32)).collect();
+        names.extend(argument.map(|name| (name, formals.len() as u32)));
+        names.sort_unstable_by_key(|entry| entry.0);
+        let slots = names.len() as u32;
+        let names = self.region.alloc_slice(names);
+        let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::Names(names) });
+        let formals_code = match &lambda.formals {
+            None => None,
+            Some(pattern) => {
+                let defaults: Vec<Option<ExprRef>> = formals
+                    .iter()
+                    .map(|formal| formal.2.map(|ast| self.later(ast, inner, Some(formal.0))).transpose())
+                    .collect::<Result<_>>()?;
+                Some(Formals {
+                    names: self.region.alloc_slice(formals.iter().map(|f| f.0).collect()),
+                    defaults: self.region.alloc_slice(defaults),
+                    positions: self.region.alloc_slice(formals.iter().map(|f| f.1).collect()),
+                    ellipsis: pattern.ellipsis,
+                })
+            }
+        };
+        let body = self.later(lambda.body, inner, None)?;
+        let code = LambdaCode { name, argument, formals: formals_code, slots, body, pos };
+        Ok(Expr::Lambda(self.region.alloc(code)))
+    }
+
+    /// The attributes sorted by symbol.
+    fn bound(&mut self, bindings: &'static Bindings<'static>) -> Vec<Bound> {
+        let bind = |this: &mut Self, name: Name<'static>, value| Bound {
+            name: this.names.intern(name.text),
+            pos: this.pos(name.span),
+            value,
+        };
+        let attributes = bindings.attributes.iter();
+        let mut all: Vec<Bound> = attributes.map(|a| bind(self, a.name, a.value)).collect();
+        all.sort_unstable_by_key(|bound| bound.name);
+        all
+    }
+
+    fn shape(&mut self, bound: &[Bound]) -> &'static Shape {
+        let symbols = self.region.alloc_slice(bound.iter().map(|b| b.name).collect());
+        let positions = self.region.alloc_slice(bound.iter().map(|b| b.pos).collect());
+        Shape::new(self.region, symbols, positions)
+    }
+
+    fn select_hidden(&mut self, slot: usize, name: Symbol, pos: Pos) -> ExprRef {
+        let subject = self.node(Expr::Local { slot: slot as u32, pos });
+        let select = Select { subject, name, pos, cache: SelectCache::default() };
+        let select = self.region.alloc(select);
+        self.node(Expr::Select(select))
+    }
+
+    /// The scope of `let` or `rec` and what fills it: the attributes sorted by
+    /// symbol, then the sources of `inherit (…)`.
+    fn recursive(
+        &mut self,
+        bindings: &'static Bindings<'static>,
+        scope: ScopeRef,
+    ) -> Result<(ScopeRef, ScopeCode)> {
+        let bound = self.bound(bindings);
+        self.recursive_bound(&bound, bindings, scope)
+    }
+
+    fn recursive_bound(
+        &mut self,
+        bound: &[Bound],
+        bindings: &'static Bindings<'static>,
+        scope: ScopeRef,
+    ) -> Result<(ScopeRef, ScopeCode)> {
+        let names = bound.iter().enumerate().map(|(index, b)| (b.name, index as u32)).collect();
+        let names = self.region.alloc_slice(names);
+        let inner: ScopeRef = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::Names(names) });
+        let mut values = Vec::with_capacity(bound.len() + bindings.inherit_from.len());
+        for item in bound {
+            values.push(match item.value {
+                AttributeValue::Plain(ast) => Binding::Inner(self.later(ast, inner, Some(item.name))?),
+                AttributeValue::Inherited => {
+                    Binding::Outer(self.variable(item.name.as_bytes(), item.pos, scope)?)
+                }
+                AttributeValue::InheritedFrom(source) => {
+                    Binding::Inner(self.select_hidden(bound.len() + source, item.name, item.pos))
+                }
+            });
+        }
+        for source in bindings.inherit_from {
+            values.push(Binding::Inner(self.later(source, inner, None)?));
+        }
+        Ok((inner, ScopeCode { values: self.region.alloc_slice(values) }))
+    }
+
+    fn attr_set(
+        &mut self,
+        recursive: bool,
+        bindings: &'static Bindings<'static>,
+        pos: Pos,
+        scope: ScopeRef,
+    ) -> Result<ExprRef> {
+        let bound = self.bound(bindings);
+        let shape = self.shape(&bound);
+        if recursive {
+            let (inner, code) = self.recursive_bound(&bound, bindings, scope)?;
+            let overrides = self.names.intern(b"__overrides");
+            let overrides = bound.binary_search_by_key(&overrides, |b| b.name).ok().map(|i| i as u32);
+            let dynamic = self.dynamic(bindings, inner)?;
+            let code = ComplexAttrs { shape, scope: Some(code), values: None, dynamic, overrides, pos };
+            let code = self.region.alloc(code);
+            return Ok(self.node(Expr::ComplexAttrs(code)));
+        }
+        let simple = |source: &Ast| matches!(source.kind, ExprKind::Var(_));
+        let needs_scope = !bindings.inherit_from.iter().all(simple);
+        let mut values = Vec::with_capacity(bound.len());
+        for item in &bound {
+            values.push(match item.value {
+                AttributeValue::Plain(ast) => Binding::Outer(self.later(ast, scope, Some(item.name))?),
+                AttributeValue::Inherited => {
+                    Binding::Outer(self.variable(item.name.as_bytes(), item.pos, scope)?)
+                }
+                AttributeValue::InheritedFrom(source) if needs_scope => {
+                    Binding::Inner(self.select_hidden(source, item.name, item.pos))
+                }
+                AttributeValue::InheritedFrom(source) => {
+                    let subject = self.expr(&bindings.inherit_from[source], scope)?;
+                    let (name, pos) = (item.name, item.pos);
+                    let select = Select { subject, name, pos, cache: SelectCache::default() };
+                    let select = self.region.alloc(select);
+                    Binding::Outer(self.node(Expr::Select(select)))
+                }
+            });
+        }
+        if !needs_scope && bindings.dynamic.is_empty() {
+            let exprs = values.iter().map(|(Binding::Inner(expr) | Binding::Outer(expr))| *expr);
+            let values = self.region.alloc_slice(exprs.collect());
+            let code = self.region.alloc(AttrsCode { shape, values });
+            return Ok(self.node(Expr::Attrs(code)));
+        }
+        let hidden = if needs_scope {
+            let sources: Vec<Binding> = bindings
+                .inherit_from
+                .iter()
+                .map(|source| Ok(Binding::Outer(self.later(source, scope, None)?)))
+                .collect::<Result<_>>()?;
+            Some(ScopeCode { values: self.region.alloc_slice(sources) })
+        } else {
+            None
+        };
+        let dynamic = self.dynamic(bindings, scope)?;
+        let values = Some(self.region.alloc_slice(values));
+        let code = ComplexAttrs { shape, scope: hidden, values, dynamic, overrides: None, pos };
+        let code = self.region.alloc(code);
+        Ok(self.node(Expr::ComplexAttrs(code)))
+    }
+
+    fn dynamic(
+        &mut self,
+        bindings: &'static Bindings<'static>,
+        scope: ScopeRef,
+    ) -> Result<&'static [DynamicAttr]> {
+        let mut all = Vec::with_capacity(bindings.dynamic.len());
+        for attr in bindings.dynamic {
+            all.push(DynamicAttr {
+                name: self.expr(attr.name, scope)?,
+                value: self.later(attr.value, scope, None)?,
+                pos: self.pos(attr.span),
+            });
+        }
+        Ok(self.region.alloc_slice(all))
+    }
+}

@@ -1,0 +1,606 @@
+//! Evaluation of expressions.
+
+use saltire_diagnostics::Pos;
+use smallvec::SmallVec;
+
+use crate::attrs::{Attr, Attrs};
+use crate::error::{ErrorKind, EvalError, Result, Traced, did_you_mean};
+use crate::evaluator::Evaluator;
+use crate::ir::{
+    Binding, ComplexAttrs, Expr, ExprRef, Key, Operator, ScopeCode, Select, SelectPath, WithVariable,
+};
+use crate::list::List;
+use crate::print::describe;
+use crate::stack;
+use crate::symbol::Symbol;
+use crate::value::{ClosureObj, Env, Kind, Pending, Slot, Thunk, Value};
+
+type EnvRef = &'static Env;
+
+impl Evaluator {
+    /// The value itself, evaluated to its outermost constructor.
+    #[inline(always)]
+    pub fn force(&mut self, value: Value) -> Result<Value> {
+        match value.as_thunk() {
+            None => Ok(value),
+            Some(thunk) => match thunk.result() {
+                Some(result) => Ok(result),
+                None => self.force_thunk(thunk),
+            },
+        }
+    }
+
+    /// Forces what a slot holds and leaves the result there.
+    #[inline(always)]
+    pub(crate) fn force_slot(&mut self, slot: &Slot) -> Result<Value> {
+        let value = slot.get();
+        if !value.is_thunk() {
+            return Ok(value);
+        }
+        let result = self.force(value)?;
+        slot.set(result);
+        Ok(result)
+    }
+
+    #[inline(never)]
+    fn force_thunk(&mut self, thunk: Thunk) -> Result<Value> {
+        let code = match thunk.pending() {
+            Pending::Value(value) => return Ok(value),
+            Pending::Blackhole => {
+                let message = "infinite recursion encountered";
+                return Err(EvalError::new(ErrorKind::InfiniteRecursion, Pos::NONE, message));
+            }
+            Pending::Failed(error) => return Err(Box::new(error.clone())),
+            Pending::Code(code) => code,
+        };
+        thunk.start();
+        let result = match code {
+            Expr::Apply1 => self.call(thunk.value(0), &[thunk.value(1)], Pos::NONE),
+            Expr::Apply2 => self.call(thunk.value(0), &[thunk.value(1), thunk.value(2)], Pos::NONE),
+            Expr::ThunkSelect => match thunk.value(1).as_str() {
+                Some(name) => self.select(thunk.value(0), name.symbol(), Pos::NONE),
+                None => Ok(Value::NULL),
+            },
+            code => self.eval(code, thunk.env()),
+        };
+        match result {
+            Ok(value) => {
+                thunk.finish(value);
+                Ok(value)
+            }
+            Err(error) => {
+                if error.is_transient() {
+                    thunk.restore(code);
+                } else {
+                    thunk.fail(Box::leak(error.clone()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stack_overflow(&self, pos: Pos) -> Box<EvalError> {
+        let message = "stack overflow; max-call-depth exceeded";
+        EvalError::new(ErrorKind::StackOverflow, pos, message)
+    }
+
+    /// Errors if the native stack is nearly used up.
+    #[inline(always)]
+    pub(crate) fn check_stack(&self, pos: Pos) -> Result<()> {
+        if stack::address() < self.stack_limit {
+            let message = "stack overflow (possible infinite recursion)";
+            return Err(EvalError::new(ErrorKind::StackOverflow, pos, message));
+        }
+        Ok(())
+    }
+
+    /// Counts a call; [`Evaluator::leave`] takes it back.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, pos: Pos) -> Result<()> {
+        if self.depth >= self.shared.settings.max_call_depth {
+            return Err(self.stack_overflow(pos));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Evaluates to the outermost constructor.
+    pub(crate) fn eval(&mut self, mut expr: ExprRef, mut env: EnvRef) -> Result<Value> {
+        self.check_stack(Pos::NONE)?;
+        loop {
+            match expr {
+                Expr::Constant(value) => return self.force(*value),
+                Expr::Local { slot, pos } => return self.variable(env.slot(*slot), *pos),
+                Expr::Variable { depth, slot, pos } => {
+                    return self.variable(env.outer(*depth).slot(*slot), *pos);
+                }
+                Expr::With(variable) => return self.with_variable(variable, env),
+                Expr::Select(select) => return self.eval_select(select, env),
+                Expr::SelectPath(select) => return self.select_path(select, env),
+                Expr::HasAttr { subject, path, pos } => return self.has_attr(subject, path, *pos, env),
+                Expr::Call { function, arguments, pos } => {
+                    let function = self.eval(function, env)?;
+                    if let [argument] = arguments {
+                        let argument = self.delay(argument, env);
+                        return self.call1(function, argument, *pos);
+                    }
+                    let values: SmallVec<[Value; 6]> =
+                        arguments.iter().map(|argument| self.delay(argument, env)).collect();
+                    return self.call(function, &values, *pos);
+                }
+                Expr::Lambda(code) => {
+                    return Ok(Value::from_closure(self.region.alloc(ClosureObj { code, env })));
+                }
+                Expr::Let { scope, body } => {
+                    env = self.enter_scope(scope, env);
+                    expr = body;
+                }
+                Expr::Attrs(code) => {
+                    let values = code.values;
+                    let attrs = self.fill_attrs(code.shape, |this, index| this.delay(values[index], env));
+                    return Ok(Value::from_attrs(attrs));
+                }
+                Expr::ComplexAttrs(code) => return self.complex_attrs(code, env),
+                Expr::List(items) => {
+                    let list = self.build_list(items.len(), |this, index| this.delay(items[index], env));
+                    return Ok(Value::from_list(list));
+                }
+                Expr::WithScope { scope, body, .. } => {
+                    let set = self.delay(scope, env);
+                    env = Env::new(&mut self.region, env, 1);
+                    env.slot(0).set(set);
+                    expr = body;
+                }
+                Expr::If { branches, pos } => {
+                    let condition = self.eval(branches.0, env);
+                    let what = || "while evaluating a branch condition".to_owned();
+                    expr = if self.condition(condition, *pos).traced(*pos, what)? {
+                        branches.1
+                    } else {
+                        branches.2
+                    };
+                }
+                Expr::Assert { condition, body, pos } => {
+                    let holds = self.eval(condition, env);
+                    let what = || "in the condition of the assert statement".to_owned();
+                    if !self.condition(holds, *pos).traced(*pos, what)? {
+                        return Err(self.assertion_failed(condition, *pos));
+                    }
+                    expr = body;
+                }
+                Expr::Not { operand, pos } => {
+                    let value = self.eval(operand, env);
+                    let what = || "in the argument of the not operator".to_owned();
+                    let value = self.condition(value, *pos).traced(*pos, what)?;
+                    return Ok(Value::from_bool(!value));
+                }
+                Expr::Negate { operand, pos } => {
+                    let value = self.eval(operand, env)?;
+                    let zero = self.new_int(0);
+                    return self.arithmetic(Operator::Subtract, zero, value, *pos);
+                }
+                Expr::Binary { operator, operands, pos } => {
+                    return self.binary(*operator, operands.0, operands.1, *pos, env);
+                }
+                Expr::Interpolate { parts, pos } => return self.interpolate(parts, *pos, env),
+                Expr::InterpolatePath { parts, pos } => return self.interpolate_path(parts, *pos, env),
+                Expr::SearchPath { name, pos } => return self.search_path_literal(*name, *pos),
+                Expr::CurrentPosition(pos) => return Ok(self.position(*pos)),
+                Expr::Lazy(lazy) => expr = self.lazy_expr(lazy)?,
+                // Only thunks hold these, and `force_thunk` handles them.
+                Expr::Apply1 | Expr::Apply2 | Expr::ThunkSelect => return Ok(Value::NULL),
+            }
+        }
+    }
+
+    /// A variable's value; a thunk in its slot is replaced by the result.
+    #[inline(always)]
+    fn variable(&mut self, slot: &Slot, pos: Pos) -> Result<Value> {
+        let value = slot.get();
+        if !value.is_thunk() {
+            return Ok(value);
+        }
+        match self.force(value) {
+            Ok(result) => {
+                slot.set(result);
+                Ok(result)
+            }
+            Err(error) if error.kind == ErrorKind::InfiniteRecursion => Err(error.at(pos)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The expression's value if that needs no work, else a thunk.
+    #[inline]
+    pub(crate) fn delay(&mut self, expr: ExprRef, env: EnvRef) -> Value {
+        match expr {
+            Expr::Constant(value) => *value,
+            Expr::Local { slot, .. } => match env.slot(*slot).get_if_set() {
+                Some(value) => value.resolve(),
+                None => Thunk::new(&mut self.region, expr, env),
+            },
+            Expr::Variable { depth, slot, .. } => match env.outer(*depth).slot(*slot).get_if_set() {
+                Some(value) => value.resolve(),
+                None => Thunk::new(&mut self.region, expr, env),
+            },
+            Expr::Lambda(code) => Value::from_closure(self.region.alloc(ClosureObj { code, env })),
+            _ => Thunk::new(&mut self.region, expr, env),
+        }
+    }
+
+    /// A flat set of a shape; unlike `Attrs::with_shape` the values may be thunks made here.
+    #[inline]
+    fn fill_attrs(
+        &mut self,
+        shape: &'static crate::attrs::Shape,
+        mut value: impl FnMut(&mut Self, usize) -> Value,
+    ) -> Attrs {
+        let attrs = Attrs::with_shape(&mut self.region, shape, |_, _| Value::NULL);
+        for (index, slot) in attrs.slots().iter().enumerate() {
+            slot.set(value(self, index));
+        }
+        attrs
+    }
+
+    #[inline]
+    fn build_list(&mut self, len: usize, mut item: impl FnMut(&mut Self, usize) -> Value) -> List {
+        let list = List::build(&mut self.region, len, |_, _| Value::NULL);
+        for (index, slot) in list.slots().iter().enumerate() {
+            slot.set(item(self, index));
+        }
+        list
+    }
+
+    /// The environment of `let` or `rec`, its slots filled with thunks.
+    #[inline]
+    fn enter_scope(&mut self, scope: &'static ScopeCode, env: EnvRef) -> EnvRef {
+        let inner = Env::new(&mut self.region, env, scope.values.len());
+        for (index, binding) in scope.values.iter().enumerate() {
+            let value = self.bind(*binding, inner, env);
+            inner.slot(index as u32).set(value);
+        }
+        inner
+    }
+
+    #[inline]
+    fn bind(&mut self, binding: Binding, inner: EnvRef, outer: EnvRef) -> Value {
+        match binding {
+            Binding::Inner(expr) => self.delay(expr, inner),
+            Binding::Outer(expr) => self.delay(expr, outer),
+        }
+    }
+
+    fn complex_attrs(&mut self, code: &'static ComplexAttrs, outer: EnvRef) -> Result<Value> {
+        let env = match &code.scope {
+            Some(scope) => self.enter_scope(scope, outer),
+            None => outer,
+        };
+        let recursive = code.values.is_none();
+        let mut attrs = match code.values {
+            None => self.fill_attrs(code.shape, |_, index| env.slot(index as u32).get()),
+            Some(values) => self.fill_attrs(code.shape, |this, index| this.bind(values[index], env, outer)),
+        };
+        if let Some(slot) = code.overrides {
+            attrs = self.apply_overrides(attrs, slot, env, code.pos)?;
+        }
+        if code.dynamic.is_empty() {
+            return Ok(Value::from_attrs(attrs));
+        }
+        let inner = if recursive { env } else { outer };
+        let mut added: Vec<Attr> = Vec::with_capacity(code.dynamic.len());
+        for attr in code.dynamic {
+            let name = self.eval(attr.name, inner)?;
+            if name.is_null() {
+                continue;
+            }
+            let what = "while evaluating the name of a dynamic attribute";
+            let name = self.string_value(name, attr.pos, what)?.symbol();
+            let earlier = added.iter().find(|a| a.name == name).copied().or_else(|| attrs.attr(name));
+            if let Some(earlier) = earlier {
+                let at = self.describe_pos(earlier.pos);
+                let message = format!("dynamic attribute '{name}' already defined at {at}");
+                return Err(EvalError::other(attr.pos, message));
+            }
+            let value = self.delay(attr.value, inner);
+            added.push(Attr { name, value, pos: attr.pos });
+        }
+        added.extend(attrs.iter());
+        Ok(Value::from_attrs(Attrs::from_unsorted(&mut self.region, added)))
+    }
+
+    /// `__overrides` in a `rec` set: replaces attributes and variables.
+    fn apply_overrides(&mut self, attrs: Attrs, slot: u32, env: EnvRef, pos: Pos) -> Result<Attrs> {
+        let value = self.force(env.slot(slot).get())?;
+        let Some(overrides) = value.as_attrs() else {
+            let message = format!("expected a set but found {}", describe(value));
+            return Err(EvalError::type_error(pos, message)
+                .traced(pos, "while evaluating the `__overrides` attribute"));
+        };
+        for attr in overrides.iter() {
+            if let Some(index) = attrs.find_index(attr.name) {
+                env.slot(index as u32).set(attr.value);
+            }
+        }
+        Ok(attrs.update(&mut self.region, overrides))
+    }
+
+    #[inline(never)]
+    fn with_variable(&mut self, variable: &'static WithVariable, env: EnvRef) -> Result<Value> {
+        for depth in variable.depths {
+            let slot = env.outer(*depth).slot(0);
+            let value = slot.get();
+            let value = match self.force(value) {
+                Ok(value) => value,
+                Err(error) => {
+                    let what = "while evaluating the first subexpression of a with expression";
+                    return Err(error.at(variable.pos).traced(variable.pos, what));
+                }
+            };
+            slot.set(value);
+            let Some(attrs) = value.as_attrs() else {
+                let message = format!("expected a set but found {}", describe(value));
+                let what = "while evaluating the first subexpression of a with expression";
+                return Err(EvalError::type_error(variable.pos, message).traced(variable.pos, what));
+            };
+            let shape = attrs.flat_shape_address();
+            if let Some(index) = shape.and_then(|shape| variable.cache.get(shape)) {
+                return self.variable(&attrs.slots()[index], variable.pos);
+            }
+            if let Some((slot, _)) = attrs.find(variable.name) {
+                if let Some(shape) = shape
+                    && let Some(index) = attrs.find_index(variable.name)
+                {
+                    variable.cache.set(shape, index);
+                }
+                return self.variable(slot, variable.pos);
+            }
+        }
+        let message = format!("undefined variable '{}'", variable.name);
+        Err(EvalError::new(ErrorKind::UndefinedVariable, variable.pos, message))
+    }
+
+    #[inline]
+    fn eval_select(&mut self, select: &'static Select, env: EnvRef) -> Result<Value> {
+        let subject = match select.subject {
+            Expr::Local { slot, pos } => self.variable(env.slot(*slot), *pos)?,
+            Expr::Variable { depth, slot, pos } => self.variable(env.outer(*depth).slot(*slot), *pos)?,
+            subject => self.eval(subject, env)?,
+        };
+        if let Some(attrs) = subject.as_attrs() {
+            if let Some(shape) = attrs.flat_shape_address() {
+                let index = select.cache.get(shape).or_else(|| {
+                    let index = attrs.find_index(select.name)?;
+                    select.cache.set(shape, index);
+                    Some(index)
+                });
+                if let Some(index) = index {
+                    return self.attribute(&attrs.slots()[index], attrs, select.name, select.pos);
+                }
+            } else if let Some((slot, _)) = attrs.find(select.name) {
+                return self.attribute(slot, attrs, select.name, select.pos);
+            }
+        }
+        self.select(subject, select.name, select.pos)
+    }
+
+    /// Forces an attribute that was found; an error says which it was.
+    #[inline(always)]
+    fn attribute(&mut self, slot: &Slot, attrs: Attrs, name: Symbol, pos: Pos) -> Result<Value> {
+        let value = slot.get();
+        if !value.is_thunk() {
+            return Ok(value);
+        }
+        match self.force(value) {
+            Ok(result) => {
+                slot.set(result);
+                Ok(result)
+            }
+            Err(error) => {
+                let at = attrs.attr(name).map_or(Pos::NONE, |attr| attr.pos);
+                let error = if error.kind == ErrorKind::InfiniteRecursion { error.at(pos) } else { error };
+                Err(error.traced(at, format!("while evaluating the attribute '{name}'")))
+            }
+        }
+    }
+
+    /// `subject.name`, forced.
+    pub(crate) fn select(&mut self, subject: Value, name: Symbol, pos: Pos) -> Result<Value> {
+        let subject = self.force(subject)?;
+        let Some(attrs) = subject.as_attrs() else {
+            let message = format!("expected a set but found {}", describe(subject));
+            return Err(EvalError::type_error(pos, message));
+        };
+        match attrs.find(name) {
+            Some((slot, _)) => self.attribute(slot, attrs, name, pos),
+            None => Err(missing_attribute(attrs, name, pos)),
+        }
+    }
+
+    fn key(&mut self, key: &'static Key, env: EnvRef) -> Result<(Symbol, Pos)> {
+        match key {
+            Key::Static(name, pos) => Ok((*name, *pos)),
+            Key::Dynamic(expr, pos) => {
+                let value = self.eval(expr, env)?;
+                let what = "while evaluating an attribute name";
+                Ok((self.string_value(value, *pos, what)?.symbol(), *pos))
+            }
+        }
+    }
+
+    fn select_path(&mut self, select: &'static SelectPath, env: EnvRef) -> Result<Value> {
+        let mut value = self.eval(select.subject, env)?;
+        for key in select.path {
+            let (name, pos) = self.key(key, env)?;
+            if let Some(default) = select.default {
+                let found = value.as_attrs().and_then(|attrs| Some((attrs, attrs.find(name)?.0)));
+                match found {
+                    Some((attrs, slot)) => value = self.attribute(slot, attrs, name, pos)?,
+                    None => return self.eval(default, env),
+                }
+            } else {
+                value = self.select(value, name, pos)?;
+            }
+        }
+        Ok(value)
+    }
+
+    fn has_attr(&mut self, subject: ExprRef, path: &'static [Key], _: Pos, env: EnvRef) -> Result<Value> {
+        let mut value = self.eval(subject, env)?;
+        for (index, key) in path.iter().enumerate() {
+            let (name, _) = self.key(key, env)?;
+            let Some((slot, _)) = value.as_attrs().and_then(|attrs| attrs.find(name)) else {
+                return Ok(Value::FALSE);
+            };
+            if index + 1 < path.len() {
+                value = self.force_slot(slot)?;
+            }
+        }
+        Ok(Value::TRUE)
+    }
+
+    /// A boolean where one is needed.
+    #[inline]
+    pub(crate) fn condition(&mut self, value: Result<Value>, pos: Pos) -> Result<bool> {
+        let value = value?;
+        match value.as_bool() {
+            Some(value) => Ok(value),
+            None => {
+                let message = format!("expected a Boolean but found {}", describe(value));
+                Err(EvalError::type_error(pos, message))
+            }
+        }
+    }
+
+    #[cold]
+    fn assertion_failed(&mut self, condition: ExprRef, pos: Pos) -> Box<EvalError> {
+        let text = self.expr_text(condition);
+        EvalError::new(ErrorKind::Assertion, pos, format!("assertion '{text}' failed"))
+    }
+
+    fn binary(
+        &mut self,
+        operator: Operator,
+        left: ExprRef,
+        right: ExprRef,
+        pos: Pos,
+        env: EnvRef,
+    ) -> Result<Value> {
+        let decide = |this: &mut Self, expr, side: &str, name: &str| {
+            let value = this.eval(expr, env);
+            let what = || format!("in the {side} operand of the {name} operator");
+            this.condition(value, pos).traced(pos, what)
+        };
+        match operator {
+            Operator::And => Ok(Value::from_bool(
+                decide(self, left, "left", "AND (&&)")? && decide(self, right, "right", "AND (&&)")?,
+            )),
+            Operator::Or => Ok(Value::from_bool(
+                decide(self, left, "left", "OR (||)")? || decide(self, right, "right", "OR (||)")?,
+            )),
+            Operator::Implies => Ok(Value::from_bool(
+                !decide(self, left, "left", "IMPL (->)")? || decide(self, right, "right", "IMPL (->)")?,
+            )),
+            _ => {
+                let left = self.eval(left, env)?;
+                let right = self.eval(right, env)?;
+                self.apply_operator(operator, left, right, pos)
+            }
+        }
+    }
+
+    fn apply_operator(&mut self, operator: Operator, left: Value, right: Value, pos: Pos) -> Result<Value> {
+        match operator {
+            Operator::Add => self.add(left, right, pos),
+            Operator::Update => {
+                let left = self.attrs_operand(left, pos, "left")?;
+                let right = self.attrs_operand(right, pos, "right")?;
+                Ok(Value::from_attrs(left.update(&mut self.region, right)))
+            }
+            Operator::Concat => {
+                let left = self.list_value(left, pos, "while evaluating one of the elements to concatenate")?;
+                let right = self.list_value(right, pos, "while evaluating one of the elements to concatenate")?;
+                Ok(Value::from_list(match (left.is_empty(), right.is_empty()) {
+                    (true, _) => right,
+                    (_, true) => left,
+                    _ => List::concat(&mut self.region, &[left, right]),
+                }))
+            }
+            Operator::Equal => Ok(Value::from_bool(self.equal(left, right, pos)?)),
+            Operator::NotEqual => Ok(Value::from_bool(!self.equal(left, right, pos)?)),
+            Operator::Less => Ok(Value::from_bool(self.less(left, right, pos)?)),
+            Operator::Greater => Ok(Value::from_bool(self.less(right, left, pos)?)),
+            Operator::LessOrEqual => Ok(Value::from_bool(!self.less(right, left, pos)?)),
+            Operator::GreaterOrEqual => Ok(Value::from_bool(!self.less(left, right, pos)?)),
+            _ => self.arithmetic(operator, left, right, pos),
+        }
+    }
+
+    fn attrs_operand(&mut self, value: Value, pos: Pos, side: &str) -> Result<Attrs> {
+        value.as_attrs().ok_or_else(|| {
+            let message = format!("expected a set but found {}", describe(value));
+            let what = format!("in the {side} operand of the update (//) operator");
+            EvalError::type_error(pos, message).traced(pos, what)
+        })
+    }
+
+    /// `+ - * /` on numbers.
+    pub(crate) fn arithmetic(&mut self, operator: Operator, left: Value, right: Value, pos: Pos) -> Result<Value> {
+        let (a, b) = match (left.kind(), right.kind()) {
+            (Kind::Int(a), Kind::Int(b)) => return self.integer_arithmetic(operator, a, b, pos),
+            (Kind::Int(a), Kind::Float(b)) => (a as f64, b),
+            (Kind::Float(a), Kind::Int(b)) => (a, b as f64),
+            (Kind::Float(a), Kind::Float(b)) => (a, b),
+            (Kind::Int(_) | Kind::Float(_), _) => return Err(not_a_number(right, pos)),
+            _ => return Err(not_a_number(left, pos)),
+        };
+        let result = match operator {
+            Operator::Subtract => a - b,
+            Operator::Multiply => a * b,
+            Operator::Divide if b == 0.0 => {
+                return Err(EvalError::new(ErrorKind::Arithmetic, pos, "division by zero"));
+            }
+            Operator::Divide => a / b,
+            _ => a + b,
+        };
+        Ok(self.new_float(result))
+    }
+
+    fn integer_arithmetic(&mut self, operator: Operator, a: i64, b: i64, pos: Pos) -> Result<Value> {
+        let (result, verb, sign) = match operator {
+            Operator::Subtract => (a.checked_sub(b), "subtracting", '-'),
+            Operator::Multiply => (a.checked_mul(b), "multiplying", '*'),
+            Operator::Divide if b == 0 => {
+                return Err(EvalError::new(ErrorKind::Arithmetic, pos, "division by zero"));
+            }
+            Operator::Divide => (a.checked_div(b), "dividing", '/'),
+            _ => (a.checked_add(b), "adding", '+'),
+        };
+        match result {
+            Some(result) => Ok(self.new_int(result)),
+            None => {
+                let message = format!("integer overflow in {verb} {a} {sign} {b}");
+                Err(EvalError::new(ErrorKind::Arithmetic, pos, message))
+            }
+        }
+    }
+}
+
+#[cold]
+fn not_a_number(value: Value, pos: Pos) -> Box<EvalError> {
+    EvalError::type_error(pos, format!("expected an integer but found {}", describe(value)))
+}
+
+/// The error for an attribute that isn't there.
+#[cold]
+pub(crate) fn missing_attribute(attrs: Attrs, name: Symbol, pos: Pos) -> Box<EvalError> {
+    let hint = did_you_mean(name.as_bytes(), attrs.iter().map(|attr| attr.name.as_bytes()));
+    let message = format!("attribute '{name}' missing");
+    EvalError::new(ErrorKind::MissingAttribute, pos, message).with_hint(hint)
+}
