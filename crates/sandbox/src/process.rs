@@ -23,6 +23,9 @@ use crate::spec::{BuildUser, Identity, Output, Personality, SandboxSpec, Stdin};
 use crate::sys::{self, Fork, Pointers};
 use crate::{Limit, seccomp};
 
+/// Execution domain of a 32-bit machine (linux/personality.h).
+const PER_LINUX32: libc::c_ulong = 0x0008;
+
 /// Largest number in an error's descriptor list plus one; see [`Descriptors`].
 const NONE: RawFd = -1;
 
@@ -180,7 +183,7 @@ fn personality(wanted: Personality) -> (libc::c_ulong, Option<libc::c_ulong>) {
     } else {
         0
     };
-    let domain = wanted.linux32.then_some(libc::PER_LINUX32 as libc::c_ulong);
+    let domain = wanted.linux32.then_some(PER_LINUX32);
     (bits, domain)
 }
 

@@ -1,0 +1,394 @@
+//! From a derivation to registered outputs.
+
+use crate::builtin;
+use crate::environment::{BUILD_DIRECTORY, Environment, EnvironmentRequest, environment, words};
+use crate::error::BuildError;
+use crate::events::{Event, Events, StepId};
+use crate::log::LogLines;
+use crate::references::{ReferenceCheck, check_references};
+use saltire_fetch::Downloader;
+use saltire_sandbox::{BinfmtEntry, Mount, Output, Personality, SandboxChild, SandboxSpec, Seccomp, Status};
+use saltire_store::{OutputToFinish, Store, Wait, remove_tree};
+use saltire_store_model::nar::{keep_all, write_tree};
+use saltire_store_model::{Derivation, ScanningHasher, StorePath};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often a running build looks whether it was called off.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Files of the machine that a build with network sees, where they exist: names,
+/// services, and certificates to trust.
+const NETWORK_FILES: [&str; 5] =
+    ["/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl/certs", "/etc/pki/tls/certs"];
+
+/// A derivation to build, with what the plan says about it.
+#[derive(Clone, Debug)]
+pub struct BuildRequest<'a> {
+    /// Its `.drv`.
+    pub path: &'a StorePath,
+    /// What is in it.
+    pub derivation: &'a Derivation,
+    /// For display.
+    pub step: StepId,
+    /// Emulators to register for the build.
+    pub emulators: Vec<BinfmtEntry>,
+    /// Whether to set the 32-bit personality.
+    pub linux32: bool,
+}
+
+/// Builds derivations in a store.
+pub struct Builder<'a> {
+    /// Where inputs are and outputs go.
+    pub store: &'a Store,
+    /// For `builtin:fetchurl`.
+    pub downloader: &'a Downloader,
+    /// Is told what happens.
+    pub events: &'a dyn Events,
+    /// Becomes true when the user calls it off.
+    pub cancelled: &'a AtomicBool,
+    /// A static shell, physically, that is `/bin/sh` in the sandbox.
+    pub sandbox_shell: Option<PathBuf>,
+    /// Cores that one build may use; 0 for all of the machine's.
+    pub cores: usize,
+    /// Whether to keep the build directory of a failed build.
+    pub keep_failed: bool,
+}
+
+impl Builder<'_> {
+    /// Makes all outputs of a derivation valid whose inputs are valid.
+    ///
+    /// Does nothing if they are valid already, or became so in another process
+    /// while waiting for it. Whatever goes wrong, nothing is registered and
+    /// nothing but a kept build directory is left behind.
+    pub fn build(&self, request: &BuildRequest<'_>) -> Result<(), BuildError> {
+        let BuildRequest { derivation, .. } = request;
+        let wrong = |reason: String| BuildError::Derivation { name: derivation.name.clone(), reason };
+        let outputs = derivation.output_paths(self.store.store_dir()).map_err(|e| wrong(e.to_string()))?;
+        if outputs.len() != derivation.outputs.len() {
+            return Err(wrong("its output paths depend on its content, which is not supported".into()));
+        }
+        self.store.add_temp_roots(outputs.values())?;
+        let mut announce = |path: &Path| {
+            let path = path.display();
+            self.events.event(Event::Note(&format_args!("waiting for another process that builds {path}")));
+        };
+        let _locks = self.store.lock_paths(outputs.values(), Wait::Block, &mut announce)?;
+        let valid = self.store.query_valid(outputs.values())?;
+        let missing: BTreeMap<String, StorePath> = outputs
+            .iter()
+            .filter(|(_, path)| !valid.contains(*path))
+            .map(|(n, p)| (n.clone(), p.clone()))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for path in missing.values() {
+            // What an interrupted process left there does not exist for anybody.
+            remove_tree(&self.store.physical_path(path))?;
+        }
+        let mut scratch = Scratch::create(self.store.temporary_path()?)?;
+        let candidates = if derivation.is_builtin() {
+            self.run_builtin(request, &outputs, &scratch)?
+        } else {
+            let inputs = self.input_closure(derivation)?;
+            self.run_program(request, &outputs, &inputs, &mut scratch)?;
+            inputs
+        };
+        self.check_references(derivation, &outputs, &candidates, &scratch)?;
+        let fixed = derivation.fixed_output().copied();
+        let place = |path: &StorePath| scratch.store().join(path.base_name());
+        let finish: Vec<OutputToFinish> = missing
+            .values()
+            .map(|path| OutputToFinish { path: path.clone(), place: place(path), fixed })
+            .collect();
+        self.store.finish_outputs(&finish, &candidates, Some(request.path))?;
+        Ok(())
+    }
+
+    /// Everything that the builder may see: the closure of the inputs.
+    fn input_closure(&self, derivation: &Derivation) -> Result<BTreeSet<StorePath>, BuildError> {
+        let mut inputs = derivation.input_sources.clone();
+        for (input, names) in &derivation.input_derivations {
+            let outputs = self.store.query_derivation_outputs(input)?;
+            for name in names {
+                let path = outputs.get(name).ok_or_else(|| BuildError::Derivation {
+                    name: derivation.name.clone(),
+                    reason: format!("its input '{}' has no output '{name}'", input.name()),
+                })?;
+                inputs.insert(path.clone());
+            }
+        }
+        self.store.add_temp_roots(&inputs)?;
+        Ok(self.store.query_closure(&inputs)?)
+    }
+
+    /// Runs a `builtin:` builder; what its outputs may refer to.
+    fn run_builtin(
+        &self,
+        request: &BuildRequest<'_>,
+        outputs: &BTreeMap<String, StorePath>,
+        scratch: &Scratch,
+    ) -> Result<BTreeSet<StorePath>, BuildError> {
+        let run = builtin::Run {
+            store: self.store,
+            downloader: self.downloader,
+            events: self.events,
+            cancelled: self.cancelled,
+            step: request.step,
+            derivation: request.derivation,
+            outputs,
+            place: scratch.store(),
+        };
+        run.run()?;
+        self.input_closure(request.derivation)
+    }
+
+    fn run_program(
+        &self,
+        request: &BuildRequest<'_>,
+        outputs: &BTreeMap<String, StorePath>,
+        inputs: &BTreeSet<StorePath>,
+        scratch: &mut Scratch,
+    ) -> Result<(), BuildError> {
+        let derivation = request.derivation;
+        let name = derivation.name.clone();
+        let spec = self.sandbox(request, outputs, inputs, scratch)?;
+        let mut child = spec.spawn().map_err(|source| BuildError::Sandbox { name: name.clone(), source })?;
+        let file = self.store.create_log(request.path).ok();
+        let lines = LogLines::new(self.events, request.step, &name, file);
+        let (status, tail) = std::thread::scope(|scope| {
+            let log = child.take_log();
+            let reader = scope.spawn(move || read_log(log, lines));
+            let status = self.wait(&mut child);
+            let tail = reader.join().unwrap_or_default();
+            (status, tail)
+        });
+        let status = status.map_err(|source| BuildError::Sandbox { name: name.clone(), source })?;
+        let Some(status) = status else { return Err(BuildError::Interrupted) };
+        if status.exit.success() {
+            return Ok(());
+        }
+        let kept = if self.keep_failed { Some(scratch.keep_build_directory(&name)?) } else { None };
+        let derivation = self.store.display(request.path);
+        Err(BuildError::Failed { name, status: status.exit, tail, kept, derivation })
+    }
+
+    /// Waits for the end of a build; `None` if it was called off.
+    fn wait(&self, child: &mut SandboxChild) -> Result<Option<Status>, saltire_sandbox::SandboxError> {
+        loop {
+            if let Some(status) = child.wait_timeout(CANCEL_INTERVAL)? {
+                return Ok(Some(status));
+            }
+            if self.cancelled.load(Ordering::SeqCst) {
+                child.kill();
+                child.wait()?;
+                return Ok(None);
+            }
+        }
+    }
+
+    fn sandbox(
+        &self,
+        request: &BuildRequest<'_>,
+        outputs: &BTreeMap<String, StorePath>,
+        inputs: &BTreeSet<StorePath>,
+        scratch: &Scratch,
+    ) -> Result<SandboxSpec, BuildError> {
+        let derivation = request.derivation;
+        let fixed = derivation.fixed_output().is_some();
+        let store_directory = self.store.store_dir().as_str();
+        let named: Vec<(String, String)> =
+            outputs.iter().map(|(name, path)| (name.clone(), self.store.display(path))).collect();
+        let cores = if self.cores == 0 { machine_cores() } else { self.cores };
+        let Environment { variables, files } = environment(&EnvironmentRequest {
+            variables: &derivation.environment,
+            outputs: &named,
+            store_directory,
+            cores,
+            fixed_output: fixed,
+            inherited: &|name| std::env::var_os(name).map(|value| value.into_vec().into()),
+        });
+        for (name, contents) in files {
+            let path = scratch.build().join(name);
+            std::fs::write(&path, &contents).map_err(|e| file_error("write", &path, e))?;
+        }
+        let mut spec = SandboxSpec::new(os(&derivation.builder));
+        spec.args.extend(derivation.arguments.iter().map(|argument| os(argument)));
+        spec.env = variables.iter().map(|(name, value)| (os(name), os(value))).collect();
+        spec.cwd = BUILD_DIRECTORY.into();
+        spec.output = Output::Pipe;
+        spec.network = fixed;
+        spec.binfmt = request.emulators.clone();
+        // With `F` entries the kernel runs foreign programs, which QEMU does in this
+        // process: the same filter applies to it.
+        spec.seccomp = Seccomp::Strict;
+        spec.personality = Personality { linux32: request.linux32, no_randomize: false };
+        spec.mounts = base_mounts(fixed);
+        spec.mounts.push(Mount::bind_writable(scratch.build(), BUILD_DIRECTORY));
+        spec.mounts.push(Mount::bind_writable(scratch.store(), store_directory));
+        for input in inputs {
+            spec.mounts.push(Mount::bind(self.store.physical_path(input), self.store.display(input)));
+        }
+        if let Some(shell) = &self.sandbox_shell {
+            spec.mounts.push(Mount::bind(shell, "/bin/sh"));
+        }
+        Ok(spec)
+    }
+
+    fn check_references(
+        &self,
+        derivation: &Derivation,
+        outputs: &BTreeMap<String, StorePath>,
+        candidates: &BTreeSet<StorePath>,
+        scratch: &Scratch,
+    ) -> Result<(), BuildError> {
+        let value = |attribute: &str| derivation.environment.get(attribute.as_bytes());
+        let restricting =
+            ["allowedReferences", "allowedRequisites", "disallowedReferences", "disallowedRequisites"];
+        if restricting.iter().all(|attribute| value(attribute).is_none()) {
+            return Ok(());
+        }
+        let mut references = BTreeMap::new();
+        for (name, path) in outputs {
+            let place = scratch.store().join(path.base_name());
+            if !place.symlink_metadata().is_ok() {
+                continue;
+            }
+            let scanner = ScanningHasher::new(candidates.iter().chain(outputs.values()).cloned());
+            let scanned =
+                write_tree(&place, scanner, &mut keep_all).map_err(saltire_store::StoreError::from)?;
+            let found = scanned.finish().map_err(|e| file_error("read", &place, e))?.2;
+            references.insert(name.clone(), found);
+        }
+        check_references(&ReferenceCheck {
+            attribute: &|attribute| value(attribute).map(|v| words(Some(v))),
+            outputs,
+            references: &references,
+            parse: &|word| self.store.store_dir().parse(word).ok(),
+            closure: &|path| self.store.query_closure([path]).unwrap_or_default(),
+        })
+        .map_err(|source| BuildError::References { name: derivation.name.clone(), source })
+    }
+}
+
+/// What every sandbox has. Source: the Nix reference manual, "sandbox"; the
+/// identities of Nix's build users inside.
+fn base_mounts(network: bool) -> Vec<Mount> {
+    let file = |target: &str, content: &str| Mount::File {
+        target: target.into(),
+        content: content.into(),
+        mode: 0o444,
+    };
+    let mut mounts = vec![
+        Mount::Proc { target: "/proc".into() },
+        Mount::Dev { target: "/dev".into() },
+        Mount::Tmpfs { target: "/tmp".into(), mode: 0o1777, size: None },
+        file(
+            "/etc/passwd",
+            "root:x:0:0:Nix build user:/build:/noshell\nnixbld:x:1000:100:Nix build user:/build:/noshell\nnobody:x:65534:65534:Nobody:/:/noshell\n",
+        ),
+        file("/etc/group", "root:x:0:\nnixbld:!:100:\nnogroup:x:65534:\n"),
+    ];
+    if !network {
+        mounts.push(file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"));
+        return mounts;
+    }
+    for path in NETWORK_FILES.into_iter().chain(["/etc/hosts"]).filter(|path| Path::new(path).exists()) {
+        // The file that a link leads to: the link's other end is not in the sandbox.
+        if let Ok(source) = std::fs::canonicalize(path) {
+            mounts.push(Mount::bind(source, path));
+        }
+    }
+    mounts
+}
+
+fn read_log<W: std::io::Write>(log: Option<File>, mut lines: LogLines<'_, W>) -> Vec<String> {
+    let mut buffer = vec![0; 16 * 1024];
+    if let Some(mut log) = log {
+        // An error here can only be the end: there is nobody left to write.
+        while let Ok(count @ 1..) = SandboxChild::read_log(&mut log, &mut buffer) {
+            lines.push(&buffer[..count]);
+        }
+    }
+    lines.finish().1
+}
+
+/// The directories of one build, removed in the end.
+struct Scratch {
+    root: PathBuf,
+}
+
+impl Scratch {
+    fn create(root: PathBuf) -> Result<Self, BuildError> {
+        let scratch = Self { root };
+        for directory in [scratch.store(), scratch.build()] {
+            std::fs::create_dir_all(&directory).map_err(|e| file_error("create", &directory, e))?;
+        }
+        Ok(scratch)
+    }
+
+    /// What is writable as the store directory inside.
+    fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    fn build(&self) -> PathBuf {
+        self.root.join("build")
+    }
+
+    /// Moves the build directory to the machine's temporary directory.
+    fn keep_build_directory(&mut self, name: &str) -> Result<PathBuf, BuildError> {
+        let temporary = std::env::temp_dir();
+        let kept = tempfile::Builder::new().prefix(&format!("saltire-{name}-")).tempdir_in(&temporary);
+        let kept = kept.map_err(|e| file_error("create a directory in", &temporary, e))?.keep();
+        let from = self.build();
+        let to = kept.join("build");
+        if std::fs::rename(&from, &to).is_err() {
+            copy_tree(&from, &to).map_err(|e| file_error("copy", &from, e))?;
+        }
+        Ok(kept)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What can't be removed now is left to the garbage collector.
+        let _ = remove_tree(&self.root);
+    }
+}
+
+/// Copies directories, files and links; other kinds of file are left out.
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path())?, target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn machine_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn os(bytes: &[u8]) -> OsString {
+    std::ffi::OsStr::from_bytes(bytes).to_owned()
+}
+
+pub(crate) fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> BuildError {
+    BuildError::File { action, path: path.to_owned(), source }
+}
