@@ -203,8 +203,8 @@ impl Store {
                     got: size,
                 });
             }
-            let path = self.display(&info.path);
-            check_hash(path, &info.nar_hash, &source.hasher.finish())?;
+            let subject = format!("path '{}'", self.display(&info.path));
+            check_hash(subject, &info.nar_hash, &source.hasher.finish())?;
             self.check_content_address(info, place)
         })
     }
@@ -217,7 +217,7 @@ impl Store {
             return Ok(());
         }
         let got = crate::outputs::content_hash(place, address, &self.display(&info.path))?;
-        check_hash(self.display(&info.path), &address.hash, &got)
+        check_hash(format!("path '{}'", self.display(&info.path)), &address.hash, &got)
     }
 
     /// Locks the path, lets `create` make the object at a temporary place, moves
@@ -298,11 +298,11 @@ impl Store {
 }
 
 /// An error if the hashes differ.
-pub(crate) fn check_hash(path: String, specified: &Hash, got: &Hash) -> Result<()> {
+pub(crate) fn check_hash(subject: String, specified: &Hash, got: &Hash) -> Result<()> {
     if specified == got {
         return Ok(());
     }
-    Err(StoreError::HashMismatch { path, specified: specified.to_sri(), got: got.to_sri() })
+    Err(StoreError::HashMismatch { subject, specified: specified.to_sri(), got: got.to_sri() })
 }
 
 /// Hashes an archive and, while it is small enough, keeps it.

@@ -78,10 +78,10 @@ pub enum StoreError {
     #[error("cycle in the references of {0}")]
     ReferenceCycle(String),
     /// The content of a path is not what its hash says.
-    #[error("hash mismatch in '{path}':\n  specified: {specified}\n     got:    {got}")]
+    #[error("hash mismatch in {subject}:\n  specified: {specified}\n     got:    {got}")]
     HashMismatch {
-        /// The path (or for a fixed output, its derivation).
-        path: String,
+        /// The path (or for a fixed output, its derivation), in words.
+        subject: String,
         /// What the content should hash to, in SRI form.
         specified: String,
         /// What it hashes to, in SRI form.

@@ -98,9 +98,9 @@ impl Store {
         let got = content_hash(&output.place, address, &path)?;
         let shown = match deriver {
             Some(deriver) => {
-                format!("fixed-output derivation {}", self.display(deriver))
+                format!("fixed-output derivation '{}'", self.display(deriver))
             }
-            None => path.clone(),
+            None => format!("path '{path}'"),
         };
         check_hash(shown, &address.hash, &got)?;
         if info.references.is_empty() {

@@ -2,6 +2,7 @@
 
 mod adding;
 mod collecting;
+mod disasters;
 mod interoperation;
 mod outputs;
 

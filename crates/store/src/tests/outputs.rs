@@ -102,7 +102,7 @@ fn fixed_outputs_are_checked() {
         false,
         flat("other"),
         Some(
-            "hash mismatch in 'fixed-output derivation DRV':\n  \
+            "hash mismatch in fixed-output derivation 'DRV':\n  \
              specified: sha256-2SmKENGwc1g33EvYXaxkGw887yekfl1TpU8vP1svz/o=\n     \
              got:    sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
         ),
