@@ -181,7 +181,10 @@ impl<'a> Parser<'a> {
             );
             return Err(Box::new(error.hint(hint)));
         }
-        self.expect(Token::In)?;
+        if self.token != Token::In {
+            return Err(self.unexpected(&[Token::In, Token::Inherit]));
+        }
+        self.advance();
         self.close();
         let body = self.expression()?;
         let kind = ExprKind::Let(bindings, self.alloc(body));
@@ -251,8 +254,8 @@ impl<'a> Parser<'a> {
                 break;
             };
             let (level, associativity) = level(operator);
-            if level == 0 {
-                self.check_pipe(operators, operator)?;
+            if level == 0 && !self.may_pipe(operators, operator)? {
+                break;
             }
             operand = self.reduce(operators, operand, level, Some(associativity))?;
             self.expressions.push(operand);
@@ -265,18 +268,18 @@ impl<'a> Parser<'a> {
         Ok(operand)
     }
 
-    /// Pipes have to be switched on, and their two directions do not mix.
-    fn check_pipe(&mut self, mark: usize, operator: BinaryOperator) -> Result<()> {
+    /// Pipes have to be switched on, and their two directions do not mix: the
+    /// second direction can't belong to the expression.
+    fn may_pipe(&mut self, mark: usize, operator: BinaryOperator) -> Result<bool> {
         if !self.options.pipe_operators {
             let message = "experimental Nix feature 'pipe-operators' is disabled; add '--extra-experimental-features pipe-operators' to enable it";
             return Err(Box::new(ParseError::new(message, self.token_span())));
         }
-        match self.operators.get(mark) {
-            Some(&Pending::Binary { operator: last, .. }) if level(last).0 == 0 && last != operator => {
-                Err(self.unexpected(&[]))
-            }
-            _ => Ok(()),
-        }
+        let other = match self.operators.get(mark) {
+            Some(&Pending::Binary { operator: first, .. }) => level(first).0 == 0 && first != operator,
+            _ => false,
+        };
+        Ok(!other)
     }
 
     /// Builds the pending operators that bind more tightly than what follows.
@@ -296,12 +299,8 @@ impl<'a> Parser<'a> {
             if level == following {
                 match associativity {
                     Some(Associativity::Left) => {}
-                    Some(Associativity::Right) => {
-                        // Of the pipes, which share a level, only one is.
-                        break;
-                    }
                     Some(Associativity::None) => return Err(self.not_associative()),
-                    None => break,
+                    Some(Associativity::Right) | None => break,
                 }
             }
             self.operators.pop();

@@ -94,6 +94,9 @@ impl Parser<'_> {
                 "the comment that starts here is not closed by '*/'".into()
             }
             Token::Semicolon if self.opener_is("'('") => "a ')' may be missing before the ';'".into(),
+            Token::PipeLeft | Token::PipeRight if !expected.is_empty() => {
+                "'<|' and '|>' can only be mixed with parentheses".into()
+            }
             Token::Invalid => return self.invalid_hint(),
             _ => return None,
         })

@@ -55,8 +55,14 @@ fn pipes() {
     check("g <| f <| a", "(g (f a))");
     check("a + b |> f", "(f (a + b))");
     check("a -> b |> f", "(f (a -> b))");
-    check("a |> f <| b", "1:8: syntax error, unexpected '<|'");
-    check("a <| f |> b", "1:8: syntax error, unexpected '|>'");
+    check(
+        "a |> f <| b",
+        "1:8: syntax error, unexpected '<|', expecting end of file\n  '<|' and '|>' can only be mixed with parentheses",
+    );
+    check(
+        "a <| f |> b",
+        "1:8: syntax error, unexpected '|>', expecting end of file\n  '<|' and '|>' can only be mixed with parentheses",
+    );
 }
 
 #[test]
