@@ -66,7 +66,7 @@ let
           oldNames);
       args = attributes // renamed;
 
-      emulate = args.emulateHost or false;
+      emulate = args.emulateHost or (config.emulateChecks && args.doCheck or false);
       features = args.requiredSystemFeatures or [ ]
         ++ lib.optional (emulate && !runsHere) emulationFeature;
       # Programs of the host platform can be run while building.

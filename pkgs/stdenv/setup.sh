@@ -392,8 +392,11 @@ configurePhase() {
   fi
   if [ -n "$script" ]; then
     if [ -z "${dontAddPrefix-}" ]; then flags+=("${prefixKey:---prefix=}$prefix"); fi
-    # Without these, what a package was configured with depends on the machine.
-    if [ -z "${dontDisableStatic-1}" ]; then flags+=(--disable-static); fi
+    # Programs link to shared libraries; a package that wants both says so.
+    if [ -z "${dontDisableStatic-}" ] && grep -q enable-static "$script" 2> /dev/null; then
+      flags+=(--disable-static)
+    fi
+    # Dependencies between source files matter only for building again.
     if [ -z "${dontAddDisableDepTrack-}" ] && grep -q dependency-tracking "$script" 2> /dev/null; then
       flags+=(--disable-dependency-tracking)
     fi
@@ -606,7 +609,14 @@ patchShebangs() {
     line=${line#'#!'}
     read -r interpreter arguments <<< "$line"
     case $interpreter in
-      "$NIX_STORE"/*) continue ;;
+      "$NIX_STORE"/*)
+        # configure writes its own shell into scripts: wrong for another machine.
+        case " $initialPath " in
+          *" ${interpreter%/bin/*} "*) ;;
+          *) continue ;;
+        esac
+        if [ -z "${crossConfig-}" ]; then continue; fi
+        program=${interpreter##*/} ;;
       */env)
         program=${arguments%% *}
         case $program in -* | *=*) continue ;; esac
@@ -614,7 +624,12 @@ patchShebangs() {
       *) program=${interpreter##*/} ;;
     esac
     target=$(findHostProgram "$program")
-    if [ -z "$target" ]; then continue; fi
+    if [ -z "$target" ]; then
+      case $interpreter in
+        "$NIX_STORE"/*) target=/bin/${program/#bash/sh} ;;
+        *) continue ;;
+      esac
+    fi
     printf 'patching the interpreter of %s: %s\n' "$file" "$target"
     sed -i "1s|.*|#!$target${arguments:+ $arguments}|" "$file"
   done < <(find "$1" -type f -perm /111 -print0)

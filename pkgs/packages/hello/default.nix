@@ -7,7 +7,6 @@ stdenv.mkDerivation (finalAttrs: {
   inherit (source) version src;
   # Tests run the program that was built.
   doCheck = true;
-  emulateHost = false;
   meta = {
     description = "Prints a friendly greeting";
     homepage = "https://www.gnu.org/software/hello/";

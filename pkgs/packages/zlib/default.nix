@@ -1,4 +1,4 @@
-{ lib, stdenv, config, debianSource }:
+{ lib, stdenv, debianSource }:
 
 let source = debianSource "zlib";
 in
@@ -18,7 +18,6 @@ stdenv.mkDerivation {
   configureFlags = [ "--includedir=${placeholder "dev"}/include" ];
   enableParallelBuilding = true;
   doCheck = true;
-  emulateHost = config.emulateChecks;
   postInstall = ''
     moveToOutput lib/libz.a "$static"
   '';
