@@ -181,8 +181,9 @@ let
         debs = [
           (program "gcc-${major}") (program "cpp-${major}") (program "g++-${major}")
           (library "libgcc-${major}-dev") (library "libstdc++-${major}-dev")
-        ] ++ lib.optionals (index ? libcc1-0) [ ];
-        dependencies = programDependencies ++ [ (gccLibsFor target) ];
+        ];
+        # The target's libraries first: links such as libstdc++.so mean them.
+        dependencies = [ (gccLibsFor target) ] ++ programDependencies;
         remove = toolchains.unneededOfGcc;
         passthru = {
           inherit major;
