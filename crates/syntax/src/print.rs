@@ -176,7 +176,13 @@ impl Printer<'_> {
         use BinaryOperator as Op;
         match function.kind {
             ExprKind::Apply { function, arguments } => {
-                crate::deep(|| self.open_call(function));
+                // The reference does not join what the odd `f or` is made of.
+                let odd = matches!(arguments, [Expr { kind: ExprKind::Var(name), .. }] if *name == "or");
+                if odd {
+                    self.mixed(&["("], &[function]);
+                } else {
+                    crate::deep(|| self.open_call(function));
+                }
                 for argument in arguments {
                     self.text(" ");
                     self.expression(argument);

@@ -266,8 +266,6 @@ impl<'a> Parser<'a> {
         let mark = self.parts.len();
         let mut position = self.lexer.position;
         self.parts.push(StringPart::Literal(self.text[from..position].as_bstr(), span(from, position)));
-        // As in the reference, `a/b//c` is two pieces of text, which is only
-        // allowed behind an interpolation or before one.
         let mut pieces = 0;
         loop {
             if self.text[position..].starts_with(b"${") {
@@ -277,17 +275,12 @@ impl<'a> Parser<'a> {
                 self.parts.push(part);
             } else if let Some(end) = self.lexer.path_piece(position) {
                 pieces += 1;
-                self.path_text(position, end);
+                self.path_text(mark, position, end);
+                let place = span(position, end);
                 position = end;
-                if self.parts.len() == mark + 1
-                    && (pieces > 1 || !self.continues_path(position))
-                    && self.byte(position - 1) != b'/'
-                {
-                    let place = span(start, position);
-                    let message = "syntax error, unexpected end of path, expecting '${'";
-                    let error = ParseError::new(message, place)
-                        .hint("a path literal cannot contain '//'; write a single slash");
-                    return Err(Box::new(error));
+                let ends = !self.continues_path(end) && self.byte(end - 1) != b'/';
+                if self.parts.len() == mark + 1 && (pieces > 1 || ends) {
+                    return Err(doubled_slash(place, pieces > 1));
                 }
             } else {
                 break;
@@ -301,9 +294,10 @@ impl<'a> Parser<'a> {
         Ok(Expr { span: span(start, self.end), kind: ExprKind::Path(base, parts) })
     }
 
-    /// Adds text to a path, to the last part if that is text as well.
-    fn path_text(&mut self, start: usize, end: usize) {
-        match self.parts.last_mut() {
+    /// Adds text to a path, to the last part if that is text as well, and not
+    /// the start of the path, which the parts' mark is for.
+    fn path_text(&mut self, mark: usize, start: usize, end: usize) {
+        match self.parts[mark + 1..].last_mut() {
             Some(StringPart::Literal(text, place)) if place.end as usize == start => {
                 *place = span(place.start as usize, end);
                 *text = self.text[place.start as usize..end].as_bstr();
@@ -334,6 +328,16 @@ impl<'a> Parser<'a> {
         }
         Box::new(error)
     }
+}
+
+/// As in the reference, `a/b//c` is two pieces of text, which is only allowed
+/// behind an interpolation or, for the first of them, before one.
+#[cold]
+fn doubled_slash(place: Span, again: bool) -> Box<ParseError> {
+    let what = if again { "string" } else { "end of path" };
+    let message = format!("syntax error, unexpected {what}, expecting '${{'");
+    let hint = "a path literal cannot contain '//'; write a single slash";
+    Box::new(ParseError::new(message, place).hint(hint))
 }
 
 /// What interrupts the text of an indented string.

@@ -146,8 +146,13 @@ fn slashes_at_the_end_of_paths() {
     check("[ ./a/ ]", "1:7: path has a trailing slash\n  write './a' without the last slash");
     check("./${a}/ ", "1:8: path has a trailing slash");
     check(
+        "a/b//c//d",
+        "1:8: syntax error, unexpected string, expecting '${'\n  a path literal cannot contain '//'; write a single slash",
+    );
+    check("a/b//${c}", "(/dir/a/b/ + \"/\" + c)");
+    check(
         "a/b//c",
-        "1:1: syntax error, unexpected end of path, expecting '${'\n  a path literal cannot contain '//'; write a single slash",
+        "1:5: syntax error, unexpected end of path, expecting '${'\n  a path literal cannot contain '//'; write a single slash",
     );
 }
 

@@ -88,6 +88,8 @@ fn or_is_a_keyword_and_a_name() {
     check("a.b or (x: x)", "(a).b or ((x: x))");
     check("f or a", "(f or a)");
     check("[ f or a ]", "[ ((f or)) (a) ]");
+    check("<a> or b", "((__findFile __nixPath \"a\") or b)");
+    check("(f a) or b", "((f a) or b)");
     check("a.or", "(a).or");
     check("a.or or b", "(a).or or (b)");
     check("{ or = 1; }", "{ or = 1; }");
