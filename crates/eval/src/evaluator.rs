@@ -68,7 +68,8 @@ pub struct Evaluator {
     pub(crate) stack_limit: usize,
     pub(crate) globals: &'static Scope,
     pub(crate) builtins: Value,
-    pub(crate) derivation: Value,
+    /// Compiled patterns of `match` and `split`.
+    pub(crate) regexes: HashMap<Symbol, std::rc::Rc<saltire_posix_regex::Regex>>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -92,7 +93,7 @@ impl Evaluator {
             stack_limit: stack::limit(),
             globals: &NOTHING,
             builtins: Value::NULL,
-            derivation: Value::NULL,
+            regexes: HashMap::new(),
             not_send: PhantomData,
         };
         evaluator.make_globals();
@@ -156,7 +157,6 @@ impl Evaluator {
         let expr = file.and_then(|file| self.parse(file, scope));
         if let Ok(expr) = expr {
             let value = Thunk::new(&mut self.region, expr, &EMPTY_ENV);
-            self.derivation = value;
             all.push(("derivation", value, true));
         }
         all
@@ -216,7 +216,7 @@ impl Evaluator {
     /// Another evaluator for another thread, with the same files and host.
     pub fn fork(&self) -> impl FnOnce() -> Evaluator + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        let (globals, builtins, derivation) = (self.globals, self.builtins, self.derivation);
+        let (globals, builtins) = (self.globals, self.builtins);
         move || Evaluator {
             shared,
             region: Region::new(),
@@ -225,7 +225,7 @@ impl Evaluator {
             stack_limit: stack::limit(),
             globals,
             builtins,
-            derivation,
+            regexes: HashMap::new(),
             not_send: PhantomData,
         }
     }

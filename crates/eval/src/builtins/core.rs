@@ -3,7 +3,7 @@
 
 use saltire_diagnostics::Pos;
 
-use super::{Builtin, BuiltinFn};
+use super::{Builtin, builtin, global};
 use crate::attrs::{Attr, Attrs};
 use crate::coerce::Coerce;
 use crate::context::ContextElement;
@@ -13,24 +13,6 @@ use crate::list::List;
 use crate::print::type_of;
 use crate::symbol::Symbol;
 use crate::value::{Kind, Value};
-
-const fn builtin(
-    name: &'static str,
-    arguments: &'static [&'static str],
-    function: BuiltinFn,
-    doc: &'static str,
-) -> Builtin {
-    Builtin { name, arguments, doc, global: false, function }
-}
-
-const fn global(
-    name: &'static str,
-    arguments: &'static [&'static str],
-    function: BuiltinFn,
-    doc: &'static str,
-) -> Builtin {
-    Builtin { name, arguments, doc, global: true, function }
-}
 
 /// The builtins of this module.
 pub(super) static BUILTINS: &[Builtin] = &[

@@ -3,14 +3,14 @@
 //! Each module has a table `BUILTINS`; [`tables`] lists them. A builtin gets its
 //! arguments as they are (perhaps thunks) and forces what it needs.
 //!
-//! - `core`: derivationStrict, import, scopedImport, tryEval, seq, deepSeq, throw,
-//!   abort, toString, map, filter, foldl', genList, length, head, tail, elemAt, elem, concatLists,
-//!   concatMap, all, any, attrNames, attrValues, mapAttrs, getAttr, hasAttr, removeAttrs, listToAttrs,
-//!   intersectAttrs, functionArgs, is*, typeOf, sub, add, mul, div, lessThan, placeholder.
+//! Missing: toXML, convertHash, the fetchers, getFlake and its relatives.
 
 mod core;
+mod data;
+mod files;
 pub(crate) mod float_text;
 pub(crate) mod json_text;
+mod strings;
 pub(crate) mod version_text;
 
 use saltire_diagnostics::Pos;
@@ -37,7 +37,27 @@ pub struct Builtin {
     pub function: BuiltinFn,
 }
 
+/// A builtin that needs `builtins.` (or `__`) in front.
+const fn builtin(
+    name: &'static str,
+    arguments: &'static [&'static str],
+    function: BuiltinFn,
+    doc: &'static str,
+) -> Builtin {
+    Builtin { name, arguments, doc, global: false, function }
+}
+
+/// A builtin that is also a variable of its own.
+const fn global(
+    name: &'static str,
+    arguments: &'static [&'static str],
+    function: BuiltinFn,
+    doc: &'static str,
+) -> Builtin {
+    Builtin { name, arguments, doc, global: true, function }
+}
+
 /// All tables of builtins.
 pub fn tables() -> impl Iterator<Item = &'static Builtin> {
-    [core::BUILTINS].into_iter().flatten()
+    [core::BUILTINS, data::BUILTINS, files::BUILTINS, strings::BUILTINS].into_iter().flatten()
 }

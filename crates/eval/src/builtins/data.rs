@@ -1,0 +1,376 @@
+//! Builtins on lists, sets and numbers, data formats, hashes and messages.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashSet};
+
+use saltire_diagnostics::Pos;
+
+use super::files::algorithm;
+use super::{Builtin, builtin, json_text};
+use crate::coerce::Coerce;
+use crate::context::Context;
+use crate::error::{EvalError, Result, Traced};
+use crate::evaluator::Evaluator;
+use crate::host::MessageLevel;
+use crate::symbol::Symbol;
+use crate::value::{Kind, Value};
+
+/// The builtins of this module.
+pub(super) static BUILTINS: &[Builtin] = &[
+    builtin("sort", &["comparator", "list"], sort, "The list sorted by `comparator`, stably."),
+    builtin("partition", &["pred", "list"], partition, "The elements for which `pred` holds (`right`) or not (`wrong`)."),
+    builtin("groupBy", &["f", "list"], group_by, "The elements by the string that `f` gives for them."),
+    builtin("genericClosure", &["attrset"], generic_closure, "All that `operator` reaches from `startSet`, by `key`."),
+    builtin("zipAttrsWith", &["f", "list"], zip_attrs_with, "`f` of each name and the values that the sets have for it."),
+    builtin("toJSON", &["e"], to_json, "The value as JSON."),
+    builtin("fromJSON", &["e"], from_json, "The value of a JSON text."),
+    builtin("fromTOML", &["e"], from_toml, "The value of a TOML text."),
+    builtin("hashString", &["type", "s"], hash_string, "The hash of a string, in base 16."),
+    builtin("trace", &["e1", "e2"], trace, "Prints `e1`, then gives `e2`."),
+    builtin("warn", &["e1", "e2"], warn, "Prints the warning `e1`, then gives `e2`."),
+    builtin("traceVerbose", &["e1", "e2"], |e, a, _| e.force(a[1]), "As `trace`, if verbose tracing is on, which it isn't."),
+    builtin("addErrorContext", &["e1", "e2"], add_error_context, "Gives `e2`; adds `e1` to the trace of its errors."),
+    builtin("break", &["v"], |e, a, _| e.force(a[0]), "Gives `v`; a debugger would stop here."),
+    builtin("ceil", &["number"], |e, a, p| round(e, a, p, "ceil", f64::ceil), "The least integer not below."),
+    builtin("floor", &["number"], |e, a, p| round(e, a, p, "floor", f64::floor), "The greatest integer not above."),
+    builtin("bitAnd", &["e1", "e2"], |e, a, p| bits(e, a, p, "bitAnd", |x, y| x & y), "The bits that both have."),
+    builtin("bitOr", &["e1", "e2"], |e, a, p| bits(e, a, p, "bitOr", |x, y| x | y), "The bits that either has."),
+    builtin("bitXor", &["e1", "e2"], |e, a, p| bits(e, a, p, "bitXor", |x, y| x ^ y), "The bits that one has."),
+];
+
+fn sort(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.sort")?;
+    if list.is_empty() {
+        return Ok(Value::from_list(list));
+    }
+    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.sort")?;
+    let by_less_than = matches!(function.kind(), Kind::Builtin(b) if b.name == "lessThan");
+    let mut items: Vec<Value> = list.iter().collect();
+    let mut failure = None;
+    let what = "while evaluating the return value of the sorting function passed to builtins.sort";
+    let mut less = |e: &mut Evaluator, left: Value, right: Value| {
+        if failure.is_some() {
+            return false;
+        }
+        let result = if by_less_than {
+            e.less(left, right, pos)
+        } else {
+            e.call(function, &[left, right], Pos::NONE).and_then(|result| e.bool_value(result, pos, what))
+        };
+        result.unwrap_or_else(|error| {
+            failure = Some(error);
+            false
+        })
+    };
+    merge_sort(&mut items, &mut |left, right| less(e, left, right));
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(e.new_list(&items)),
+    }
+}
+
+/// Stable, and safe for comparisons that are no order.
+fn merge_sort(items: &mut [Value], less: &mut dyn FnMut(Value, Value) -> bool) {
+    if items.len() <= 8 {
+        for end in 1..items.len() {
+            let mut at = end;
+            while at > 0 && less(items[at], items[at - 1]) {
+                items.swap(at, at - 1);
+                at -= 1;
+            }
+        }
+        return;
+    }
+    let middle = items.len() / 2;
+    merge_sort(&mut items[..middle], less);
+    merge_sort(&mut items[middle..], less);
+    if !less(items[middle], items[middle - 1]) {
+        return;
+    }
+    let left = items[..middle].to_vec();
+    let (mut from_left, mut from_right, mut to) = (0, middle, 0);
+    while from_left < left.len() {
+        if from_right < items.len() && less(items[from_right], left[from_left]) {
+            items[to] = items[from_right];
+            from_right += 1;
+        } else {
+            items[to] = left[from_left];
+            from_left += 1;
+        }
+        to += 1;
+    }
+}
+
+fn partition(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.partition")?;
+    let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.partition")?;
+    let (mut right, mut wrong) = (Vec::new(), Vec::new());
+    let what = "while evaluating the return value of the partition function passed to builtins.partition";
+    for item in list.iter() {
+        let result = e.call1(function, item, pos)?;
+        if e.bool_value(result, pos, what)? { right.push(item) } else { wrong.push(item) }
+    }
+    let (right, wrong) = (e.new_list(&right), e.new_list(&wrong));
+    Ok(e.new_attrs(vec![(e.names.right, right), (e.names.wrong, wrong)]))
+}
+
+fn group_by(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.groupBy")?;
+    let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.groupBy")?;
+    let mut groups: BTreeMap<Symbol, Vec<Value>> = BTreeMap::new();
+    let what = "while evaluating the return value of the grouping function passed to builtins.groupBy";
+    for item in list.iter() {
+        let name = e.call1(function, item, pos)?;
+        groups.entry(e.string_value(name, pos, what)?.symbol()).or_default().push(item);
+    }
+    let groups = groups.into_iter().map(|(name, items)| (name, e.new_list(&items))).collect();
+    Ok(e.new_attrs(groups))
+}
+
+/// A key of `genericClosure` that can be looked up without comparing with all.
+#[derive(PartialEq, Eq, Hash)]
+enum SimpleKey {
+    Int(i64),
+    Text(&'static [u8]),
+    Path(&'static [u8]),
+}
+
+fn generic_closure(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let attrs = e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.genericClosure")?;
+    let names = e.names;
+    let part = |name| attrs.get(name).ok_or_else(|| crate::machine::missing_attribute(attrs, name, pos));
+    let what = "while evaluating the 'startSet' attribute passed as argument to builtins.genericClosure";
+    let start = e.list_value(part(names.start_set)?, pos, what)?;
+    if start.is_empty() {
+        return Ok(Value::from_list(start));
+    }
+    let what = "while evaluating the 'operator' attribute passed as argument to builtins.genericClosure";
+    let operator = e.function_value(part(names.operator)?, pos, what)?;
+    let mut todo: std::collections::VecDeque<Value> = start.iter().collect();
+    let (mut found, mut simple, mut others) = (Vec::new(), HashSet::new(), Vec::new());
+    while let Some(item) = todo.pop_front() {
+        let what = "while evaluating one of the elements generated by (or initially passed to) builtins.genericClosure";
+        let attrs = e.attrs_value(item, pos, what)?;
+        let Some(key) = attrs.get(names.key) else {
+            return Err(crate::machine::missing_attribute(attrs, names.key, pos).traced(pos, what));
+        };
+        let key = e.force(key)?;
+        let fresh = match key.kind() {
+            Kind::Int(number) => simple.insert(SimpleKey::Int(number)),
+            Kind::String(text) => simple.insert(SimpleKey::Text(text.as_bytes())),
+            Kind::Path(text) => simple.insert(SimpleKey::Path(text.as_bytes())),
+            _ => insert_key(e, &mut others, key, pos)?,
+        };
+        if !fresh {
+            continue;
+        }
+        found.push(item);
+        let next = e.call1(operator, item, pos)?;
+        let what = "while evaluating the return value of the `operator` passed to builtins.genericClosure";
+        todo.extend(e.list_value(next, pos, what)?.iter());
+    }
+    Ok(e.new_list(&found))
+}
+
+/// Inserts a key into those found, sorted; whether it is new.
+fn insert_key(e: &mut Evaluator, keys: &mut Vec<Value>, key: Value, pos: Pos) -> Result<bool> {
+    let (mut low, mut high) = (0, keys.len());
+    if keys.is_empty() {
+        // Says when a key can't be compared at all.
+        e.compare(key, key, pos)?;
+    }
+    while low < high {
+        let middle = (low + high) / 2;
+        match e.compare(key, keys[middle], pos)? {
+            Ordering::Less => high = middle,
+            Ordering::Greater => low = middle + 1,
+            Ordering::Equal => return Ok(false),
+        }
+    }
+    keys.insert(low, key);
+    Ok(true)
+}
+
+fn zip_attrs_with(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let what = "while evaluating the first argument passed to builtins.zipAttrsWith";
+    let function = e.function_value(a[0], pos, what)?;
+    let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.zipAttrsWith")?;
+    let mut all: BTreeMap<Symbol, Vec<Value>> = BTreeMap::new();
+    for item in list.iter() {
+        let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
+        for attr in e.attrs_value(item, pos, what)?.iter() {
+            all.entry(attr.name).or_default().push(attr.value);
+        }
+    }
+    let mut zipped = Vec::with_capacity(all.len());
+    for (name, values) in all {
+        let values = e.new_list(&values);
+        zipped.push((name, e.new_call2(function, name.to_value(), values)));
+    }
+    Ok(e.new_attrs(zipped))
+}
+
+fn to_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let (mut text, mut context) = (Vec::new(), Context::EMPTY);
+    e.to_json(a[0], true, pos, &mut text, &mut context)?;
+    e.check_length(text.len(), pos)?;
+    Ok(e.new_string_with_context(&text, context))
+}
+
+/// A list or an object that is being read.
+enum Open {
+    List(Vec<Value>),
+    Object(Vec<(Symbol, Value)>, Symbol),
+}
+
+fn from_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    use json_text::Event;
+    let text = e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.fromJSON")?;
+    let mut reader = json_text::Reader::new(text.as_bytes());
+    let mut open: Vec<Open> = Vec::new();
+    let mut result = Value::NULL;
+    let wrong = |error: json_text::SyntaxError| EvalError::other(pos, error.to_string());
+    while let Some(event) = reader.next_event().map_err(wrong)? {
+        let value = match event {
+            Event::Null => Value::NULL,
+            Event::Bool(value) => Value::from_bool(value),
+            Event::Int(value) => e.new_int(value),
+            Event::Float(value) => e.new_float(value),
+            Event::TooLarge(number) => {
+                return Err(EvalError::other(pos, format!("unsigned JSON number {number} outside of Nix integer range")));
+            }
+            Event::String(text) => e.new_string(&text),
+            Event::Key(name) => {
+                if let Some(Open::Object(_, key)) = open.last_mut() {
+                    *key = Symbol::intern(name);
+                }
+                continue;
+            }
+            Event::ListStart => {
+                open.push(Open::List(Vec::new()));
+                continue;
+            }
+            Event::ObjectStart => {
+                open.push(Open::Object(Vec::new(), e.names.name));
+                continue;
+            }
+            Event::ListEnd | Event::ObjectEnd => match open.pop() {
+                Some(Open::List(items)) => e.new_list(&items),
+                Some(Open::Object(items, _)) => object(e, items),
+                None => Value::NULL,
+            },
+        };
+        match open.last_mut() {
+            None => result = value,
+            Some(Open::List(items)) => items.push(value),
+            Some(Open::Object(items, key)) => items.push((*key, value)),
+        }
+    }
+    Ok(result)
+}
+
+/// The last of equal names wins.
+fn object(e: &mut Evaluator, mut items: Vec<(Symbol, Value)>) -> Value {
+    items.reverse();
+    items.sort_by_key(|item| item.0);
+    items.dedup_by_key(|item| item.0);
+    e.new_attrs(items)
+}
+
+fn from_toml(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let text = e.plain_string(a[0], pos, "while evaluating the argument passed to builtins.fromTOML")?;
+    let text = String::from_utf8_lossy(text.as_bytes());
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        EvalError::other(pos, format!("while parsing TOML: {error}"))
+    })?;
+    toml_value(e, &toml::Value::Table(table), pos)
+}
+
+fn toml_value(e: &mut Evaluator, value: &toml::Value, pos: Pos) -> Result<Value> {
+    e.check_stack(pos)?;
+    Ok(match value {
+        toml::Value::String(text) => e.new_string(text.as_bytes()),
+        toml::Value::Integer(number) => e.new_int(*number),
+        toml::Value::Float(number) => e.new_float(*number),
+        toml::Value::Boolean(value) => Value::from_bool(*value),
+        toml::Value::Datetime(_) => {
+            return Err(EvalError::other(pos, "while parsing TOML: dates and times are not supported"));
+        }
+        toml::Value::Array(items) => {
+            let items: Vec<Value> =
+                items.iter().map(|item| toml_value(e, item, pos)).collect::<Result<_>>()?;
+            e.new_list(&items)
+        }
+        toml::Value::Table(table) => {
+            let mut items = Vec::with_capacity(table.len());
+            for (name, value) in table {
+                items.push((Symbol::intern(name), toml_value(e, value, pos)?));
+            }
+            e.new_attrs(items)
+        }
+    })
+}
+
+fn hash_string(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let algorithm = algorithm(e, a[0], pos, "while evaluating the first argument passed to builtins.hashString")?;
+    let text = e.string_value(a[1], pos, "while evaluating the second argument passed to builtins.hashString")?;
+    Ok(e.new_string(algorithm.hash(text.as_bytes()).to_base16().as_bytes()))
+}
+
+fn trace(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
+    let value = e.force(a[0])?;
+    let text = match value.as_str() {
+        Some(text) => text.as_bytes().to_vec(),
+        None => e.print(value),
+    };
+    let text = format!("trace: {}", String::from_utf8_lossy(&text));
+    e.host().message(MessageLevel::Trace, &text);
+    e.force(a[1])
+}
+
+fn warn(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let what = "while evaluating the first argument; the message passed to builtins.warn";
+    let text = e.string_value(a[0], pos, what)?;
+    let text = format!("evaluation warning: {}", text.as_bstr());
+    e.host().message(MessageLevel::Warning, &text);
+    e.force(a[1])
+}
+
+fn add_error_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    match e.force(a[1]) {
+        Ok(value) => Ok(value),
+        Err(error) => {
+            let what = "while evaluating the error message passed to builtins.addErrorContext";
+            let text = e.coerce(a[0], Coerce::PLAIN, pos, what)?;
+            Err(error.traced(pos, text.as_bstr().to_string()))
+        }
+    }
+}
+
+fn round(e: &mut Evaluator, a: &[Value], pos: Pos, name: &str, round: fn(f64) -> f64) -> Result<Value> {
+    let what = || format!("while evaluating the first argument passed to builtins.{name}");
+    let value = e.force(a[0]).traced(pos, what)?;
+    match value.kind() {
+        Kind::Int(_) => Ok(value),
+        Kind::Float(number) => {
+            let rounded = round(number);
+            // Both bounds are exact as floating-point numbers.
+            if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
+                return Ok(e.new_int(rounded as i64));
+            }
+            let message = format!("NixFloat argument {number} is not in the range of NixInt");
+            Err(EvalError::other(pos, message))
+        }
+        _ => {
+            let message = format!("expected a float but found {}", crate::print::describe(value));
+            Err(EvalError::type_error(pos, message).traced(pos, what()))
+        }
+    }
+}
+
+fn bits(e: &mut Evaluator, a: &[Value], pos: Pos, name: &str, combine: fn(i64, i64) -> i64) -> Result<Value> {
+    let what = |which: &str| format!("while evaluating the {which} argument passed to builtins.{name}");
+    let left = e.int_value(a[0], pos, &what("first"))?;
+    let right = e.int_value(a[1], pos, &what("second"))?;
+    Ok(e.new_int(combine(left, right)))
+}
