@@ -267,9 +267,11 @@ impl<'a> Parser<'a> {
         let mut position = self.lexer.position;
         self.parts.push(StringPart::Literal(self.text[from..position].as_bstr(), span(from, position)));
         let mut pieces = 0;
+        let mut interpolated = false;
         loop {
             if self.text[position..].starts_with(b"${") {
                 let (expression, end) = self.interpolation(position)?;
+                interpolated = true;
                 position = end;
                 let part = StringPart::Interpolation(self.alloc(expression));
                 self.parts.push(part);
@@ -279,7 +281,7 @@ impl<'a> Parser<'a> {
                 let place = span(position, end);
                 position = end;
                 let ends = !self.continues_path(end) && self.byte(end - 1) != b'/';
-                if self.parts.len() == mark + 1 && (pieces > 1 || ends) {
+                if !interpolated && (pieces > 1 || ends) {
                     return Err(doubled_slash(place, pieces > 1));
                 }
             } else {
