@@ -10,7 +10,8 @@ use saltire_diagnostics::Span;
 /// An expression with its place.
 #[derive(Clone, Copy, Debug)]
 pub struct Expr<'a> {
-    /// From the first to behind the last byte of the expression.
+    /// From the first to behind the last byte of the expression, without
+    /// parentheses around it; its start is where Nix places the expression.
     pub span: Span,
     /// What it is.
     pub kind: ExprKind<'a>,
@@ -37,7 +38,8 @@ pub enum ExprKind<'a> {
     String(&'a BStr),
     /// A string with at least one interpolation (or, for `"${x}"`, only that).
     Interpolated(&'a [StringPart<'a>]),
-    /// A path literal.
+    /// A path literal: at first always text, which Nix makes absolute and
+    /// canonical (a `/` at its end stays) before it appends the other parts.
     Path(PathBase, &'a [StringPart<'a>]),
     /// `<name>` or `<name/rest>`: the text between the angle brackets.
     SearchPath(&'a BStr),
@@ -61,7 +63,8 @@ pub enum ExprKind<'a> {
     },
     /// `function argument argument …`: all arguments of a chain together.
     Apply {
-        /// The function; never itself an `Apply`, unless parenthesised.
+        /// The function; itself an `Apply` only if that is in parentheses or is
+        /// the odd `f or`, which passes a variable named `or`.
         function: &'a Expr<'a>,
         /// At least one argument.
         arguments: &'a [Expr<'a>],
@@ -179,7 +182,8 @@ pub struct Bindings<'a> {
 /// One attribute with a known name.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute<'a> {
-    /// The name, where it was first written.
+    /// The name, where it was first written. As in Nix, its place starts where
+    /// the whole attribute path does: at `a` for the `c` in `a.b.c = 1;`.
     pub name: Name<'a>,
     /// What it is bound to.
     pub value: AttributeValue<'a>,
@@ -203,7 +207,7 @@ pub struct DynamicAttribute<'a> {
     pub name: &'a Expr<'a>,
     /// The value.
     pub value: &'a Expr<'a>,
-    /// Where the name stands.
+    /// From the start of the attribute path to the end of the name.
     pub span: Span,
 }
 

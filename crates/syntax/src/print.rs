@@ -87,6 +87,7 @@ impl Printer<'_> {
         crate::deep(|| self.expression_here(expression));
     }
 
+    /// Long, as it has one arm for each kind.
     fn expression_here(&mut self, expression: &Expr) {
         match expression.kind {
             ExprKind::Int(value) => {
