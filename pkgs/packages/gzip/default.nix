@@ -1,0 +1,15 @@
+{ lib, stdenv, debianSource }:
+
+let source = debianSource "gzip";
+in
+stdenv.mkDerivation {
+  pname = "gzip";
+  inherit (source) version src;
+  meta = {
+    description = "Compression program";
+    homepage = "https://www.gnu.org/software/gzip/";
+    license = lib.licenses.gpl3Plus;
+    platforms = lib.platforms.unix;
+    mainProgram = "gzip";
+  };
+}
