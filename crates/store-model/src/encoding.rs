@@ -5,7 +5,9 @@
 //! significant five bits *last*: the text is the number, read with the bytes in
 //! little-endian order. Source: the Nix manual, "Store path specification".
 
-use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
+use std::sync::LazyLock;
+
+use data_encoding::{BASE64, BASE64_NOPAD, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
 
 /// The characters of Nix's base 32, by value.
 pub const NIX_BASE32_ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
@@ -90,9 +92,21 @@ pub fn base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Reads padded base 64. None if it is malformed.
+/// Base 64 as Nix reads it: padding may be missing, and bits behind the last byte
+/// are not looked at.
+static LENIENT_BASE64: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = BASE64_NOPAD.specification();
+    specification.check_trailing_bits = false;
+    specification.encoding().unwrap_or(BASE64_NOPAD)
+});
+
+/// Reads base 64, padded or not. None if it is malformed.
 pub fn parse_base64(text: &[u8]) -> Option<Vec<u8>> {
-    BASE64.decode(text).ok()
+    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
+    if padding > 2 {
+        return None;
+    }
+    LENIENT_BASE64.decode(&text[..text.len() - padding]).ok()
 }
 
 #[cfg(test)]
@@ -114,6 +128,16 @@ mod tests {
             let mut back = vec![0xaa; len];
             assert!(parse_nix_base32(nix_base32(&bytes).as_bytes(), &mut back));
             assert_eq!(back, bytes);
+        }
+    }
+
+    #[test]
+    fn base64_is_read_as_nix_reads_it() {
+        for text in ["aGk=", "aGk", "aGl="] {
+            assert_eq!(parse_base64(text.as_bytes()).unwrap(), b"hi", "{text}");
+        }
+        for text in ["a=Gk", "aGk===", "aG k", "aGk\n"] {
+            assert_eq!(parse_base64(text.as_bytes()), None, "{text}");
         }
     }
 

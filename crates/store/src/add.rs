@@ -22,6 +22,15 @@ const MAX_BUFFERED_NAR: usize = 64 << 20;
 /// How much of a stream is taken at once.
 const STREAM_BUFFER: usize = 128 * 1024;
 
+/// Whether an object is forced to disk before it is registered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// Yes, unless the store's options say otherwise.
+    Synced,
+    /// No: there may be thousands of them, and what they were made from is here.
+    Usual,
+}
+
 /// A text file for the store (`builtins.toFile`, `.drv`), addressed by its content.
 #[derive(Clone, Debug)]
 pub struct TextObject {
@@ -145,7 +154,7 @@ impl Store {
             self.store_dir().make_content_addressed_path(name, &content_address, &References::default())?;
         let mut info = PathInfo::new(path.clone(), Hash::sha256(&nar), nar.len() as u64);
         info.content_address = Some(content_address);
-        self.add_with(info, &mut |place| Ok(unpack(&mut nar.as_slice(), place)?))?;
+        self.add_with(info, Durability::Usual, &mut |place| Ok(unpack(&mut nar.as_slice(), place)?))?;
         Ok(AddedTree { path, content_address })
     }
 
@@ -176,7 +185,7 @@ impl Store {
             self.store_dir().make_content_addressed_path(name, &content_address, &References::default())?;
         let mut info = PathInfo::new(path.clone(), nar_hash, nar_size);
         info.content_address = Some(content_address);
-        self.add_with(info, &mut |place| match &buffer {
+        self.add_with(info, Durability::Usual, &mut |place| match &buffer {
             Some(nar) => Ok(unpack(&mut nar.as_slice(), place)?),
             None => copy_tree(source, place, &rejected, &nar_hash),
         })?;
@@ -189,7 +198,7 @@ impl Store {
         if info.has_right_content_address(self.store_dir())? == Some(false) {
             return Err(StoreError::WrongContentAddress(self.display(&info.path)));
         }
-        self.add_with(info.clone(), &mut |place| {
+        self.add_with(info.clone(), Durability::Synced, &mut |place| {
             let mut source = HashingReader {
                 inner: BufReader::with_capacity(STREAM_BUFFER, (&mut *reader).take(info.nar_size)),
                 hasher: Hasher::new(HashAlgorithm::Sha256),
@@ -222,7 +231,12 @@ impl Store {
 
     /// Locks the path, lets `create` make the object at a temporary place, moves
     /// it to its own, and registers it; unless the path is valid.
-    fn add_with(&self, info: PathInfo, create: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
+    fn add_with(
+        &self,
+        info: PathInfo,
+        durability: Durability,
+        create: &mut dyn FnMut(&Path) -> Result<()>,
+    ) -> Result<()> {
         self.add_temp_root(&info.path)?;
         if self.is_valid(&info.path)? {
             return Ok(());
@@ -241,8 +255,11 @@ impl Store {
         let destination = self.physical_path(&info.path);
         remove_tree(&destination)?;
         temporary.move_to(&destination)?;
-        let registered =
-            self.sync().and_then(|()| self.register(&[Registration { info, derivation_outputs }]));
+        let synced = match durability {
+            Durability::Synced => self.sync(),
+            Durability::Usual => Ok(()),
+        };
+        let registered = synced.and_then(|()| self.register(&[Registration { info, derivation_outputs }]));
         if registered.is_err() {
             let _ = remove_tree(&destination);
         }

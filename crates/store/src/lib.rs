@@ -70,8 +70,10 @@ use temporary::TemporaryDirectory;
 /// How a store is used.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
-    /// Whether trees are forced to disk before they are registered, so that a
-    /// power cut can't leave a valid path with missing content.
+    /// Whether build outputs and received archives are forced to disk before they
+    /// are registered, so that a power cut can't leave a valid path with missing
+    /// content. Texts and local sources never are, as in Nix: there may be
+    /// thousands, and `verify` finds what a power cut within seconds damaged.
     pub sync: bool,
 }
 

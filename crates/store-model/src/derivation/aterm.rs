@@ -12,7 +12,7 @@ use bstr::{BString, ByteSlice};
 use super::{Derivation, DerivationOutput};
 use crate::content_address::{ContentAddress, Ingestion};
 use crate::hash::{Hash, HashError};
-use crate::store_path::{StoreDir, StorePath, StorePathError};
+use crate::store_path::{StoreDir, StorePath, StorePathError, is_name_character};
 
 /// Why a text is not a derivation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,9 @@ pub enum ParseReason {
     /// A name is not UTF-8.
     #[error("name is not UTF-8")]
     NotUtf8,
+    /// An output's name can't be part of a store path's.
+    #[error("output name {0:?} is not allowed")]
+    BadOutputName(String),
     /// A map has two entries with one key.
     #[error("'{0}' occurs twice")]
     Duplicate(String),
@@ -92,40 +95,24 @@ impl Derivation {
     ) -> Result<Vec<u8>, StorePathError> {
         let mut printer = Printer { text: Vec::with_capacity(self.estimate()), store_dir };
         printer.raw("Derive(");
-        printer.list('[', self.outputs.iter(), |printer, (output, value)| {
+        printer.list(self.outputs.iter(), |printer, (output, value)| {
             printer.output(&self.name, output, value, mask)
         })?;
         printer.raw(",");
         match inputs {
-            Inputs::Paths(inputs) => {
-                printer.list('[', inputs.iter(), |printer, (path, outputs)| {
-                    printer.raw("(");
-                    printer.path(path);
-                    printer.raw(",");
-                    printer.list('[', outputs.iter(), |printer, output| {
-                        printer.plain(output);
-                        Ok(())
-                    })?;
-                    printer.raw(")");
-                    Ok(())
-                })?;
-            }
-            Inputs::Hashes(inputs) => {
-                printer.list('[', inputs.iter(), |printer, (hash, outputs)| {
-                    printer.raw("(");
-                    printer.plain(hash);
-                    printer.raw(",");
-                    printer.list('[', outputs.iter(), |printer, output| {
-                        printer.plain(output);
-                        Ok(())
-                    })?;
-                    printer.raw(")");
-                    Ok(())
-                })?;
-            }
+            Inputs::Paths(inputs) => printer.list(inputs.iter(), |printer, (path, outputs)| {
+                printer.raw("(");
+                printer.path(path);
+                printer.input_outputs(outputs.iter().map(String::as_str))
+            })?,
+            Inputs::Hashes(inputs) => printer.list(inputs.iter(), |printer, (hash, outputs)| {
+                printer.raw("(");
+                printer.plain(hash);
+                printer.input_outputs(outputs.iter().copied())
+            })?,
         }
         printer.raw(",");
-        printer.list('[', self.input_sources.iter(), |printer, path| {
+        printer.list(self.input_sources.iter(), |printer, path| {
             printer.path(path);
             Ok(())
         })?;
@@ -134,12 +121,12 @@ impl Derivation {
         printer.raw(",");
         printer.string(&self.builder);
         printer.raw(",");
-        printer.list('[', self.arguments.iter(), |printer, argument| {
+        printer.list(self.arguments.iter(), |printer, argument| {
             printer.string(argument);
             Ok(())
         })?;
         printer.raw(",");
-        printer.list('[', self.environment.iter(), |printer, (name, value)| {
+        printer.list(self.environment.iter(), |printer, (name, value)| {
             let is_output = mask && name.to_str().is_ok_and(|name| self.outputs.contains_key(name));
             printer.raw("(");
             printer.string(name);
@@ -212,11 +199,10 @@ impl Printer<'_> {
 
     fn list<T>(
         &mut self,
-        open: char,
         items: impl Iterator<Item = T>,
         mut each: impl FnMut(&mut Self, T) -> Result<(), StorePathError>,
     ) -> Result<(), StorePathError> {
-        self.text.push(open as u8);
+        self.text.push(b'[');
         for (index, item) in items.enumerate() {
             if index > 0 {
                 self.text.push(b',');
@@ -224,6 +210,17 @@ impl Printer<'_> {
             each(self, item)?;
         }
         self.text.push(b']');
+        Ok(())
+    }
+
+    /// The rest of an input: its outputs, and the parenthesis.
+    fn input_outputs<'o>(&mut self, outputs: impl Iterator<Item = &'o str>) -> Result<(), StorePathError> {
+        self.raw(",");
+        self.list(outputs, |printer, output| {
+            printer.string(output.as_bytes());
+            Ok(())
+        })?;
+        self.raw(")");
         Ok(())
     }
 
@@ -235,7 +232,7 @@ impl Printer<'_> {
         mask: bool,
     ) -> Result<(), StorePathError> {
         self.raw("(");
-        self.plain(output);
+        self.string(output.as_bytes());
         self.raw(",");
         match value.path(self.store_dir, derivation_name, output)? {
             Some(path) if !mask => self.path(&path),
@@ -309,7 +306,7 @@ impl<'t> Parser<'t> {
             self.expect(",[")?;
             let mut outputs = BTreeSet::new();
             while self.item()? {
-                outputs.insert(self.utf8()?);
+                outputs.insert(self.output_name()?);
             }
             self.expect(")")?;
             if derivation.input_derivations.insert(path.clone(), outputs).is_some() {
@@ -418,6 +415,14 @@ impl<'t> Parser<'t> {
         String::from_utf8(self.string()?.into_owned()).map_err(|_| ParseReason::NotUtf8)
     }
 
+    fn output_name(&mut self) -> Parsed<String> {
+        let name = self.utf8()?;
+        if name.is_empty() || !name.bytes().all(is_name_character) {
+            return Err(ParseReason::BadOutputName(name));
+        }
+        Ok(name)
+    }
+
     fn path(&mut self) -> Parsed<StorePath> {
         let text = self.string()?;
         Ok(self.store_dir.parse(text)?)
@@ -425,7 +430,7 @@ impl<'t> Parser<'t> {
 
     fn output(&mut self, derivation_name: &str) -> Parsed<(String, DerivationOutput)> {
         self.expect("(")?;
-        let output = self.utf8()?;
+        let output = self.output_name()?;
         self.expect(",")?;
         let path = self.string()?;
         self.expect(",")?;
