@@ -45,11 +45,12 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, style: Style) -> Str
         output.paint(RED, "error:");
         output.text.push(' ');
     }
-    output.text.push_str(&diagnostic.message);
+    output.message(&diagnostic.message);
     output.text.push('\n');
     output.place("", diagnostic.pos);
     for hint in &diagnostic.hints {
-        output.paint(MAGENTA, hint);
+        let hint: String = hint.chars().map(visible).collect();
+        output.paint(MAGENTA, &hint);
         output.text.push('\n');
     }
     let body = std::mem::take(&mut output.text);
@@ -82,6 +83,28 @@ impl Output<'_> {
         let _ = write!(self.text, "{start}{text}{end}");
     }
 
+    /// A message, of which what controls a terminal is not passed on, other
+    /// than line breaks and, where colours are wanted, colours.
+    fn message(&mut self, message: &str) {
+        let mut rest = message;
+        let mut coloured = false;
+        while let Some(character) = rest.chars().next() {
+            if let Some(length) = colour_sequence(rest) {
+                if self.style.colour {
+                    self.text.push_str(&rest[..length]);
+                    coloured = true;
+                }
+                rest = &rest[length..];
+                continue;
+            }
+            self.text.push(if character == '\n' { '\n' } else { visible(character) });
+            rest = &rest[character.len_utf8()..];
+        }
+        if coloured {
+            self.text.push_str(RESET);
+        }
+    }
+
     fn trace(&mut self, trace: &[Frame]) {
         let mut seen: HashSet<(Pos, &str)> = HashSet::new();
         let mut repeated: Vec<&Frame> = Vec::new();
@@ -110,7 +133,9 @@ impl Output<'_> {
     }
 
     fn step(&mut self, frame: &Frame) {
-        let _ = write!(self.text, "\n… {}\n", frame.message);
+        self.text.push_str("\n… ");
+        self.message(&frame.message);
+        self.text.push('\n');
         self.place("  ", frame.pos);
     }
 
@@ -135,7 +160,8 @@ impl Output<'_> {
         };
         self.text.push_str(indent);
         self.paint(BLUE, "at ");
-        self.paint(MAGENTA, &location.to_string());
+        let location_text: String = location.to_string().chars().map(visible).collect();
+        self.paint(MAGENTA, &location_text);
         self.text.push_str(":\n");
         let lines = location.file.lines_around(location.line);
         let caret = Caret::new(lines[1].unwrap_or_default(), location.column);
@@ -206,6 +232,14 @@ impl Caret {
         }
         shown
     }
+}
+
+/// The length of the escape sequence for colours and the like at the start of a
+/// text, if one is there.
+fn colour_sequence(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some(end + 3)
 }
 
 /// A control character as a picture of it.
@@ -292,6 +326,16 @@ mod tests {
             5,
             "error: wrong\n       at «string»:1:6:\n            1| ␛[2J x\n             |      ^\n            2|\n",
         );
+    }
+
+    #[test]
+    fn messages_may_hold_colours_but_nothing_else() {
+        let map = SourceMap::new();
+        let error = Diagnostic::new(Pos::NONE, "\x1b[31mred\x1b[0m \x1b[2J\r\nline");
+        let plain = render(&error, &map, Style::default());
+        assert_eq!(plain, "error: red ␛[2J␍\n       line\n");
+        let coloured = render(&error, &map, Style { colour: true, ..Style::default() });
+        assert_eq!(coloured, "\x1b[31;1merror:\x1b[0m \x1b[31mred\x1b[0m ␛[2J␍\n       line\x1b[0m\n");
     }
 
     #[test]
