@@ -1,1 +1,24 @@
-//! (to be written)
+//! Puts the parts together: settings, package sets, evaluation against the store,
+//! plans and their execution, and running what was built.
+//!
+//! Absent on purpose: how anything is shown. What happens is told through
+//! [`Events`], errors are values ([`Error`]) with hints.
+
+mod error;
+mod graph;
+mod host;
+mod machine;
+mod package_set;
+mod run;
+mod schedule;
+mod select;
+mod session;
+mod settings;
+
+pub use error::Error;
+pub use graph::Wanted;
+pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
+pub use saltire_plan::{Plan, Via};
+pub use select::{PackageSet, Source, Target, quote};
+pub use session::{EvaluationError, Session};
+pub use settings::{Directories, Settings};

@@ -151,7 +151,8 @@ mod tests {
     use super::*;
 
     fn check(jobs: &[(&[usize], Lane)], failing: &[usize], keep_going: bool, expected: &str) {
-        let jobs: Vec<Job> = jobs.iter().map(|(after, lane)| Job { after: after.to_vec(), lane: *lane }).collect();
+        let jobs: Vec<Job> =
+            jobs.iter().map(|(after, lane)| Job { after: after.to_vec(), lane: *lane }).collect();
         let order = Mutex::new(Vec::new());
         let limits = Limits { downloads: 3, builds: 1 };
         let outcomes = run_all(&jobs, limits, keep_going, &AtomicBool::new(false), &|index| {
@@ -173,7 +174,12 @@ mod tests {
     fn jobs_run_after_those_they_need() {
         use Lane::{Build, Download};
         check(&[], &[], false, "");
-        check(&[(&[], Download), (&[], Download), (&[0, 1], Build), (&[2], Build), (&[0], Build)], &[], false, "sssss");
+        check(
+            &[(&[], Download), (&[], Download), (&[0, 1], Build), (&[2], Build), (&[0], Build)],
+            &[],
+            false,
+            "sssss",
+        );
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub struct Settings {
     pub search_path: Vec<String>,
     /// System features beyond those that every machine has.
     pub features: Vec<String>,
+    /// Show every step of an evaluation error's trace.
+    pub show_trace: bool,
+    /// Colour errors.
+    pub colour: bool,
 }
 
 impl Default for Settings {
@@ -38,6 +42,8 @@ impl Default for Settings {
             keep_going: false,
             search_path: Vec::new(),
             features: Vec::new(),
+            show_trace: false,
+            colour: false,
         }
     }
 }
@@ -91,7 +97,10 @@ mod tests {
     fn directories_follow_the_specification() {
         check(&[("HOME", "/h")], Ok(("/h/.cache/saltire", "/h/.local/share/saltire")));
         check(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")], Ok(("/c/saltire", "/h/.local/share/saltire")));
-        check(&[("HOME", "/h"), ("XDG_CACHE_HOME", "relative")], Ok(("/h/.cache/saltire", "/h/.local/share/saltire")));
+        check(
+            &[("HOME", "/h"), ("XDG_CACHE_HOME", "relative")],
+            Ok(("/h/.cache/saltire", "/h/.local/share/saltire")),
+        );
         check(&[], Err("neither XDG_CACHE_HOME nor HOME is set to an absolute path"));
     }
 }

@@ -1,0 +1,111 @@
+//! Why something could not be done.
+
+use saltire_build::BuildError;
+use saltire_plan::{NoRoute, Problem};
+use saltire_sandbox::SandboxError;
+use saltire_store::StoreError;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why something could not be done.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// An error in Nix code, already laid out with its source lines; it starts
+    /// with "error:".
+    #[error("{0}")]
+    Evaluation(String),
+    /// What was selected is not a derivation.
+    #[error("'{0}' is not a derivation")]
+    NotADerivation(String),
+    /// No variant of the package can be built for the platform.
+    #[error("{}", .0.message)]
+    NoRoute(NoRoute),
+    /// A plan can't be carried out.
+    #[error("{}", problems_text(.0))]
+    Plan(Vec<Problem>),
+    /// A build failed; the error of the first that did, and how many others did.
+    #[error("{first}{}", others_text(*.others))]
+    Build {
+        /// The first failure.
+        first: Box<BuildError>,
+        /// How many more there were.
+        others: usize,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A program could not be started.
+    #[error("can't run {program}: {source}")]
+    Run {
+        /// Which.
+        program: String,
+        /// Why.
+        source: SandboxError,
+    },
+    /// A package has no program to run, or not the one that is asked for.
+    #[error("{package} has no program '{program}'{}", has_text(.available))]
+    NoProgram {
+        /// The package.
+        package: String,
+        /// The program's name.
+        program: String,
+        /// The programs that it has.
+        available: Vec<String>,
+    },
+    /// Neither of two variables says where the user's files are.
+    #[error("neither {variable} nor HOME is set to an absolute path")]
+    NoHome {
+        /// The first of them.
+        variable: &'static str,
+    },
+    /// The program was compiled for a platform that it has no data for.
+    #[error("this machine's platform is not one that saltire knows")]
+    UnknownMachine,
+    /// A file can't be read or written.
+    #[error("can't {action} {}: {source}", .path.display())]
+    File {
+        /// "read", "write", …
+        action: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The user called it off.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// What the user can do.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Error::NoRoute(no_route) => vec![no_route.hint.clone()],
+            Error::Plan(problems) => {
+                let mut hints: Vec<String> = problems.iter().map(|problem| problem.hint.clone()).collect();
+                hints.dedup();
+                hints
+            }
+            Error::Build { first, .. } => first.hint().into_iter().collect(),
+            Error::Store(error) if error.is_no_space() => {
+                vec!["make room, or delete what nothing needs any more with 'saltire gc'".into()]
+            }
+            Error::NoHome { .. } => vec!["set HOME to your home directory".into()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn problems_text(problems: &[Problem]) -> String {
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    messages.join("\n")
+}
+
+fn others_text(others: usize) -> String {
+    if others == 0 { String::new() } else { format!("\n({others} more builds failed)") }
+}
+
+fn has_text(available: &[String]) -> String {
+    if available.is_empty() { String::new() } else { format!("; it has {}", available.join(", ")) }
+}

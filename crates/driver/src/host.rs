@@ -1,0 +1,200 @@
+//! The evaluator's host on the store.
+//!
+//! Derivations that evaluation makes are kept in memory and written to the store
+//! together, in one transaction, before anything is built and at the end.
+
+use saltire_build::{Event, Events};
+use saltire_eval::{AddPath, ContextElement, FileType, FsHost, Host, HostError, HostResult, MessageLevel};
+use saltire_store::{Store, TextObject};
+use saltire_store_model::nar::FileKind;
+use saltire_store_model::{Derivation, HashAlgorithm, Ingestion, StoreDir, StorePath};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Builds what evaluation needs to go on (import from derivation).
+pub(crate) type Realise = dyn Fn(&[&ContextElement]) -> HostResult<()> + Send + Sync;
+
+/// Evaluation against a real store.
+pub(crate) struct StoreHost {
+    store: Arc<Store>,
+    files: FsHost,
+    search_path: Vec<(String, String)>,
+    events: Arc<dyn Events>,
+    pending: Mutex<Pending>,
+    realise: Box<Realise>,
+}
+
+/// What is not in the store yet.
+#[derive(Default)]
+struct Pending {
+    derivations: HashMap<StorePath, Arc<Derivation>>,
+    objects: Vec<TextObject>,
+}
+
+impl StoreHost {
+    pub fn new(
+        store: Arc<Store>,
+        system: &str,
+        search_path: Vec<(String, String)>,
+        events: Arc<dyn Events>,
+        realise: Box<Realise>,
+    ) -> Self {
+        Self { store, files: FsHost::new(system), search_path, events, pending: Mutex::default(), realise }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes all derivations and texts made so far to the store.
+    pub fn flush(&self) -> Result<(), saltire_store::StoreError> {
+        let objects = std::mem::take(&mut self.pending().objects);
+        if objects.is_empty() { Ok(()) } else { self.store.add_texts(&objects) }
+    }
+
+    /// A derivation, from memory or the store.
+    pub fn derivation(&self, path: &StorePath) -> Result<Arc<Derivation>, saltire_store::StoreError> {
+        if let Some(found) = self.pending().derivations.get(path) {
+            return Ok(Arc::clone(found));
+        }
+        let derivation = Arc::new(self.store.read_derivation(path)?);
+        self.pending().derivations.insert(path.clone(), Arc::clone(&derivation));
+        Ok(derivation)
+    }
+
+    /// Where a logical path's file is.
+    fn physical(&self, path: &[u8]) -> PathBuf {
+        self.store.location().to_physical(Path::new(OsStr::from_bytes(path)))
+    }
+}
+
+fn host_error(error: impl std::fmt::Display) -> HostError {
+    HostError::new(error.to_string())
+}
+
+fn bytes(path: PathBuf) -> Vec<u8> {
+    path.into_os_string().into_vec()
+}
+
+impl Host for StoreHost {
+    fn store_dir(&self) -> &StoreDir {
+        self.store.store_dir()
+    }
+
+    fn read_file(&self, path: &[u8]) -> HostResult<Arc<[u8]>> {
+        self.files.read_file(&bytes(self.physical(path)))
+    }
+
+    fn read_dir(&self, path: &[u8]) -> HostResult<Vec<(Vec<u8>, FileType)>> {
+        self.files.read_dir(&bytes(self.physical(path)))
+    }
+
+    fn file_type(&self, path: &[u8]) -> HostResult<Option<FileType>> {
+        self.files.file_type(&bytes(self.physical(path)))
+    }
+
+    fn resolve_symlinks(&self, path: &[u8]) -> HostResult<Vec<u8>> {
+        let resolved = self.files.resolve_symlinks(&bytes(self.physical(path)))?;
+        Ok(bytes(self.store.location().to_logical(Path::new(OsStr::from_bytes(&resolved)))))
+    }
+
+    fn current_system(&self) -> Option<String> {
+        self.files.current_system()
+    }
+
+    fn environment_variable(&self, name: &str) -> Option<String> {
+        self.files.environment_variable(name)
+    }
+
+    fn search_path(&self) -> Vec<(String, String)> {
+        self.search_path.clone()
+    }
+
+    fn add_path(&self, mut request: AddPath<'_>) -> HostResult<StorePath> {
+        let algorithm = request.expected.map_or(HashAlgorithm::Sha256, |hash| hash.algorithm());
+        let source = self.physical(request.path);
+        let added = if request.ingestion == Ingestion::Nar {
+            let filter = &mut request.filter;
+            let mut keep = |path: &Path, kind: FileKind| {
+                let kind = match kind {
+                    FileKind::Regular => FileType::Regular,
+                    FileKind::Directory => FileType::Directory,
+                    FileKind::Symlink => FileType::Symlink,
+                    FileKind::Unknown => FileType::Unknown,
+                };
+                let path = self.store.location().to_logical(path);
+                match filter {
+                    None => Ok(true),
+                    Some(filter) => filter(path.as_os_str().as_bytes(), kind).map_err(Into::into),
+                }
+            };
+            self.store.add_tree(request.name, &source, algorithm, &mut keep)
+        } else {
+            let content = self.files.read_file(&bytes(source))?;
+            self.store.add_file(request.name, &content, false, request.ingestion, algorithm)
+        };
+        let added = added.map_err(host_error)?;
+        match request.expected {
+            Some(expected) if expected != added.content_address.hash => {
+                let path = String::from_utf8_lossy(request.path);
+                let (specified, got) = (expected.to_sri(), added.content_address.hash.to_sri());
+                Err(HostError::new(format!(
+                    "hash mismatch for '{path}'\n  specified: {specified}\n  got:       {got}"
+                )))
+            }
+            _ => Ok(added.path),
+        }
+    }
+
+    fn add_text(&self, name: &str, text: &[u8], references: &[StorePath]) -> HostResult<StorePath> {
+        let references: BTreeSet<StorePath> = references.iter().cloned().collect();
+        let path = self.store.store_dir().make_text_path(name, text, &references).map_err(host_error)?;
+        // At once: evaluation may read it.
+        self.flush().map_err(host_error)?;
+        self.store.add_text(name, text, &references).map_err(host_error)?;
+        Ok(path)
+    }
+
+    fn write_derivation(&self, path: &StorePath, derivation: &Derivation, text: &[u8]) -> HostResult<()> {
+        let mut pending = self.pending();
+        if pending.derivations.contains_key(path) {
+            return Ok(());
+        }
+        pending.derivations.insert(path.clone(), Arc::new(derivation.clone()));
+        let outputs = derivation.output_paths(self.store.store_dir()).map_err(host_error)?;
+        pending.objects.push(TextObject {
+            path: path.clone(),
+            content: text.to_vec(),
+            references: derivation.references(),
+            derivation_outputs: outputs,
+        });
+        Ok(())
+    }
+
+    fn read_derivation(&self, path: &StorePath) -> HostResult<Derivation> {
+        Ok(Derivation::clone(&*self.derivation(path).map_err(host_error)?))
+    }
+
+    fn realise(&self, elements: &[&ContextElement]) -> HostResult<BTreeMap<String, String>> {
+        self.flush().map_err(host_error)?;
+        (self.realise)(elements)?;
+        Ok(BTreeMap::new())
+    }
+
+    fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
+        match self.store.is_valid(path).map_err(host_error)? {
+            true => Ok(()),
+            false => Err(HostError::new(format!("path '{}' is not in the store", self.store.display(path)))),
+        }
+    }
+
+    fn message(&self, level: MessageLevel, text: &str) {
+        match level {
+            MessageLevel::Trace => self.events.event(Event::Note(&text)),
+            MessageLevel::Warning => self.events.event(Event::Warning(&text)),
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! An open store with everything that works on it: evaluation, planning, building.
+
+use crate::error::Error;
+use crate::graph::{Loaded, Wanted, load};
+use crate::host::StoreHost;
+use crate::machine::{binfmt_entry, machine};
+use crate::package_set;
+use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
+use crate::settings::{Directories, Settings};
+use saltire_build::{BuildError, BuildRequest, Builder, Event, Events, StepId, StepKind};
+use saltire_debian::{Lock, Mirrors};
+use saltire_diagnostics::{Style, render};
+use saltire_eval::{ContextElement, EvalError, Evaluator, HostError, with_large_stack};
+use saltire_fetch::{Downloader, Options};
+use saltire_plan::{Machine, Method, Plan, Policy, Step, Via, plan};
+use saltire_platforms::{Emulator, Platform};
+use saltire_sandbox::BinfmtEntry;
+use saltire_store::{Store, StoreOptions};
+use saltire_store_model::StorePath;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Downloads at the same time.
+const DOWNLOADS: usize = 6;
+
+/// An open store with everything that works on it.
+pub struct Session {
+    /// What the user set.
+    pub settings: Settings,
+    /// This machine's platform.
+    pub platform: &'static Platform,
+    directories: Directories,
+    store: Arc<Store>,
+    downloader: Downloader,
+    events: Arc<dyn Events>,
+    cancelled: Arc<AtomicBool>,
+    /// Outputs of the embedded set that the program itself uses, by attribute.
+    tools: Mutex<HashMap<String, PathBuf>>,
+}
+
+impl Session {
+    /// Finds the store. Nothing is written before something is to be built.
+    ///
+    /// When `cancelled` becomes true, what runs is ended and cleaned up.
+    pub fn open(
+        settings: Settings,
+        events: Arc<dyn Events>,
+        cancelled: Arc<AtomicBool>,
+    ) -> Result<Arc<Self>, Error> {
+        let directories = Directories::find()?;
+        let store = Arc::new(Store::new(
+            saltire_store::StoreLocation::discover(settings.store.as_deref())?,
+            StoreOptions::default(),
+        ));
+        let platform = Platform::current().ok_or(Error::UnknownMachine)?;
+        let mut options = Options::new(directories.cache.join("downloads"), mirrors(&settings));
+        options.offline = settings.offline;
+        let downloader = Downloader::new(options);
+        let tools = Mutex::default();
+        Ok(Arc::new(Self { settings, platform, directories, store, downloader, events, cancelled, tools }))
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The file that begins the embedded package set.
+    pub fn package_set(&self) -> Result<PathBuf, Error> {
+        let directory = package_set::lay_out(&self.directories.cache);
+        let cache = &self.directories.cache;
+        let directory =
+            directory.map_err(|source| Error::File { action: "write below", path: cache.clone(), source })?;
+        Ok(directory.join("default.nix"))
+    }
+
+    /// Evaluates something; what was instantiated is in the store afterwards.
+    pub fn evaluate<T: Send>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Evaluator) -> Result<T, EvaluationError> + Send,
+    ) -> Result<T, Error> {
+        let session = Arc::clone(self);
+        let realise = move |elements: &[&ContextElement]| {
+            session.realise_elements(elements).map_err(|error| HostError::new(error.to_string()))
+        };
+        let host = Arc::new(StoreHost::new(
+            Arc::clone(&self.store),
+            &self.platform.system,
+            self.search_path(),
+            Arc::clone(&self.events),
+            Box::new(realise),
+        ));
+        let settings = saltire_eval::Settings { show_trace: self.settings.show_trace, ..Default::default() };
+        let result = with_large_stack(|| {
+            let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);
+            work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error))
+        })?;
+        host.flush()?;
+        Ok(result)
+    }
+
+    fn lay_out_error(&self, evaluator: &Evaluator, error: EvaluationError) -> Error {
+        match error {
+            EvaluationError::Nix(error) => {
+                let style = Style { colour: self.settings.colour, show_trace: self.settings.show_trace };
+                Error::Evaluation(render(&error.to_diagnostic(), evaluator.sources(), style))
+            }
+            EvaluationError::Other(error) => error,
+        }
+    }
+
+    /// `-I` and `NIX_PATH`: prefix (perhaps empty) and path.
+    fn search_path(&self) -> Vec<(String, String)> {
+        let variable = std::env::var("NIX_PATH").unwrap_or_default();
+        let entries = self.settings.search_path.iter().map(String::as_str);
+        entries.chain(split_search_path(&variable)).map(search_path_entry).collect()
+    }
+
+    /// Builds what evaluation needs to go on.
+    fn realise_elements(self: &Arc<Self>, elements: &[&ContextElement]) -> Result<(), Error> {
+        let mut wanted = Vec::new();
+        for element in elements {
+            match element {
+                ContextElement::Opaque(_) => {}
+                ContextElement::DerivationDeep(derivation) => {
+                    wanted.push(Wanted { derivation: derivation.clone(), outputs: Vec::new() });
+                }
+                ContextElement::Output { derivation, output } => {
+                    wanted.push(Wanted { derivation: derivation.clone(), outputs: vec![output.to_string()] });
+                }
+            }
+        }
+        self.realise(&wanted, Via::Auto)
+    }
+
+    fn load(&self, wanted: &[Wanted]) -> Result<Loaded, Error> {
+        let read = |path: &StorePath| Ok(Arc::new(self.store.read_derivation(path)?));
+        Ok(load(&self.store, wanted, &read, &|hash| self.downloader.is_cached(hash))?)
+    }
+
+    fn machine(&self) -> Machine {
+        machine(self.platform, &self.settings)
+    }
+
+    /// Plans how to get what is wanted.
+    pub fn plan(&self, wanted: &[Wanted], via: Via) -> Result<Plan, Error> {
+        let loaded = self.load(wanted)?;
+        Ok(plan(&loaded.graph, &loaded.known, &self.machine(), Policy { via }))
+    }
+
+    /// Makes what is wanted valid.
+    pub fn realise(self: &Arc<Self>, wanted: &[Wanted], via: Via) -> Result<(), Error> {
+        let loaded = self.load(wanted)?;
+        let plan = plan(&loaded.graph, &loaded.known, &self.machine(), Policy { via });
+        if !plan.problems.is_empty() {
+            return Err(Error::Plan(plan.problems));
+        }
+        if plan.steps.is_empty() { Ok(()) } else { self.execute(&loaded, &plan) }
+    }
+
+    fn execute(self: &Arc<Self>, loaded: &Loaded, plan: &Plan) -> Result<(), Error> {
+        let runs_programs =
+            |step: &Step| matches!(step.method, Method::Native | Method::Cross | Method::Emulate);
+        let sandbox_shell = match plan.steps.iter().any(runs_programs) {
+            true => Some(self.tool("sandboxShell")?.join("bin/busybox")),
+            false => None,
+        };
+        let mut emulators = HashMap::new();
+        for system in plan.steps.iter().flat_map(|step| &step.emulate) {
+            if !emulators.contains_key(system) {
+                emulators.insert(system.clone(), self.emulator_entries(system)?);
+            }
+        }
+        let builder = Builder {
+            store: &self.store,
+            downloader: &self.downloader,
+            events: &*self.events,
+            cancelled: &self.cancelled,
+            sandbox_shell,
+            cores: self.settings.cores,
+            keep_failed: self.settings.keep_failed,
+        };
+        let jobs: Vec<Job> = plan
+            .steps
+            .iter()
+            .map(|step| {
+                let lane = if step.method == Method::Fetch { Lane::Download } else { Lane::Build };
+                Job { after: step.after.clone(), lane }
+            })
+            .collect();
+        let downloads = jobs.iter().filter(|job| job.lane == Lane::Download).count();
+        self.events.event(Event::Planned { downloads, builds: jobs.len() - downloads });
+        let errors = Mutex::new(Vec::new());
+        let limits = Limits { downloads: DOWNLOADS, builds: self.settings.jobs };
+        let outcomes = run_all(&jobs, limits, self.settings.keep_going, &self.cancelled, &|index| {
+            let step = &plan.steps[index];
+            let result = self.step(&builder, loaded, step, StepId(index), &emulators);
+            result.map_err(|error| errors.lock().unwrap_or_else(PoisonError::into_inner).push(error)).is_ok()
+        });
+        let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if self.cancelled.load(Ordering::SeqCst) {
+            return Err(Error::Interrupted);
+        }
+        let others = errors.len().saturating_sub(1);
+        match errors.into_iter().next() {
+            Some(first) => Err(Error::Build { first: Box::new(first), others }),
+            None => {
+                debug_assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Succeeded));
+                Ok(())
+            }
+        }
+    }
+
+    fn step(
+        &self,
+        builder: &Builder<'_>,
+        loaded: &Loaded,
+        step: &Step,
+        id: StepId,
+        emulators: &HashMap<String, Vec<BinfmtEntry>>,
+    ) -> Result<(), BuildError> {
+        let kind = match step.method {
+            Method::Fetch | Method::Substitute => StepKind::Download,
+            Method::Builtin => StepKind::Builtin,
+            Method::Native | Method::Cross | Method::Emulate => StepKind::Build,
+        };
+        let reason = format!("{}: {}", step.method, step.reason);
+        self.events.event(Event::Started { step: id, kind, name: &step.name, reason: &reason });
+        let (path, derivation) = &loaded.derivations[step.node];
+        let system = String::from_utf8_lossy(&derivation.system);
+        let linux32 = saltire_platforms::by_system(&system)
+            .is_some_and(|platform| platform.cpu().bits == 32 && self.platform.cpu().bits == 64);
+        let emulators = step.emulate.iter().filter_map(|system| emulators.get(system)).flatten().cloned();
+        let request = BuildRequest {
+            path,
+            derivation,
+            step: id,
+            emulators: emulators.collect(),
+            linux32: linux32 && step.method == Method::Native,
+        };
+        let result = builder.build(&request);
+        self.events.event(Event::Finished { step: id, name: &step.name, success: result.is_ok() });
+        result
+    }
+
+    /// The physical output path of an attribute of the embedded set for this
+    /// machine, built if it is not there.
+    fn tool(self: &Arc<Self>, attribute: &str) -> Result<PathBuf, Error> {
+        let known = self.tools.lock().unwrap_or_else(PoisonError::into_inner).get(attribute).cloned();
+        if let Some(path) = known {
+            return Ok(path);
+        }
+        let set = self.package_set()?;
+        let derivation = self.evaluate(|evaluator| {
+            let value = evaluator.eval_file(set.as_os_str().as_encoded_bytes())?;
+            let value = evaluator.select_path_text(value, attribute)?;
+            Ok(evaluator.derivation_path(value)?)
+        })?;
+        let derivation = derivation.ok_or_else(|| Error::NotADerivation(attribute.to_owned()))?;
+        let derivation = self.parse(&derivation)?;
+        self.realise(&[Wanted { derivation: derivation.clone(), outputs: vec!["out".into()] }], Via::Auto)?;
+        let path = self.output(&derivation, "out")?;
+        let physical = self.store.physical_path(&path);
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        tools.insert(attribute.to_owned(), physical.clone());
+        Ok(physical)
+    }
+
+    /// A store path from its text.
+    pub fn parse(&self, text: &str) -> Result<StorePath, Error> {
+        Ok(self.store.store_dir().parse(text).map_err(saltire_store::StoreError::from)?)
+    }
+
+    /// The path of an output.
+    pub fn output(&self, derivation: &StorePath, output: &str) -> Result<StorePath, Error> {
+        let outputs = self.store.query_derivation_outputs(derivation)?;
+        outputs
+            .get(output)
+            .cloned()
+            .ok_or_else(|| Error::NotADerivation(format!("{}^{output}", self.store.display(derivation))))
+    }
+
+    /// What to register so that the programs of a system run; nothing if this
+    /// machine runs them itself.
+    pub fn emulator_entries(self: &Arc<Self>, system: &str) -> Result<Vec<BinfmtEntry>, Error> {
+        let emulator = saltire_platforms::by_system(system).and_then(|platform| platform.emulator());
+        emulator.map_or(Ok(Vec::new()), |emulator| Ok(vec![self.emulator_entry(emulator)?]))
+    }
+
+    /// What to register for one emulator, which is built if it is not there.
+    pub fn emulator_entry(self: &Arc<Self>, emulator: &Emulator) -> Result<BinfmtEntry, Error> {
+        let path = self.tool(&format!("emulators.{}", emulator.name))?;
+        Ok(binfmt_entry(emulator, &path.join("bin").join(emulator.program())))
+    }
+
+    /// Whether the user called it off.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+}
+
+/// Why an evaluation failed.
+pub enum EvaluationError {
+    /// An error in Nix code.
+    Nix(Box<EvalError>),
+    /// Anything else.
+    Other(Error),
+}
+
+impl From<Box<EvalError>> for EvaluationError {
+    fn from(error: Box<EvalError>) -> Self {
+        Self::Nix(error)
+    }
+}
+
+impl From<Error> for EvaluationError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// The mirrors of the settings, or of the machine's APT configuration.
+fn mirrors(settings: &Settings) -> Mirrors {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    if let Ok(entries) = std::fs::read_dir("/etc/apt/sources.list.d") {
+        files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
+    files.sort();
+    let read =
+        |path: PathBuf| Some((path.to_string_lossy().into_owned(), std::fs::read_to_string(path).ok()?));
+    let apt: Vec<(String, String)> = files.into_iter().filter_map(read).collect();
+    let lock = package_set::file("seed/debian.lock.json").and_then(|text| std::str::from_utf8(text).ok());
+    let snapshot = lock.and_then(|text| Lock::parse(text).ok()).map(|lock| lock.snapshot);
+    Mirrors::choose(&settings.mirrors, &apt, snapshot.as_deref())
+}
+
+/// Splits `NIX_PATH` at colons, those of URLs aside.
+fn split_search_path(text: &str) -> Vec<&str> {
+    let mut entries = Vec::new();
+    let mut start = 0;
+    for (index, _) in text.match_indices(':') {
+        if !text[index..].starts_with("://") {
+            entries.push(&text[start..index]);
+            start = index + 1;
+        }
+    }
+    entries.push(&text[start..]);
+    entries.retain(|entry| !entry.is_empty());
+    entries
+}
+
+fn search_path_entry(entry: &str) -> (String, String) {
+    let (prefix, path) = entry.split_once('=').unwrap_or(("", entry));
+    let absolute = match path.contains("://") {
+        true => path.to_owned(),
+        false => {
+            std::path::absolute(path).map_or(path.to_owned(), |path| path.to_string_lossy().into_owned())
+        }
+    };
+    (prefix.to_owned(), absolute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_paths_are_split_at_colons_but_not_in_urls() {
+        assert_eq!(split_search_path("a=/b:/c::x=https://d/e"), ["a=/b", "/c", "x=https://d/e"]);
+        assert_eq!(split_search_path(""), [""; 0]);
+        assert_eq!(search_path_entry("a=/b"), ("a".into(), "/b".into()));
+        assert_eq!(search_path_entry("/c"), (String::new(), "/c".into()));
+    }
+}
