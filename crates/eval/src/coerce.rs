@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::attrs::{Attr, Attrs};
 use crate::builtins::float_text::fixed;
 use crate::context::{Context, ContextElement};
+use crate::derivation::FETCHURL_PATH;
 use crate::error::{EvalError, Result, Traced};
 use crate::evaluator::{Evaluator, host_error};
 use crate::host::AddPath;
@@ -319,6 +320,9 @@ impl Evaluator {
             if host.path_exists(&path).map_err(|e| host_error(e).at(pos))? {
                 return Ok(path);
             }
+        }
+        if name == b"nix/fetchurl.nix" {
+            return Ok(FETCHURL_PATH.to_vec());
         }
         let text = String::from_utf8_lossy(name);
         let message = if self.settings().pure {

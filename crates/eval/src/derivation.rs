@@ -38,6 +38,37 @@ let
 in (head members).value
 "#;
 
+/// Where `<nix/fetchurl.nix>` leads; the file exists only in here.
+pub(crate) const FETCHURL_PATH: &[u8] = b"/__corepkgs__/fetchurl.nix";
+
+/// `<nix/fetchurl.nix>`: a derivation that fetches a file inside of our process.
+pub(crate) const FETCHURL_FUNCTION: &[u8] = br#"
+{ url, name ? baseNameOf (toString url), system ? "", executable ? false, unpack ? false
+, hash ? "", md5 ? "", sha1 ? "", sha256 ? "", sha512 ? ""
+, outputHash ? "", outputHashAlgo ? "" }:
+let
+  given = builtins.filter (choice: choice.digits != "") [
+    { digits = outputHash; algorithm = outputHashAlgo; }
+    { digits = hash; algorithm = ""; }
+    { digits = sha512; algorithm = "sha512"; }
+    { digits = sha1; algorithm = "sha1"; }
+    { digits = md5; algorithm = "md5"; }
+    { digits = sha256; algorithm = "sha256"; }
+  ];
+  chosen = if given == [ ] then { digits = ""; algorithm = "sha256"; } else builtins.head given;
+in derivation {
+  inherit name url executable unpack;
+  builder = "builtin:fetchurl";
+  system = "builtin";
+  urls = [ url ];
+  outputHash = chosen.digits;
+  outputHashAlgo = chosen.algorithm;
+  outputHashMode = if executable || unpack then "recursive" else "flat";
+  preferLocalBuild = true;
+  impureEnvVars = [ "http_proxy" "https_proxy" "ftp_proxy" "all_proxy" "no_proxy" ];
+}
+"#;
+
 /// What is collected while going through the attributes.
 #[derive(Default)]
 struct Build {

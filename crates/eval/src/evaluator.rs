@@ -11,6 +11,7 @@ use saltire_syntax::ParseOptions;
 use crate::attrs::{Attr, Attrs};
 use crate::builtins::{self, Builtin};
 use crate::context::Context;
+use crate::derivation::{DERIVATION_FUNCTION, FETCHURL_FUNCTION, FETCHURL_PATH};
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::host::{Host, HostError};
 use crate::ir::{Expr, ExprRef, FileCode};
@@ -152,7 +153,7 @@ impl Evaluator {
         }
         let search_path = self.search_path_value();
         all.push(("nixPath", search_path, false));
-        let file = self.add_source(Origin::String, crate::derivation::DERIVATION_FUNCTION.into(), b"/");
+        let file = self.add_source(Origin::String, DERIVATION_FUNCTION.into(), b"/");
         let scope = self.globals_for_derivation();
         let expr = file.and_then(|file| self.parse(file, scope));
         if let Ok(expr) = expr {
@@ -298,6 +299,9 @@ impl Evaluator {
     /// The file that importing a path reads.
     fn resolve_import(&self, path: &[u8]) -> Result<Vec<u8>> {
         let host = &self.shared.host;
+        if path == FETCHURL_PATH {
+            return Ok(path.to_vec());
+        }
         host.check_path(path).map_err(host_error)?;
         let resolved = host.resolve_symlinks(path).map_err(host_error)?;
         if matches!(host.file_type(&resolved), Ok(Some(crate::host::FileType::Directory))) {
@@ -309,7 +313,10 @@ impl Evaluator {
 
     /// Reads and lowers a file whose path is resolved.
     fn parse_file(&mut self, path: &[u8], scope: &'static Scope) -> Result<ExprRef> {
-        let text = self.shared.host.read_file(path).map_err(host_error)?;
+        let text = match path {
+            FETCHURL_PATH => FETCHURL_FUNCTION.into(),
+            path => self.shared.host.read_file(path).map_err(host_error)?,
+        };
         let name = std::path::PathBuf::from(String::from_utf8_lossy(path).into_owned());
         let file = self.add_source(Origin::File(name), text, paths::parent(path))?;
         self.parse(file, scope)
