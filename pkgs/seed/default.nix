@@ -9,7 +9,12 @@
 let
   lockFile = ./debian.lock.json;
   lock = lib.importJSON lockFile;
-  toolchains = import ./toolchains.nix { inherit lib; };
+
+  # Large parts of GCC that no build here uses.
+  unneededOfGcc = [
+    "bin/*-lto-dump-*" "bin/*-gcov*" "bin/gcov*" "bin/lto-dump*"
+    "lib/gcc*/*/*/plugin" "lib/gcc*/*/*/libcc1.so"
+  ];
 
   # The Debian architecture whose index lists the build machine's packages.
   localArch = localPlatform.debian.arch;
@@ -159,10 +164,11 @@ let
     tree {
       pname = "binutils-unwrapped-${target.config}";
       version = versionOf "binutils-${names.dashedTriple}";
-      debs = [ "binutils-${names.dashedTriple}" ]
-        ++ lib.optionals (names.isLocal || toolchains.sharesLibbfd) [ "libbinutils" ]
+      debs = [ "binutils-${names.dashedTriple}" "libbinutils" ]
         ++ lib.optionals names.isLocal [ "libctf0" "libctf-nobfd0" ];
       dependencies = programDependencies;
+      # A profiler with libraries of its own.
+      remove = [ "bin/*gprofng*" "bin/*gp-*" "lib/*/gprofng" ];
       passthru = { inherit (names) programPrefix; };
     };
 
@@ -184,7 +190,7 @@ let
         ];
         # The target's libraries first: links such as libstdc++.so mean them.
         dependencies = [ (gccLibsFor target) ] ++ programDependencies;
-        remove = toolchains.unneededOfGcc;
+        remove = unneededOfGcc;
         passthru = {
           inherit major;
           inherit (names) programPrefix gccDir triple;
