@@ -50,13 +50,16 @@ let
     ([ stdenv.bootstrapTools ]
       ++ lib.optionals stdenv.hasCC [ stdenv.cc stdenv.cc.cc stdenv.cc.bintools stdenv.cc.bintools.bintools ]);
 
-  quoteNames = names: lib.concatMapStringsSep ", " (name: "'${name}'") names;
-
   # Whether the package says that it works on the host platform.
   checkPlatform = name: meta:
+    let
+      platforms = map (p: if builtins.isString p then p else "a pattern") (meta.platforms or [ ]);
+      shown = lib.concatStringsSep ", " (lib.take 8 platforms)
+        + lib.optionalString (builtins.length platforms > 8) " and ${toString (builtins.length platforms - 8)} more";
+    in
     config.allowUnsupportedSystem
     || lib.availableOn hostPlatform { inherit meta; }
-    || throw "${name} does not support ${hostPlatform.system} (${hostPlatform.config}): its meta.platforms are ${quoteNames (map (p: if builtins.isString p then p else "…") (meta.platforms or [ ]))}; set config.allowUnsupportedSystem = true to try it anyway";
+    || throw "${name} does not support ${hostPlatform.system} (${hostPlatform.config}), only ${shown}; set config.allowUnsupportedSystem = true to try it anyway";
 
   makePackage = overrideAttrs: attributes:
     let
