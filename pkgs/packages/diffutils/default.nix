@@ -5,6 +5,8 @@ in
 stdenv.mkDerivation {
   pname = "diffutils";
   inherit (source) version src;
+  # diff -l runs pr: whichever is in PATH, not the build machine's.
+  configureFlags = [ "PR_PROGRAM=pr" ];
   meta = {
     description = "Compares files";
     homepage = "https://www.gnu.org/software/diffutils/";

@@ -5,6 +5,8 @@ in
 stdenv.mkDerivation {
   pname = "gzip";
   inherit (source) version src;
+  # Its scripts would name the grep that configure found, a path of the build machine.
+  makeFlags = [ "GREP=grep" ];
   meta = {
     description = "Compression program";
     homepage = "https://www.gnu.org/software/gzip/";
