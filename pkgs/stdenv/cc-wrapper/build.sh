@@ -28,7 +28,10 @@ driver gcc c gcc cc
 driver g++ c++ g++ c++
 driver cpp c cpp
 for name in gcc-ar gcc-nm gcc-ranlib; do
-  ln -s "$cc/bin/$programPrefix$name-$major" "$out/bin/$targetPrefix$name"
+  # These look for ar and the like under names that only Debian uses.
+  printf '#!%s\nexec %s -B%s/libexec/ "$@"\n' \
+    "$shell" "$cc/bin/$programPrefix$name-$major" "$bintools" > "$out/bin/$targetPrefix$name"
+  chmod +x "$out/bin/$targetPrefix$name"
 done
 
 substitute "$setupHook" "$out/nix-support/setup-hook"
