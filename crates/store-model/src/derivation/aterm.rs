@@ -5,13 +5,15 @@
 //! other byte as it is. Lists are sorted; there is no white space.
 
 use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use bstr::{BString, ByteSlice};
 
 use super::{Derivation, DerivationOutput};
 use crate::content_address::{ContentAddress, Ingestion};
-use crate::hash::{Hash, HashError};
+use crate::hash::{Hash, HashAlgorithm, HashError, Hasher};
 use crate::store_path::{StoreDir, StorePath, StorePathError, is_name_character};
 
 /// Why a text is not a derivation.
@@ -71,46 +73,58 @@ pub enum ParseReason {
     Version(String),
 }
 
-/// Which outputs of which inputs, as printed: keys are store paths in a `.drv`
-/// file, hashes while hashing.
-pub(super) enum Inputs<'d> {
-    /// Keys are paths.
-    Paths(&'d BTreeMap<StorePath, BTreeSet<String>>),
-    /// Keys are base 16 hashes.
-    Hashes(&'d BTreeMap<String, BTreeSet<&'d str>>),
+/// A derivation's text.
+pub(super) struct Printed {
+    pub(super) text: Vec<u8>,
+    /// Where the list of input derivations is in it.
+    pub(super) inputs: Range<usize>,
+}
+
+impl Printed {
+    /// SHA-256 of the text with another list of inputs.
+    pub(super) fn hash_with_inputs(&self, inputs: &[u8]) -> Hash {
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        hasher.update(&self.text[..self.inputs.start]);
+        hasher.update(inputs);
+        hasher.update(&self.text[self.inputs.end..]);
+        hasher.finish()
+    }
+}
+
+/// The list of input derivations as it is hashed: base 16 hashes instead of paths.
+pub(super) fn print_hashed_inputs(inputs: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<u8> {
+    let mut printer =
+        Printer { text: Vec::with_capacity(inputs.len() * 80 + 2), store_dir: &StoreDir::default() };
+    // Hashes can't fail to be printed, as paths can.
+    let _ = printer.list(inputs.iter(), |printer, (hash, outputs)| {
+        printer.raw("(");
+        printer.plain(hash);
+        printer.input_outputs(outputs.iter().copied())
+    });
+    printer.text
 }
 
 impl Derivation {
     /// The text of the `.drv` file.
     pub fn print(&self, store_dir: &StoreDir) -> Result<Vec<u8>, StorePathError> {
-        self.print_with(store_dir, &Inputs::Paths(&self.input_derivations), false)
+        Ok(self.print_with(store_dir, false)?.text)
     }
 
-    /// The text with other inputs, and if `mask` with all output paths empty.
-    pub(super) fn print_with(
-        &self,
-        store_dir: &StoreDir,
-        inputs: &Inputs<'_>,
-        mask: bool,
-    ) -> Result<Vec<u8>, StorePathError> {
+    /// The text; if `mask` with all output paths empty.
+    pub(super) fn print_with(&self, store_dir: &StoreDir, mask: bool) -> Result<Printed, StorePathError> {
         let mut printer = Printer { text: Vec::with_capacity(self.estimate()), store_dir };
         printer.raw("Derive(");
         printer.list(self.outputs.iter(), |printer, (output, value)| {
             printer.output(&self.name, output, value, mask)
         })?;
         printer.raw(",");
-        match inputs {
-            Inputs::Paths(inputs) => printer.list(inputs.iter(), |printer, (path, outputs)| {
-                printer.raw("(");
-                printer.path(path);
-                printer.input_outputs(outputs.iter().map(String::as_str))
-            })?,
-            Inputs::Hashes(inputs) => printer.list(inputs.iter(), |printer, (hash, outputs)| {
-                printer.raw("(");
-                printer.plain(hash);
-                printer.input_outputs(outputs.iter().copied())
-            })?,
-        }
+        let start = printer.text.len();
+        printer.list(self.input_derivations.iter(), |printer, (path, outputs)| {
+            printer.raw("(");
+            printer.path(path);
+            printer.input_outputs(outputs.iter().map(String::as_str))
+        })?;
+        let inputs = start..printer.text.len();
         printer.raw(",");
         printer.list(self.input_sources.iter(), |printer, path| {
             printer.path(path);
@@ -127,7 +141,7 @@ impl Derivation {
         })?;
         printer.raw(",");
         printer.list(self.environment.iter(), |printer, (name, value)| {
-            let is_output = mask && name.to_str().is_ok_and(|name| self.outputs.contains_key(name));
+            let is_output = mask && self.outputs.keys().any(|output| name == output.as_bytes());
             printer.raw("(");
             printer.string(name);
             printer.raw(",");
@@ -136,7 +150,7 @@ impl Derivation {
             Ok(())
         })?;
         printer.raw(")");
-        Ok(printer.text)
+        Ok(Printed { text: printer.text, inputs })
     }
 
     /// About how long the text will be, to allocate once.
@@ -189,8 +203,7 @@ impl Printer<'_> {
         let mut rest = string;
         while let Some(at) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)] != 0) {
             self.text.extend_from_slice(&rest[..at]);
-            self.text.push(b'\\');
-            self.text.push(ESCAPED[usize::from(rest[at])]);
+            self.text.extend_from_slice(&[b'\\', ESCAPED[usize::from(rest[at])]]);
             rest = &rest[at + 1..];
         }
         self.text.extend_from_slice(rest);
@@ -334,10 +347,10 @@ impl<'t> Parser<'t> {
             self.expect(",")?;
             let value = self.owned()?;
             self.expect(")")?;
-            let shown = variable.to_string();
-            if derivation.environment.insert(variable, value).is_some() {
-                return Err(ParseReason::Duplicate(shown));
-            }
+            match derivation.environment.entry(variable) {
+                Entry::Vacant(entry) => entry.insert(value),
+                Entry::Occupied(entry) => return Err(ParseReason::Duplicate(entry.key().to_string())),
+            };
         }
         self.expect(")")?;
         if self.offset < self.text.len() {
@@ -396,6 +409,9 @@ impl<'t> Parser<'t> {
                 self.offset = start;
                 return Err(ParseReason::UnterminatedString);
             };
+            if unescaped.is_empty() {
+                unescaped.reserve(2 * length + 128);
+            }
             unescaped.extend_from_slice(&text[from..at]);
             unescaped.push(match escaped {
                 b'n' => b'\n',

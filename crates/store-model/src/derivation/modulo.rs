@@ -11,7 +11,7 @@ use std::sync::{Arc, RwLock};
 
 use bstr::BString;
 
-use super::aterm::Inputs;
+use super::aterm::print_hashed_inputs;
 use super::{Derivation, DerivationKind, DerivationOutput, KindError};
 use crate::hash::Hash;
 use crate::store_path::{StoreDir, StorePath, StorePathError, placeholder};
@@ -195,8 +195,18 @@ impl ModuloCache {
         if kind == DerivationKind::Impure {
             return Ok(ModuloHash::Deferred(Hash::sha256("impure")));
         }
-        let mut deferred =
-            kind != DerivationKind::InputAddressed && !mask || kind == DerivationKind::Floating;
+        let inputs = self.hashed_inputs(derivation)?;
+        let printed = derivation.print_with(store_dir, mask)?;
+        let deferred = inputs.deferred
+            || kind != DerivationKind::InputAddressed && !mask
+            || kind == DerivationKind::Floating;
+        let hash = printed.hash_with_inputs(&inputs.text);
+        Ok(if deferred { ModuloHash::Deferred(hash) } else { ModuloHash::Regular(hash) })
+    }
+
+    /// The list of inputs as it is hashed. The hashes of all must be known.
+    fn hashed_inputs<E>(&self, derivation: &Derivation) -> Result<HashedInputs, ModuloError<E>> {
+        let mut deferred = false;
         let mut entries = Vec::with_capacity(derivation.input_derivations.len());
         for (path, outputs) in &derivation.input_derivations {
             let entry = self.entry(path).ok_or_else(|| ModuloError::Cycle(path.clone()))?;
@@ -206,15 +216,21 @@ impl ModuloCache {
             }
             entries.push((entry, outputs));
         }
-        let mut inputs: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        // Two inputs may have one hash: those that fetch the same content.
+        let mut inputs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (entry, outputs) in &entries {
-            let known = inputs.entry(entry.digits.clone()).or_default();
+            let known = inputs.entry(entry.digits.as_str()).or_default();
             known.extend(outputs.iter().map(String::as_str));
         }
-        let text = derivation.print_with(store_dir, &Inputs::Hashes(&inputs), mask)?;
-        let hash = Hash::sha256(text);
-        Ok(if deferred { ModuloHash::Deferred(hash) } else { ModuloHash::Regular(hash) })
+        Ok(HashedInputs { text: print_hashed_inputs(&inputs), deferred })
     }
+}
+
+/// The list of input derivations with hashes instead of paths.
+struct HashedInputs {
+    text: Vec<u8>,
+    /// Whether one of the inputs is.
+    deferred: bool,
 }
 
 impl Derivation {
@@ -253,12 +269,19 @@ impl Derivation {
             };
             self.environment.insert(BString::from(output.as_str()), BString::from(text));
         }
-        let text = self.print(store_dir)?;
-        let path = self.path_of_text(store_dir, &text)?;
+        let printed = self.print_with(store_dir, false)?;
+        let path = self.path_of_text(store_dir, &printed.text)?;
         if cache.get(&path).is_none() {
-            let hash = cache.hash_with_known_inputs(store_dir, self, false)?;
+            let hash = match self.kind()? {
+                // As `hash_with_known_inputs`, without printing again.
+                DerivationKind::InputAddressed => {
+                    let inputs = cache.hashed_inputs(self)?;
+                    ModuloHash::Regular(printed.hash_with_inputs(&inputs.text))
+                }
+                _ => cache.hash_with_known_inputs(store_dir, self, false)?,
+            };
             cache.insert(path.clone(), hash, self);
         }
-        Ok(Finished { path, text, outputs })
+        Ok(Finished { path, text: printed.text, outputs })
     }
 }
