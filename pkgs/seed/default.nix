@@ -78,7 +78,9 @@ let
       # Directory of libraries and of headers within a tree.
       libDir = if isLocal then "lib/${triple}" else "lib";
       gccDir = if isLocal then "lib/gcc" else "lib/gcc-cross";
-      subtree = lib.optionalAttrs (!isLocal) { subtree = triple; };
+      # Cross packages have everything below /usr/<triple>; `usr` lets the result
+      # be a sysroot.
+      subtree = lib.optionalAttrs (!isLocal) { subtree = triple; links = [ "usr=." ]; };
       library = name: if isLocal then name else "${name}-${arch}-cross";
       program = name: if isLocal then name else "${name}-${dashes triple}";
       programPrefix = "${triple}-";

@@ -5,8 +5,8 @@ in
 stdenv.mkDerivation {
   pname = "gzip";
   inherit (source) version src;
-  # Its scripts would name the grep that configure found, a path of the build machine.
-  makeFlags = [ "GREP=grep" ];
+  # Its scripts would name the grep and the shell that configure found.
+  makeFlags = [ "GREP=grep" "SHELL=/bin/sh" ];
   meta = {
     description = "Compression program";
     homepage = "https://www.gnu.org/software/gzip/";
