@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
 use saltire_diagnostics::Pos;
+use saltire_store_model::{Hash, HashAlgorithm, HashError, HashFormat};
 
 use super::files::algorithm;
 use super::{Builtin, builtin, json_text};
@@ -26,6 +27,10 @@ pub(super) static BUILTINS: &[Builtin] = &[
     builtin("fromJSON", &["e"], from_json, "The value of a JSON text."),
     builtin("fromTOML", &["e"], from_toml, "The value of a TOML text."),
     builtin("hashString", &["type", "s"], hash_string, "The hash of a string, in base 16."),
+    builtin(
+        "convertHash", &["args"], convert_hash,
+        "The hash `hash` (of algorithm `hashAlgo`, unless it says so itself) in the format `toHashFormat`.",
+    ),
     builtin("trace", &["e1", "e2"], trace, "Prints `e1`, then gives `e2`."),
     builtin("warn", &["e1", "e2"], warn, "Prints the warning `e1`, then gives `e2`."),
     builtin("traceVerbose", &["e1", "e2"], |e, a, _| e.force(a[1]), "As `trace`, if verbose tracing is on, which it isn't."),
@@ -315,6 +320,38 @@ fn hash_string(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let algorithm = algorithm(e, a[0], pos, "while evaluating the first argument passed to builtins.hashString")?;
     let text = e.string_value(a[1], pos, "while evaluating the second argument passed to builtins.hashString")?;
     Ok(e.new_string(algorithm.hash(text.as_bytes()).to_base16().as_bytes()))
+}
+
+fn convert_hash(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let attrs = e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.convertHash")?;
+    let mut text = |name: &str, required: bool| -> Result<Option<String>> {
+        let symbol = Symbol::intern(name);
+        let Some(value) = attrs.get(symbol) else {
+            if required {
+                return Err(crate::machine::missing_attribute(attrs, symbol, pos));
+            }
+            return Ok(None);
+        };
+        let text = e.plain_string(value, pos, &format!("while evaluating the attribute '{name}'"))?;
+        Ok(Some(String::from_utf8_lossy(text.as_bytes()).into_owned()))
+    };
+    let hash = text("hash", true)?.unwrap_or_default();
+    let algorithm = text("hashAlgo", false)?;
+    let format = text("toHashFormat", true)?.unwrap_or_default();
+    let wrong = |error: HashError| EvalError::other(pos, error.to_string());
+    let algorithm = algorithm.map(|name| HashAlgorithm::from_name(&name)).transpose().map_err(wrong)?;
+    let format = match format.as_str() {
+        "base16" => HashFormat::Base16,
+        "nix32" | "base32" => HashFormat::NixBase32,
+        "base64" => HashFormat::Base64,
+        "sri" => HashFormat::Sri,
+        _ => {
+            let message = format!("unknown hash format '{format}', expect 'base16', 'base32', 'base64', or 'sri'");
+            return Err(EvalError::other(pos, message));
+        }
+    };
+    let hash = Hash::parse(&hash, algorithm).map_err(wrong)?;
+    Ok(e.new_string(hash.to_text(format, format == HashFormat::Sri).as_bytes()))
 }
 
 fn trace(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {

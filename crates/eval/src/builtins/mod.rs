@@ -3,15 +3,18 @@
 //! Each module has a table `BUILTINS`; [`tables`] lists them. A builtin gets its
 //! arguments as they are (perhaps thunks) and forces what it needs.
 //!
-//! Missing: toXML, convertHash, the fetchers, getFlake and its relatives.
+//! Missing, as they are in the reference unless experimental features are on:
+//! `getFlake`, `parseFlakeRef`, `flakeRefToString`, `fetchClosure`, `outputOf`.
 
 mod core;
 mod data;
+mod fetch;
 mod files;
 pub(crate) mod float_text;
 pub(crate) mod json_text;
 mod strings;
 pub(crate) mod version_text;
+mod xml;
 
 use saltire_diagnostics::Pos;
 
@@ -59,5 +62,7 @@ const fn global(
 
 /// All tables of builtins.
 pub fn tables() -> impl Iterator<Item = &'static Builtin> {
-    [core::BUILTINS, data::BUILTINS, files::BUILTINS, strings::BUILTINS].into_iter().flatten()
+    [core::BUILTINS, data::BUILTINS, fetch::BUILTINS, files::BUILTINS, strings::BUILTINS, xml::BUILTINS]
+        .into_iter()
+        .flatten()
 }

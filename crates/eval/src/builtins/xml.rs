@@ -1,0 +1,197 @@
+//! `builtins.toXML`: values as XML, two spaces of indentation per level.
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+
+use saltire_diagnostics::{Origin, Pos};
+
+use super::{Builtin, builtin, float_text};
+use crate::attrs::Attrs;
+use crate::context::Context;
+use crate::error::Result;
+use crate::evaluator::Evaluator;
+use crate::symbol::Symbol;
+use crate::value::{Closure, Kind, Value};
+
+/// The builtins of this module.
+pub(super) static BUILTINS: &[Builtin] = &[builtin(
+    "toXML", &["e"], to_xml,
+    "The value as an XML text, evaluated wholly; functions show only their arguments.",
+)];
+
+fn to_xml(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
+    let mut writer = Writer::default();
+    writer.text.extend_from_slice(b"<?xml version='1.0' encoding='utf-8'?>\n");
+    writer.open("expr", &XmlAttrs::new());
+    writer.value(e, a[0], pos)?;
+    writer.close("expr");
+    e.check_length(writer.text.len(), pos)?;
+    Ok(e.new_string_with_context(&writer.text, writer.context))
+}
+
+/// Attributes of an element; written in the order of their names.
+type XmlAttrs = BTreeMap<&'static str, Vec<u8>>;
+
+struct Writer {
+    text: Vec<u8>,
+    level: usize,
+    context: Context,
+    /// Derivations whose attributes were written: a second time they aren't.
+    seen: HashSet<&'static [u8]>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self { text: Vec::new(), level: 0, context: Context::EMPTY, seen: HashSet::new() }
+    }
+}
+
+fn one(name: &'static str, value: &[u8]) -> XmlAttrs {
+    XmlAttrs::from([(name, value.to_vec())])
+}
+
+impl Writer {
+    fn start(&mut self, name: &str, attributes: &XmlAttrs) {
+        self.text.extend(std::iter::repeat_n(b' ', 2 * self.level));
+        self.text.push(b'<');
+        self.text.extend_from_slice(name.as_bytes());
+        for (name, value) in attributes {
+            self.text.push(b' ');
+            self.text.extend_from_slice(name.as_bytes());
+            self.text.extend_from_slice(b"=\"");
+            for byte in value {
+                match byte {
+                    b'"' => self.text.extend_from_slice(b"&quot;"),
+                    b'<' => self.text.extend_from_slice(b"&lt;"),
+                    b'>' => self.text.extend_from_slice(b"&gt;"),
+                    b'&' => self.text.extend_from_slice(b"&amp;"),
+                    // A bare newline in an attribute would be read as a space.
+                    b'\n' => self.text.extend_from_slice(b"&#xA;"),
+                    other => self.text.push(*other),
+                }
+            }
+            self.text.push(b'"');
+        }
+    }
+
+    fn open(&mut self, name: &str, attributes: &XmlAttrs) {
+        self.start(name, attributes);
+        self.text.extend_from_slice(b">\n");
+        self.level += 1;
+    }
+
+    fn close(&mut self, name: &str) {
+        self.level -= 1;
+        self.text.extend(std::iter::repeat_n(b' ', 2 * self.level));
+        self.text.extend_from_slice(b"</");
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b">\n");
+    }
+
+    fn empty(&mut self, name: &str, attributes: &XmlAttrs) {
+        self.start(name, attributes);
+        self.text.extend_from_slice(b" />\n");
+    }
+
+    fn value(&mut self, e: &mut Evaluator, value: Value, pos: Pos) -> Result<()> {
+        let value = e.force(value)?;
+        e.check_stack(pos)?;
+        match value.kind() {
+            Kind::Null => self.empty("null", &XmlAttrs::new()),
+            Kind::Bool(value) => self.empty("bool", &one("value", value.to_string().as_bytes())),
+            Kind::Int(value) => self.empty("int", &one("value", value.to_string().as_bytes())),
+            Kind::Float(value) => self.empty("float", &one("value", float_text::short(value).as_bytes())),
+            Kind::String(text) => {
+                self.context = self.context.union(text.context());
+                self.empty("string", &one("value", text.as_bytes()));
+            }
+            Kind::Path(path) => self.empty("path", &one("value", path.as_bytes())),
+            Kind::List(list) => {
+                self.open("list", &XmlAttrs::new());
+                for item in list.iter() {
+                    self.value(e, item, pos)?;
+                }
+                self.close("list");
+            }
+            Kind::Attrs(attrs) if e.is_derivation(attrs)? => self.derivation(e, attrs)?,
+            Kind::Attrs(attrs) => {
+                self.open("attrs", &XmlAttrs::new());
+                self.attributes(e, attrs)?;
+                self.close("attrs");
+            }
+            Kind::Lambda(closure) => self.function(e, closure),
+            Kind::Builtin(_) | Kind::Partial(_) | Kind::Thunk(_) => {
+                self.empty("unevaluated", &XmlAttrs::new());
+            }
+        }
+        Ok(())
+    }
+
+    fn derivation(&mut self, e: &mut Evaluator, attrs: Attrs) -> Result<()> {
+        let mut attributes = XmlAttrs::new();
+        let mut path = None;
+        for (name, symbol) in [("drvPath", e.names.drv_path), ("outPath", e.names.out_path)] {
+            let Some(value) = attrs.get(symbol) else { continue };
+            if let Some(text) = e.force(value)?.as_str() {
+                attributes.insert(name, text.as_bytes().to_vec());
+                if symbol == e.names.drv_path {
+                    path = Some(text.as_bytes());
+                }
+            }
+        }
+        self.open("derivation", &attributes);
+        if path.is_some_and(|path| !path.is_empty() && self.seen.insert(path)) {
+            self.attributes(e, attrs)?;
+        } else {
+            self.empty("repeated", &XmlAttrs::new());
+        }
+        self.close("derivation");
+        Ok(())
+    }
+
+    fn attributes(&mut self, e: &mut Evaluator, attrs: Attrs) -> Result<()> {
+        for attr in attrs.sorted() {
+            let mut attributes = one("name", attr.name.as_bytes());
+            position(e, attr.pos, &mut attributes);
+            self.open("attr", &attributes);
+            self.value(e, attr.value, attr.pos)?;
+            self.close("attr");
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, e: &Evaluator, closure: Closure) {
+        let code = closure.0.code;
+        let mut attributes = XmlAttrs::new();
+        position(e, code.pos, &mut attributes);
+        self.open("function", &attributes);
+        let name = code.argument.map(Symbol::as_bytes);
+        match &code.formals {
+            None => self.empty("varpat", &one("name", name.unwrap_or_default())),
+            Some(formals) => {
+                let mut attributes = name.map_or_else(XmlAttrs::new, |name| one("name", name));
+                if formals.ellipsis {
+                    attributes.insert("ellipsis", b"1".to_vec());
+                }
+                self.open("attrspat", &attributes);
+                let mut names: Vec<_> = formals.names.iter().map(|name| name.as_bytes()).collect();
+                names.sort_unstable();
+                for name in names {
+                    self.empty("attr", &one("name", name));
+                }
+                self.close("attrspat");
+            }
+        }
+        self.close("function");
+    }
+}
+
+/// Adds where something was defined.
+fn position(e: &Evaluator, pos: Pos, attributes: &mut XmlAttrs) {
+    let Some(location) = e.sources().resolve(pos) else { return };
+    if let Origin::File(path) = &location.file.origin {
+        attributes.insert("path", path.to_string_lossy().into_owned().into_bytes());
+    }
+    attributes.insert("line", location.line.to_string().into_bytes());
+    attributes.insert("column", location.column.to_string().into_bytes());
+}
