@@ -1,5 +1,7 @@
 //! Development tasks: `cargo xtask --help`.
 
+mod bench_eval;
+mod parity;
 #[cfg(feature = "relock")]
 mod relock;
 
@@ -16,6 +18,10 @@ struct Arguments {
 enum Task {
     /// Makes pkgs/seed/debian.lock.json from pkgs/seed/packages.toml and the signed indexes of a Debian mirror
     Relock(RelockArguments),
+    /// Compares derivation paths with those that the reference computed
+    Parity(parity::ParityArguments),
+    /// Compares the evaluator's time and memory with nix-instantiate's
+    BenchEval(bench_eval::BenchArguments),
 }
 
 /// Arguments of `xtask relock`.
@@ -35,6 +41,8 @@ struct RelockArguments {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Relock(arguments) => relock(&arguments),
+        Task::Parity(arguments) => parity::run(&arguments),
+        Task::BenchEval(arguments) => bench_eval::run(&arguments),
     }
 }
 

@@ -222,9 +222,11 @@ impl Evaluator {
                 Ok(self.joined_path(&[path.as_bytes(), tail.as_bytes()]))
             }
             _ => {
+                // Paths are copied to the store only behind a string, not behind a set.
                 let what = "while evaluating a path segment";
-                let left = self.coerce(left, Coerce::INTERPOLATION, pos, what)?;
-                let right = self.coerce(right, Coerce::INTERPOLATION, pos, what)?;
+                let mode = if left.as_str().is_some() { Coerce::INTERPOLATION } else { Coerce::PLAIN };
+                let left = self.coerce(left, mode, pos, what)?;
+                let right = self.coerce(right, mode, pos, what)?;
                 self.check_length(left.len() + right.len(), pos)?;
                 let context = left.context().union(right.context());
                 Ok(Value::from_str(Str::append(&mut self.region, left, &[right.as_bytes()], context)))
