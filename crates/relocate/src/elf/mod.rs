@@ -193,9 +193,8 @@ impl Elf {
             entries.push((tag, codec.get_word(data, at + codec.word())?));
         }
         let is_null = |entry: &(u64, u64)| entry.0 == DT_NULL;
-        let Some(end) = entries.iter().position(is_null) else {
-            return Err("its dynamic section has no end".to_owned());
-        };
+        // Linkers told to leave no spare entries may leave out the last as well.
+        let end = entries.iter().position(is_null).unwrap_or(entries.len());
         let nulls = entries[end..].iter().take_while(|e| is_null(e)).count();
         entries.truncate(end);
         let value = |tag| entries.iter().find(|entry| entry.0 == tag).map(|e| e.1);
