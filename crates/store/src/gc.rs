@@ -6,7 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use saltire_store_model::StorePath;
@@ -52,6 +56,31 @@ pub struct Collected {
     pub freed: u64,
 }
 
+/// Keeps everybody from adding temporary roots until dropped.
+pub(crate) struct CollectorLock {
+    /// Nix's way to add a root meanwhile: it connects here, says which, and waits
+    /// for an answer. It gets none; when the connection ends it tries the
+    /// lock again, which it then gets. Closed before the lock is released.
+    _socket: Option<UnixListener>,
+    _lock: File,
+}
+
+/// Listens at `directory/socket`, where others may connect. The file stays: that
+/// nobody listens there any more tells Nix to try the lock again.
+fn listen(directory: &Path) -> io::Result<UnixListener> {
+    std::fs::create_dir_all(directory)?;
+    // Socket names are at most 107 bytes long, directories are not.
+    let handle = File::open(directory)?;
+    let path = format!("/proc/self/fd/{}/socket", handle.as_raw_fd());
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let socket = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666))?;
+    Ok(socket)
+}
+
 impl Store {
     /// Deletes everything that no root needs.
     pub fn collect_garbage(&self, options: &GarbageOptions) -> Result<Collected> {
@@ -89,14 +118,11 @@ impl Store {
         let lock = self.lock_collector()?;
         let roots = self.all_roots(true)?;
         let options = GarbageOptions { keep_derivations: false, ..GarbageOptions::default() };
+        let live = self.live_paths(roots.keys(), &options)?;
         for path in paths {
-            for (root, place) in &roots {
-                if self.live_paths([root], &options)?.contains(path) {
-                    return Err(StoreError::InUse {
-                        path: self.display(path),
-                        users: format!("'{}'", place.display()),
-                    });
-                }
+            if live.contains(path) {
+                let users = self.root_of(path, &roots, &options)?;
+                return Err(StoreError::InUse { path: self.display(path), users });
             }
             let referrers = self.query_referrers(path)?;
             let others: Vec<_> = referrers.iter().filter(|path| !paths.contains(*path)).collect();
@@ -111,12 +137,28 @@ impl Store {
         Ok(Collected { paths: order, freed })
     }
 
-    fn lock_collector(&self) -> Result<File> {
+    /// The root that keeps a live path, for a message.
+    fn root_of(
+        &self,
+        path: &StorePath,
+        roots: &BTreeMap<StorePath, PathBuf>,
+        options: &GarbageOptions,
+    ) -> Result<String> {
+        for (root, place) in roots {
+            if self.live_paths([root], options)?.contains(path) {
+                return Ok(format!("'{}'", place.display()));
+            }
+        }
+        Ok("a root".to_owned())
+    }
+
+    pub(crate) fn lock_collector(&self) -> Result<CollectorLock> {
         self.with_database(|_| Ok(()))?;
         let path = self.location.state_dir.join("gc.lock");
         let lock = open_lock_file(&path)?;
         lock_file(&lock, &path, LockKind::Exclusive, Wait::Block)?;
-        Ok(lock)
+        let socket = listen(&self.location.state_dir.join("gc-socket")).ok();
+        Ok(CollectorLock { _socket: socket, _lock: lock })
     }
 
     /// Roots of all kinds, with what makes them roots.
@@ -201,7 +243,7 @@ impl Store {
 
     /// Forgets `paths`, and removes their files and the `stale` ones. The
     /// collector's lock is let go before the slow part.
-    fn delete(&self, paths: &[StorePath], stale: &[PathBuf], lock: File) -> Result<u64> {
+    fn delete(&self, paths: &[StorePath], stale: &[PathBuf], lock: CollectorLock) -> Result<u64> {
         self.with_database(|database| database.invalidate(paths))?;
         let mut trash = TemporaryDirectory::create(&self.location.physical_store)?;
         let mut aside = Vec::new();

@@ -6,14 +6,14 @@
 //! very file then sees that it is not empty, and starts over with a new one.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, StoreError};
 
 /// What to do while another process has the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +35,14 @@ pub enum LockKind {
 
 /// Opens (and creates, with mode 0600) a lock file.
 pub(crate) fn open_lock_file(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .at("open lock file", path)
+    let opened =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    match opened {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            Err(StoreError::NotWritable(path.to_owned()))
+        }
+        other => other.at("open lock file", path),
+    }
 }
 
 /// Locks an open file. False if somebody else has it and `wait` is `Never`.

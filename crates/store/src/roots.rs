@@ -9,8 +9,8 @@
 //! Adding a temporary root takes the collector's lock `gc.lock` shared, for
 //! a moment. The collector has it exclusively, so a root is either seen by it,
 //! or added after it has finished; hence validity is to be asked *after* adding.
-//! (Nix's collector offers a socket to be told about roots while it works;
-//! waiting, as here, is right with it too, only slower.)
+//! (Nix's collector has a socket to be told about roots while it works; waiting
+//! for it, as here, is right too, only slower.)
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;

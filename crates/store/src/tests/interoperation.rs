@@ -79,6 +79,26 @@ fn we_read_what_nix_made() {
 }
 
 #[test]
+fn nix_waits_for_our_collector() {
+    let store = scratch();
+    let file = store.directory.path().join("x");
+    fs::write(&file, "x").unwrap();
+    let source = file.display().to_string();
+    let lock = store.lock_collector().unwrap();
+    let waited = std::thread::scope(|scope| {
+        let adding = scope.spawn(|| nix(&store, "nix-store", &["--add", &source]));
+        // Whether Nix gets as far as waiting in this time makes no difference to
+        // the result.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        drop(lock);
+        adding.join().unwrap()
+    });
+    let Some(added) = waited else { return };
+    let path = store.store_dir().parse(added.trim()).unwrap();
+    assert!(store.is_valid(&path).unwrap());
+}
+
+#[test]
 fn the_schema_is_that_of_nix() {
     let (ours, theirs) = (scratch(), scratch());
     ours.text("a", &[]);
