@@ -48,3 +48,12 @@ pub fn print(text: &str) -> Result<(), Failure> {
         Ok(()) => Ok(()),
     }
 }
+
+impl From<saltire_driver::Error> for Failure {
+    fn from(error: saltire_driver::Error) -> Self {
+        let message = error.to_string();
+        let message = message.strip_prefix("error:").unwrap_or(&message).trim_start_matches(' ').to_owned();
+        let code = if matches!(error, saltire_driver::Error::Interrupted) { 130 } else { 1 };
+        Self { message, hints: error.hints(), code }
+    }
+}

@@ -1,16 +1,107 @@
 //! The commands, one file each.
 
+mod build;
 mod completions;
+mod eval;
+mod exec;
+mod gc;
+mod log;
+mod plan;
 mod platforms;
+mod run;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Execution, Global, Source};
 use crate::failure::Failure;
-use std::process::ExitCode;
+use crate::progress::{Progress, Verbosity};
+use saltire_driver::{PackageSet, Session, Settings, quote};
+use saltire_platforms::Platform;
+use std::io::IsTerminal;
+use std::process::{ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Runs the command that was asked for.
 pub fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
+    let global = &cli.global;
     match &cli.command {
+        Command::Build(args) => build::run(global, args),
+        Command::Run(args) => run::run(global, args),
+        Command::Plan(args) => plan::run(global, args),
         Command::Platforms(args) => platforms::run(args),
+        Command::Exec(args) => exec::run(global, args),
+        Command::Eval(args) => eval::run(global, args),
+        Command::Log(args) => log::run(global, args),
+        Command::Gc(args) => gc::run(global, args),
         Command::Completions(args) => completions::run(args),
     }
+}
+
+/// A session, and what shows what happens in it.
+struct Opened {
+    session: Arc<Session>,
+    progress: Arc<Progress>,
+}
+
+/// Opens a session that Ctrl-C ends cleanly; a second one ends it at once.
+fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>) -> Result<Opened, Failure> {
+    let progress = Arc::new(Progress::new(Verbosity {
+        quiet: global.quiet,
+        build_logs: execution.is_some_and(|execution| execution.print_build_logs),
+        verbose: global.verbose > 0,
+    }));
+    let cancelled = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        let armed = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&cancelled))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancelled)));
+        armed.map_err(|error| Failure::new(format_args!("can't handle signals: {error}")))?;
+    }
+    let mut settings = Settings {
+        store: global.store.clone(),
+        mirrors: global.mirror.clone(),
+        offline: global.offline,
+        show_trace: global.show_trace,
+        colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        ..Settings::default()
+    };
+    if let Some(source) = source {
+        settings.search_path.clone_from(&source.include);
+    }
+    if let Some(execution) = execution {
+        settings.jobs = execution.jobs;
+        settings.cores = execution.cores;
+        settings.keep_failed = execution.keep_failed;
+        settings.keep_going = execution.keep_going;
+    }
+    let session = Session::open(settings, Arc::clone(&progress) as _, cancelled)?;
+    Ok(Opened { session, progress })
+}
+
+/// The package set that the options name.
+fn package_set(source: &Source) -> PackageSet {
+    use saltire_driver::Source as Set;
+    let pairs =
+        |list: &[String]| list.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect::<Vec<_>>();
+    let mut arguments = pairs(&source.arg);
+    arguments.extend(pairs(&source.argstr).into_iter().map(|(name, text)| (name, quote(&text))));
+    let set = match (&source.file, &source.expr) {
+        (Some(file), _) => Set::File(file.clone()),
+        (None, Some(text)) => Set::Expression(text.clone()),
+        (None, None) => Set::Embedded,
+    };
+    PackageSet { source: set, arguments }
+}
+
+/// The platforms that are named, or this machine's.
+fn platforms_or_own(session: &Session, names: &[String]) -> Result<Vec<&'static Platform>, Failure> {
+    if names.is_empty() {
+        return Ok(vec![session.platform]);
+    }
+    names.iter().map(|name| platforms::find(name)).collect()
+}
+
+/// The exit code of a program that was run, as a shell gives it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

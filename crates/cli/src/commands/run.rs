@@ -1,0 +1,19 @@
+//! `saltire run`: builds a package and runs its program.
+
+use super::{Opened, exit_code, open, package_set, platforms_or_own};
+use crate::args::{Global, RunArgs};
+use crate::failure::Failure;
+use std::process::ExitCode;
+
+/// Builds and runs; the program's exit code is ours.
+pub fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
+    let Opened { session, progress } = open(global, Some(&args.source), Some(&args.execution))?;
+    let names: Vec<String> = args.platform.iter().cloned().collect();
+    let platform = platforms_or_own(&session, &names)?[0];
+    let target = session.target(&package_set(&args.source), &args.package, platform, args.via)?;
+    session.realise(std::slice::from_ref(&target.wanted), args.via)?;
+    let emulators = session.emulators_for(platform)?;
+    let program = session.program(&target, args.program.as_deref())?;
+    progress.finish();
+    Ok(exit_code(session.run(&program, &args.arguments, emulators)?))
+}

@@ -1,0 +1,174 @@
+//! Shows what happens: bars on a terminal, lines elsewhere.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use saltire_driver::{Event, Events, StepId, StepKind};
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How much to show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Verbosity {
+    /// Errors and results only.
+    pub quiet: bool,
+    /// The output of builders as it comes.
+    pub build_logs: bool,
+    /// More than usual.
+    pub verbose: bool,
+}
+
+/// Shows events on standard error.
+pub struct Progress {
+    verbosity: Verbosity,
+    terminal: bool,
+    bars: MultiProgress,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    total: Option<ProgressBar>,
+    steps: HashMap<StepId, Running>,
+    received: HashMap<StepId, u64>,
+    done: usize,
+    planned: usize,
+}
+
+struct Running {
+    bar: ProgressBar,
+    started: Instant,
+    kind: StepKind,
+}
+
+impl Progress {
+    /// Bars if standard error is a terminal, else lines.
+    pub fn new(verbosity: Verbosity) -> Self {
+        let terminal =
+            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        let target = if terminal && !verbosity.quiet {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self { verbosity, terminal, bars: MultiProgress::with_draw_target(target), state: Mutex::default() }
+    }
+
+    /// Removes the bars, before something else is printed or run.
+    pub fn finish(&self) {
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        for running in state.steps.values() {
+            running.bar.finish_and_clear();
+        }
+        if let Some(total) = state.total.take() {
+            total.finish_and_clear();
+        }
+        let _ = self.bars.clear();
+    }
+
+    fn line(&self, text: &str) {
+        if self.terminal {
+            let _ = self.bars.println(text);
+        } else {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        }
+    }
+
+    fn started(&self, state: &mut State, step: StepId, kind: StepKind, name: &str, reason: &str) {
+        let verb = verb(kind);
+        if !self.terminal && kind != StepKind::Download || self.verbosity.verbose {
+            self.line(&format!("{verb} {name} ({reason})"));
+        }
+        let template = match kind {
+            StepKind::Download => {
+                "  {prefix:>9} {msg:28!} [{bar:24}] {bytes:>10}/{total_bytes:10} {bytes_per_sec}"
+            }
+            StepKind::Build | StepKind::Builtin => "  {prefix:>9} {msg} {elapsed:.dim}",
+        };
+        let bar = ProgressBar::no_length();
+        bar.set_style(
+            ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> "),
+        );
+        bar.set_prefix(verb.to_lowercase());
+        bar.set_message(name.to_owned());
+        let bar = self.bars.add(bar);
+        if kind != StepKind::Download {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        state.steps.insert(step, Running { bar, started: Instant::now(), kind });
+    }
+
+    fn finished(&self, state: &mut State, step: StepId, name: &str, success: bool) {
+        let Some(running) = state.steps.remove(&step) else { return };
+        running.bar.finish_and_clear();
+        self.bars.remove(&running.bar);
+        state.done += 1;
+        if let Some(total) = &state.total {
+            total.inc(1);
+        }
+        let elapsed = running.started.elapsed().as_secs_f64();
+        match running.kind {
+            _ if !success => self.line(&format!("failed: {name}")),
+            StepKind::Download if !self.terminal => {
+                self.line(&format!("[{}/{}] Fetched {name}", state.done, state.planned));
+            }
+            StepKind::Download => {}
+            StepKind::Build | StepKind::Builtin => {
+                self.line(&format!("[{}/{}] Built {name} in {elapsed:.1} s", state.done, state.planned));
+            }
+        }
+    }
+}
+
+fn verb(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Download => "Fetching",
+        StepKind::Build => "Building",
+        StepKind::Builtin => "Unpacking",
+    }
+}
+
+impl Events for Progress {
+    fn event(&self, event: Event<'_>) {
+        if self.verbosity.quiet && !matches!(event, Event::Warning(_)) {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        match event {
+            Event::Planned { downloads, builds } => {
+                state.planned = downloads + builds;
+                state.done = 0;
+                if state.planned > 0 {
+                    let bar = self.bars.add(ProgressBar::new(state.planned as u64));
+                    bar.set_style(
+                        ProgressStyle::with_template("  {pos}/{len} steps, {elapsed}")
+                            .expect("a constant template"),
+                    );
+                    state.total = Some(bar);
+                }
+            }
+            Event::Started { step, kind, name, reason } => self.started(&mut state, step, kind, name, reason),
+            Event::Received { step, bytes, total } => {
+                state.received.insert(step, bytes);
+                if let Some(running) = state.steps.get(&step) {
+                    if let Some(total) = total {
+                        running.bar.set_length(total);
+                    }
+                    running.bar.set_position(bytes);
+                }
+            }
+            Event::Output { step, name, line } => {
+                let text = String::from_utf8_lossy(line);
+                if self.verbosity.build_logs {
+                    self.line(&format!("{name}> {text}"));
+                } else if let Some(running) = state.steps.get(&step) {
+                    let text: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
+                    running.bar.set_message(format!("{name}: {text}"));
+                }
+            }
+            Event::Finished { step, name, success } => self.finished(&mut state, step, name, success),
+            Event::Note(text) => self.line(&text.to_string()),
+            Event::Warning(text) => self.line(&format!("warning: {text}")),
+        }
+    }
+}
