@@ -7,7 +7,7 @@ use saltire_diagnostics::Pos;
 use crate::attrs::Attrs;
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
-use crate::print::{describe, type_name};
+use crate::print::{short_text, type_name};
 use crate::value::{Kind, Value};
 
 impl Evaluator {
@@ -113,16 +113,19 @@ impl Evaluator {
                 }
                 Ok(a.len().cmp(&b.len()))
             }
-            (a, b) if std::mem::discriminant(&a) == std::mem::discriminant(&b) => {
-                let message = format!(
-                    "cannot compare {} with {}; values of that type are incomparable",
-                    describe(left),
-                    describe(right)
-                );
-                Err(EvalError::type_error(pos, message))
-            }
-            _ => {
-                let message = format!("cannot compare {} with {}", type_name(left), type_name(right));
+            (a, b) => {
+                let same = std::mem::discriminant(&a) == std::mem::discriminant(&b);
+                let (kinds, values) =
+                    ((type_name(left), type_name(right)), (short_text(left), short_text(right)));
+                let values = format!("values are {} and {}", values.0, values.1);
+                let message = if same {
+                    format!(
+                        "cannot compare {} with {}; values of that type are incomparable ({values})",
+                        kinds.0, kinds.1
+                    )
+                } else {
+                    format!("cannot compare {} with {}; {values}", kinds.0, kinds.1)
+                };
                 Err(EvalError::type_error(pos, message))
             }
         }

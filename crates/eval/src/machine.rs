@@ -152,7 +152,7 @@ impl Evaluator {
                     let list = self.build_list(items.len(), |this, index| this.delay(items[index], env));
                     return Ok(Value::from_list(list));
                 }
-                Expr::WithScope { scope, body, .. } => {
+                Expr::WithScope { scope, body } => {
                     let set = self.delay(scope, env);
                     env = Env::new(&mut self.region, env, 1);
                     env.slot(0).set(set);
@@ -224,14 +224,14 @@ impl Evaluator {
             Expr::Constant(value) => *value,
             Expr::Local { slot, .. } => match env.slot(*slot).get_if_set() {
                 Some(value) => value.resolve(),
-                None => Thunk::new(&mut self.region, expr, env),
+                None => Thunk::in_env(&mut self.region, expr, env),
             },
             Expr::Variable { depth, slot, .. } => match env.outer(*depth).slot(*slot).get_if_set() {
                 Some(value) => value.resolve(),
-                None => Thunk::new(&mut self.region, expr, env),
+                None => Thunk::in_env(&mut self.region, expr, env),
             },
             Expr::Lambda(code) => Value::from_closure(self.region.alloc(ClosureObj { code, env })),
-            _ => Thunk::new(&mut self.region, expr, env),
+            _ => Thunk::in_env(&mut self.region, expr, env),
         }
     }
 
@@ -288,7 +288,7 @@ impl Evaluator {
             Some(values) => self.fill_attrs(code.shape, |this, index| this.bind(values[index], env, outer)),
         };
         if let Some(slot) = code.overrides {
-            attrs = self.apply_overrides(attrs, slot, env, code.pos)?;
+            attrs = self.apply_overrides(attrs, slot, code, env, outer)?;
         }
         if code.dynamic.is_empty() {
             return Ok(Value::from_attrs(attrs));
@@ -316,7 +316,15 @@ impl Evaluator {
     }
 
     /// `__overrides` in a `rec` set: replaces attributes and variables.
-    fn apply_overrides(&mut self, attrs: Attrs, slot: u32, env: EnvRef, pos: Pos) -> Result<Attrs> {
+    fn apply_overrides(
+        &mut self,
+        attrs: Attrs,
+        slot: u32,
+        code: &'static ComplexAttrs,
+        env: EnvRef,
+        outer: EnvRef,
+    ) -> Result<Attrs> {
+        let pos = code.pos;
         let value = self.force(env.slot(slot).get())?;
         let Some(overrides) = value.as_attrs() else {
             let message = format!("expected a set but found {}", describe(value));
@@ -328,6 +336,15 @@ impl Evaluator {
                 env.slot(index as u32).set(attr.value);
             }
         }
+        // What only names another variable may have taken its old value: bind again.
+        for (index, binding) in code.scope.iter().flat_map(|scope| scope.values).enumerate() {
+            let name = code.shape.symbols[index];
+            if index as u32 != slot && !overrides.contains(name) {
+                let value = self.bind(*binding, env, outer);
+                env.slot(index as u32).set(value);
+            }
+        }
+        let attrs = self.fill_attrs(code.shape, |_, index| env.slot(index as u32).get());
         Ok(attrs.update(&mut self.region, overrides))
     }
 
@@ -524,8 +541,10 @@ impl Evaluator {
                 Ok(Value::from_attrs(left.update(&mut self.region, right)))
             }
             Operator::Concat => {
-                let left = self.list_value(left, pos, "while evaluating one of the elements to concatenate")?;
-                let right = self.list_value(right, pos, "while evaluating one of the elements to concatenate")?;
+                let left =
+                    self.list_value(left, pos, "while evaluating one of the elements to concatenate")?;
+                let right =
+                    self.list_value(right, pos, "while evaluating one of the elements to concatenate")?;
                 Ok(Value::from_list(match (left.is_empty(), right.is_empty()) {
                     (true, _) => right,
                     (_, true) => left,
@@ -551,7 +570,13 @@ impl Evaluator {
     }
 
     /// `+ - * /` on numbers.
-    pub(crate) fn arithmetic(&mut self, operator: Operator, left: Value, right: Value, pos: Pos) -> Result<Value> {
+    pub(crate) fn arithmetic(
+        &mut self,
+        operator: Operator,
+        left: Value,
+        right: Value,
+        pos: Pos,
+    ) -> Result<Value> {
         let (a, b) = match (left.kind(), right.kind()) {
             (Kind::Int(a), Kind::Int(b)) => return self.integer_arithmetic(operator, a, b, pos),
             (Kind::Int(a), Kind::Float(b)) => (a as f64, b),

@@ -58,6 +58,11 @@ pub fn describe(value: Value) -> String {
     }
 }
 
+/// The value, shortened, for messages.
+pub(crate) fn short_text(value: Value) -> String {
+    Printer::short(value)
+}
+
 /// A string in quotes, with escapes.
 pub fn quote(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
@@ -205,20 +210,16 @@ impl Evaluator {
         let value = self.force(value)?;
         self.check_stack(Pos::NONE)?;
         match value.kind() {
-            Kind::List(list) => {
-                if !list.is_empty() && seen.insert(list.slots().as_ptr() as usize) {
-                    for item in list.iter() {
-                        self.force_deep_into(item, seen)?;
-                    }
+            Kind::List(list) if !list.is_empty() && seen.insert(list.slots().as_ptr() as usize) => {
+                for item in list.iter() {
+                    self.force_deep_into(item, seen)?;
                 }
             }
-            Kind::Attrs(attrs) => {
-                if seen.insert(std::ptr::from_ref(attrs.0) as usize) {
-                    for attr in attrs.sorted() {
-                        self.force_deep_into(attr.value, seen).map_err(|error| {
-                            error.traced(attr.pos, format!("while evaluating the attribute '{}'", attr.name))
-                        })?;
-                    }
+            Kind::Attrs(attrs) if seen.insert(std::ptr::from_ref(attrs.0) as usize) => {
+                for attr in attrs.sorted() {
+                    self.force_deep_into(attr.value, seen).map_err(|error| {
+                        error.traced(attr.pos, format!("while evaluating the attribute '{}'", attr.name))
+                    })?;
                 }
             }
             _ => {}

@@ -58,7 +58,12 @@ pub(super) static BUILTINS: &[Builtin] = &[
     builtin("intersectAttrs", &["e1", "e2"], intersect_attrs, "Those of `e2` whose names are in `e1`."),
     builtin("catAttrs", &["attr", "list"], cat_attrs, "The attribute of this name of all sets that have it."),
     builtin("functionArgs", &["f"], function_args, "The names that a function's pattern has."),
-    builtin("add", &["e1", "e2"], |e, a, p| number(e, a, p, crate::ir::Operator::Add), "`e1 + e2` of numbers."),
+    builtin(
+        "add",
+        &["e1", "e2"],
+        |e, a, p| number(e, a, p, crate::ir::Operator::Add),
+        "`e1 + e2` of numbers.",
+    ),
     builtin("sub", &["e1", "e2"], |e, a, p| number(e, a, p, crate::ir::Operator::Subtract), "`e1 - e2`"),
     builtin("mul", &["e1", "e2"], |e, a, p| number(e, a, p, crate::ir::Operator::Multiply), "`e1 * e2`"),
     builtin("div", &["e1", "e2"], |e, a, p| number(e, a, p, crate::ir::Operator::Divide), "`e1 / e2`"),
@@ -86,7 +91,8 @@ fn import(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn scoped_import(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let path = import_path(e, a[1], pos)?;
-    let scope = e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.scopedImport")?;
+    let scope =
+        e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.scopedImport")?;
     e.eval_scoped(&path, scope)
 }
 
@@ -150,7 +156,8 @@ fn map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     if list.is_empty() {
         return Ok(Value::from_list(list));
     }
-    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.map")?;
+    let function =
+        e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.map")?;
     let items: Vec<Value> = list.iter().map(|item| e.new_call(function, item)).collect();
     Ok(e.new_list(&items))
 }
@@ -160,7 +167,8 @@ fn filter(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     if list.is_empty() {
         return Ok(Value::from_list(list));
     }
-    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.filter")?;
+    let function =
+        e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.filter")?;
     let what = "while evaluating the return value of the filtering function passed to builtins.filter";
     let mut kept = Vec::with_capacity(list.len());
     for item in list.iter() {
@@ -175,7 +183,8 @@ fn filter(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 fn foldl(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.foldlStrict";
     let function = e.function_value(a[0], pos, what)?;
-    let list = e.list_value(a[2], pos, "while evaluating the third argument passed to builtins.foldlStrict")?;
+    let list =
+        e.list_value(a[2], pos, "while evaluating the third argument passed to builtins.foldlStrict")?;
     let mut result = a[1];
     for item in list.iter() {
         result = e.call(function, &[result, item], Pos::NONE)?;
@@ -193,7 +202,8 @@ fn gen_list(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     if length == 0 {
         return Ok(Value::from_list(List::EMPTY));
     }
-    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.genList")?;
+    let function =
+        e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.genList")?;
     let mut items = Vec::with_capacity(length as usize);
     for index in 0..length {
         let index = e.new_int(index);
@@ -230,8 +240,7 @@ fn elem_at(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         Some(slot) => e.force_slot(slot),
         None => {
             let size = list.len();
-            let message =
-                format!("'builtins.elemAt' called with index {index} on a list of size {size}");
+            let message = format!("'builtins.elemAt' called with index {index} on a list of size {size}");
             Err(EvalError::other(pos, message))
         }
     }
@@ -248,7 +257,8 @@ fn elem(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn concat_lists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let lists = e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.concatLists")?;
+    let lists =
+        e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.concatLists")?;
     let mut all = Vec::with_capacity(lists.len());
     for item in lists.iter() {
         let what = "while evaluating a value of the list passed to builtins.concatLists";
@@ -271,7 +281,8 @@ fn join(e: &mut Evaluator, lists: &[List]) -> Value {
 fn concat_map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.concatMap";
     let function = e.function_value(a[0], pos, what)?;
-    let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.concatMap")?;
+    let list =
+        e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.concatMap")?;
     let mut all = Vec::with_capacity(list.len());
     for item in list.iter() {
         let result = e.call1(function, item, pos)?;
@@ -327,7 +338,8 @@ fn map_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 fn get_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.getAttr";
     let name = e.string_value(a[0], pos, what)?.symbol();
-    let attrs = e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.getAttr")?;
+    let attrs =
+        e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.getAttr")?;
     match attrs.find(name) {
         Some((slot, _)) => e.force_slot(slot),
         None => Err(crate::machine::missing_attribute(attrs, name, pos)),
@@ -337,7 +349,8 @@ fn get_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 fn has_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.hasAttr";
     let name = e.string_value(a[0], pos, what)?.symbol();
-    let attrs = e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.hasAttr")?;
+    let attrs =
+        e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.hasAttr")?;
     Ok(Value::from_bool(attrs.contains(name)))
 }
 
@@ -370,9 +383,11 @@ fn list_to_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let what = "while evaluating an element of the list passed to builtins.listToAttrs";
         let attrs = e.attrs_value(item, pos, what)?;
         let Some(name) = attrs.attr(names.name) else {
-            return Err(crate::machine::missing_attribute(attrs, names.name, pos).traced(pos, "in a {name=...; value=...;} pair"));
+            return Err(crate::machine::missing_attribute(attrs, names.name, pos)
+                .traced(pos, "in a {name=...; value=...;} pair"));
         };
-        let what = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
+        let what =
+            "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
         let symbol = e.string_value(name.value, pos, what)?.symbol();
         // The first of equal names wins, whose value then has to be there.
         match attrs.attr(names.value) {

@@ -19,28 +19,75 @@ use crate::value::{Kind, Value};
 /// The builtins of this module.
 pub(super) static BUILTINS: &[Builtin] = &[
     builtin("sort", &["comparator", "list"], sort, "The list sorted by `comparator`, stably."),
-    builtin("partition", &["pred", "list"], partition, "The elements for which `pred` holds (`right`) or not (`wrong`)."),
+    builtin(
+        "partition",
+        &["pred", "list"],
+        partition,
+        "The elements for which `pred` holds (`right`) or not (`wrong`).",
+    ),
     builtin("groupBy", &["f", "list"], group_by, "The elements by the string that `f` gives for them."),
-    builtin("genericClosure", &["attrset"], generic_closure, "All that `operator` reaches from `startSet`, by `key`."),
-    builtin("zipAttrsWith", &["f", "list"], zip_attrs_with, "`f` of each name and the values that the sets have for it."),
+    builtin(
+        "genericClosure",
+        &["attrset"],
+        generic_closure,
+        "All that `operator` reaches from `startSet`, by `key`.",
+    ),
+    builtin(
+        "zipAttrsWith",
+        &["f", "list"],
+        zip_attrs_with,
+        "`f` of each name and the values that the sets have for it.",
+    ),
     builtin("toJSON", &["e"], to_json, "The value as JSON."),
     builtin("fromJSON", &["e"], from_json, "The value of a JSON text."),
     builtin("fromTOML", &["e"], from_toml, "The value of a TOML text."),
     builtin("hashString", &["type", "s"], hash_string, "The hash of a string, in base 16."),
     builtin(
-        "convertHash", &["args"], convert_hash,
+        "convertHash",
+        &["args"],
+        convert_hash,
         "The hash `hash` (of algorithm `hashAlgo`, unless it says so itself) in the format `toHashFormat`.",
     ),
     builtin("trace", &["e1", "e2"], trace, "Prints `e1`, then gives `e2`."),
     builtin("warn", &["e1", "e2"], warn, "Prints the warning `e1`, then gives `e2`."),
-    builtin("traceVerbose", &["e1", "e2"], |e, a, _| e.force(a[1]), "As `trace`, if verbose tracing is on, which it isn't."),
-    builtin("addErrorContext", &["e1", "e2"], add_error_context, "Gives `e2`; adds `e1` to the trace of its errors."),
+    builtin(
+        "traceVerbose",
+        &["e1", "e2"],
+        |e, a, _| e.force(a[1]),
+        "As `trace`, if verbose tracing is on, which it isn't.",
+    ),
+    builtin(
+        "addErrorContext",
+        &["e1", "e2"],
+        add_error_context,
+        "Gives `e2`; adds `e1` to the trace of its errors.",
+    ),
     builtin("break", &["v"], |e, a, _| e.force(a[0]), "Gives `v`; a debugger would stop here."),
     builtin("ceil", &["number"], |e, a, p| round(e, a, p, "ceil", f64::ceil), "The least integer not below."),
-    builtin("floor", &["number"], |e, a, p| round(e, a, p, "floor", f64::floor), "The greatest integer not above."),
-    builtin("bitAnd", &["e1", "e2"], |e, a, p| bits(e, a, p, "bitAnd", |x, y| x & y), "The bits that both have."),
-    builtin("bitOr", &["e1", "e2"], |e, a, p| bits(e, a, p, "bitOr", |x, y| x | y), "The bits that either has."),
-    builtin("bitXor", &["e1", "e2"], |e, a, p| bits(e, a, p, "bitXor", |x, y| x ^ y), "The bits that one has."),
+    builtin(
+        "floor",
+        &["number"],
+        |e, a, p| round(e, a, p, "floor", f64::floor),
+        "The greatest integer not above.",
+    ),
+    builtin(
+        "bitAnd",
+        &["e1", "e2"],
+        |e, a, p| bits(e, a, p, "bitAnd", |x, y| x & y),
+        "The bits that both have.",
+    ),
+    builtin(
+        "bitOr",
+        &["e1", "e2"],
+        |e, a, p| bits(e, a, p, "bitOr", |x, y| x | y),
+        "The bits that either has.",
+    ),
+    builtin(
+        "bitXor",
+        &["e1", "e2"],
+        |e, a, p| bits(e, a, p, "bitXor", |x, y| x ^ y),
+        "The bits that one has.",
+    ),
 ];
 
 fn sort(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -48,9 +95,10 @@ fn sort(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     if list.is_empty() {
         return Ok(Value::from_list(list));
     }
-    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.sort")?;
+    let function =
+        e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.sort")?;
     let by_less_than = matches!(function.kind(), Kind::Builtin(b) if b.name == "lessThan");
-    let mut items: Vec<Value> = list.iter().collect();
+    let mut items: Vec<Value> = list.iter().map(|item| e.force(item)).collect::<Result<_>>()?;
     let mut failure = None;
     let what = "while evaluating the return value of the sorting function passed to builtins.sort";
     let mut less = |e: &mut Evaluator, left: Value, right: Value| {
@@ -107,11 +155,14 @@ fn merge_sort(items: &mut [Value], less: &mut dyn FnMut(Value, Value) -> bool) {
 }
 
 fn partition(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.partition")?;
-    let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.partition")?;
+    let function =
+        e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.partition")?;
+    let list =
+        e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.partition")?;
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
     let what = "while evaluating the return value of the partition function passed to builtins.partition";
     for item in list.iter() {
+        let item = e.force(item)?;
         let result = e.call1(function, item, pos)?;
         if e.bool_value(result, pos, what)? { right.push(item) } else { wrong.push(item) }
     }
@@ -120,7 +171,8 @@ fn partition(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn group_by(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let function = e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.groupBy")?;
+    let function =
+        e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.groupBy")?;
     let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.groupBy")?;
     let mut groups: BTreeMap<Symbol, Vec<Value>> = BTreeMap::new();
     let what = "while evaluating the return value of the grouping function passed to builtins.groupBy";
@@ -141,7 +193,8 @@ enum SimpleKey {
 }
 
 fn generic_closure(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let attrs = e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.genericClosure")?;
+    let attrs =
+        e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.genericClosure")?;
     let names = e.names;
     let part = |name| attrs.get(name).ok_or_else(|| crate::machine::missing_attribute(attrs, name, pos));
     let what = "while evaluating the 'startSet' attribute passed as argument to builtins.genericClosure";
@@ -199,7 +252,8 @@ fn insert_key(e: &mut Evaluator, keys: &mut Vec<Value>, key: Value, pos: Pos) ->
 fn zip_attrs_with(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.zipAttrsWith";
     let function = e.function_value(a[0], pos, what)?;
-    let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.zipAttrsWith")?;
+    let list =
+        e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.zipAttrsWith")?;
     let mut all: BTreeMap<Symbol, Vec<Value>> = BTreeMap::new();
     for item in list.iter() {
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
@@ -230,7 +284,8 @@ enum Open {
 
 fn from_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     use json_text::Event;
-    let text = e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.fromJSON")?;
+    let text =
+        e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.fromJSON")?;
     let mut reader = json_text::Reader::new(text.as_bytes());
     let mut open: Vec<Open> = Vec::new();
     let mut result = Value::NULL;
@@ -242,10 +297,17 @@ fn from_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             Event::Int(value) => e.new_int(value),
             Event::Float(value) => e.new_float(value),
             Event::TooLarge(number) => {
-                return Err(EvalError::other(pos, format!("unsigned JSON number {number} outside of Nix integer range")));
+                return Err(EvalError::other(
+                    pos,
+                    format!("unsigned json number {number} outside of Nix integer range"),
+                ));
             }
-            Event::String(text) => e.new_string(&text),
+            Event::String(text) => {
+                without_nul(&text, pos)?;
+                e.new_string(&text)
+            }
             Event::Key(name) => {
+                without_nul(&name, pos)?;
                 if let Some(Open::Object(_, key)) = open.last_mut() {
                     *key = Symbol::intern(name);
                 }
@@ -274,6 +336,17 @@ fn from_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     Ok(result)
 }
 
+/// Strings of the language cannot hold a zero byte.
+fn without_nul(text: &[u8], pos: Pos) -> Result<()> {
+    if !text.contains(&0) {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(text).replace('\0', "␀");
+    let message =
+        format!("input string '{text}' cannot be represented as Nix string because it contains null bytes");
+    Err(EvalError::other(pos, message))
+}
+
 /// The last of equal names wins.
 fn object(e: &mut Evaluator, mut items: Vec<(Symbol, Value)>) -> Value {
     items.reverse();
@@ -285,9 +358,9 @@ fn object(e: &mut Evaluator, mut items: Vec<(Symbol, Value)>) -> Value {
 fn from_toml(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let text = e.plain_string(a[0], pos, "while evaluating the argument passed to builtins.fromTOML")?;
     let text = String::from_utf8_lossy(text.as_bytes());
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        EvalError::other(pos, format!("while parsing TOML: {error}"))
-    })?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| EvalError::other(pos, format!("while parsing TOML: {error}")))?;
     toml_value(e, &toml::Value::Table(table), pos)
 }
 
@@ -299,7 +372,7 @@ fn toml_value(e: &mut Evaluator, value: &toml::Value, pos: Pos) -> Result<Value>
         toml::Value::Float(number) => e.new_float(*number),
         toml::Value::Boolean(value) => Value::from_bool(*value),
         toml::Value::Datetime(_) => {
-            return Err(EvalError::other(pos, "while parsing TOML: dates and times are not supported"));
+            return Err(EvalError::other(pos, "while parsing TOML: Dates and times are not supported"));
         }
         toml::Value::Array(items) => {
             let items: Vec<Value> =
@@ -317,13 +390,16 @@ fn toml_value(e: &mut Evaluator, value: &toml::Value, pos: Pos) -> Result<Value>
 }
 
 fn hash_string(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let algorithm = algorithm(e, a[0], pos, "while evaluating the first argument passed to builtins.hashString")?;
-    let text = e.string_value(a[1], pos, "while evaluating the second argument passed to builtins.hashString")?;
+    let algorithm =
+        algorithm(e, a[0], pos, "while evaluating the first argument passed to builtins.hashString")?;
+    let text =
+        e.string_value(a[1], pos, "while evaluating the second argument passed to builtins.hashString")?;
     Ok(e.new_string(algorithm.hash(text.as_bytes()).to_base16().as_bytes()))
 }
 
 fn convert_hash(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let attrs = e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.convertHash")?;
+    let attrs =
+        e.attrs_value(a[0], pos, "while evaluating the first argument passed to builtins.convertHash")?;
     let mut text = |name: &str, required: bool| -> Result<Option<String>> {
         let symbol = Symbol::intern(name);
         let Some(value) = attrs.get(symbol) else {
@@ -346,7 +422,8 @@ fn convert_hash(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         "base64" => HashFormat::Base64,
         "sri" => HashFormat::Sri,
         _ => {
-            let message = format!("unknown hash format '{format}', expect 'base16', 'base32', 'base64', or 'sri'");
+            let message =
+                format!("unknown hash format '{format}', expect 'base16', 'base32', 'base64', or 'sri'");
             return Err(EvalError::other(pos, message));
         }
     };

@@ -16,23 +16,33 @@ use crate::value::{Kind, Value};
 /// The builtins of this module.
 pub(super) static BUILTINS: &[Builtin] = &[
     builtin(
-        "fetchurl", &["arg"], |e, a, p| fetch_file(e, a, p, FetchKind::Url, "fetchurl"),
+        "fetchurl",
+        &["arg"],
+        |e, a, p| fetch_file(e, a, p, FetchKind::Url, "fetchurl"),
         "Downloads a file (a URL, or a set with `url`, `sha256`, `name`) and gives its store path.",
     ),
     global(
-        "fetchTarball", &["args"], |e, a, p| fetch_file(e, a, p, FetchKind::Tarball, "fetchTarball"),
+        "fetchTarball",
+        &["args"],
+        |e, a, p| fetch_file(e, a, p, FetchKind::Tarball, "fetchTarball"),
         "Downloads an archive (a URL, or a set with `url`, `sha256`, `name`), unpacks it and gives its store path.",
     ),
     global(
-        "fetchGit", &["args"], |e, a, p| fetch_tree(e, a, p, FetchKind::Git, "fetchGit"),
+        "fetchGit",
+        &["args"],
+        |e, a, p| fetch_tree(e, a, p, FetchKind::Git, "fetchGit"),
         "Fetches a Git repository (a URL, or a set with `url`, `rev`, `ref` and so on); gives `outPath`, `rev` and more.",
     ),
     global(
-        "fetchMercurial", &["args"], |e, a, p| fetch_tree(e, a, p, FetchKind::Mercurial, "fetchMercurial"),
+        "fetchMercurial",
+        &["args"],
+        |e, a, p| fetch_tree(e, a, p, FetchKind::Mercurial, "fetchMercurial"),
         "Fetches a Mercurial repository (a URL, or a set with `url`, `rev`, `name`); gives `outPath`, `rev` and more.",
     ),
     global(
-        "fetchTree", &["input"], |e, a, p| fetch_tree(e, a, p, FetchKind::Tree, "fetchTree"),
+        "fetchTree",
+        &["input"],
+        |e, a, p| fetch_tree(e, a, p, FetchKind::Tree, "fetchTree"),
         "Fetches what a set with `type` describes; gives `outPath`, `narHash` and more.",
     ),
 ];
@@ -78,7 +88,9 @@ fn fetch_file(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &s
 fn fetch_tree(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &str) -> Result<Value> {
     let request = tree_request(e, a[0], pos, kind, who)?;
     if e.settings().pure && !request.contains_key("rev") && !request.contains_key("narHash") {
-        let message = format!("in pure evaluation mode, '{who}' doesn't fetch unlocked inputs: give 'rev' or 'narHash'");
+        let message = format!(
+            "in pure evaluation mode, '{who}' doesn't fetch unlocked inputs: give 'rev' or 'narHash'"
+        );
         return Err(EvalError::other(pos, message));
     }
     let mut fetched = e.host().fetch(kind, &request).map_err(|error| host_error(error).at(pos))?;
@@ -178,12 +190,7 @@ fn date_text(seconds: i64) -> String {
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}{month:02}{day:02}{:02}{:02}{:02}",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
-    )
+    format!("{year:04}{month:02}{day:02}{:02}{:02}{:02}", second / 3_600, second / 60 % 60, second % 60)
 }
 
 #[cfg(test)]

@@ -21,13 +21,23 @@ pub(super) static BUILTINS: &[Builtin] = &[
     builtin("readDir", &["path"], read_dir, "The names in a directory with the types."),
     builtin("readFileType", &["p"], read_file_type, "The type of what is at a path."),
     builtin("hashFile", &["type", "p"], hash_file, "The hash of a file's contents, in base 16."),
-    builtin("findFile", &["search-path", "lookup-path"], find_file, "The first file of this name in a search path."),
+    builtin(
+        "findFile",
+        &["search-path", "lookup-path"],
+        find_file,
+        "The first file of this name in a search path.",
+    ),
     builtin("toPath", &["s"], to_path, "The normal form of an absolute path, as a string."),
     builtin("storePath", &["path"], store_path, "A path in the store, as a string with context."),
     builtin("getEnv", &["s"], get_env, "An environment variable, empty if unset."),
     builtin("toFile", &["name", "s"], to_file, "The store path of a file with the contents `s`."),
     builtin("path", &["args"], path, "Adds `path` to the store, as `name`, filtered by `filter`."),
-    builtin("filterSource", &["e1", "e2"], filter_source, "Adds the path `e2` to the store, filtered by `e1`."),
+    builtin(
+        "filterSource",
+        &["e1", "e2"],
+        filter_source,
+        "Adds the path `e2` to the store, filtered by `e1`.",
+    ),
 ];
 
 /// The path that an argument names, after building what its text depends on.
@@ -61,7 +71,8 @@ fn read_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let path = realised(e, a[0], pos, "while evaluating the first argument passed to builtins.readFile")?;
     let text = e.host().read_file(&path).map_err(|error| host_error(error).at(pos))?;
     if text.contains(&0) {
-        let message = format!("the contents of the file '{}' cannot be represented as a Nix string", path.as_bstr());
+        let message =
+            format!("the contents of the file '{}' cannot be represented as a Nix string", path.as_bstr());
         return Err(EvalError::other(pos, message));
     }
     // Store paths that the file refers to: only derivations' own references count,
@@ -72,7 +83,8 @@ fn read_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 fn read_dir(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let path = realised(e, a[0], pos, "while evaluating the first argument passed to builtins.readDir")?;
     let entries = e.host().read_dir(&path).map_err(|error| host_error(error).at(pos))?;
-    let attr = |(name, kind): (Vec<u8>, FileType)| (Symbol::intern(name), Symbol::intern(kind.name()).to_value());
+    let attr =
+        |(name, kind): (Vec<u8>, FileType)| (Symbol::intern(name), Symbol::intern(kind.name()).to_value());
     Ok(e.new_attrs(entries.into_iter().map(attr).collect()))
 }
 
@@ -92,7 +104,8 @@ pub(super) fn algorithm(e: &mut Evaluator, value: Value, pos: Pos, what: &str) -
 }
 
 fn hash_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let algorithm = algorithm(e, a[0], pos, "while evaluating the first argument passed to builtins.hashFile")?;
+    let algorithm =
+        algorithm(e, a[0], pos, "while evaluating the first argument passed to builtins.hashFile")?;
     let path = realised(e, a[1], pos, "while evaluating the second argument passed to builtins.hashFile")?;
     let text = e.host().read_file(&path).map_err(|error| host_error(error).at(pos))?;
     Ok(e.new_string(algorithm.hash(&text).to_base16().as_bytes()))
@@ -103,7 +116,8 @@ fn find_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let mut entries = Vec::with_capacity(list.len());
     let names = e.names;
     for item in list.iter() {
-        let attrs = e.attrs_value(item, pos, "while evaluating an element of the list passed to builtins.findFile")?;
+        let attrs =
+            e.attrs_value(item, pos, "while evaluating an element of the list passed to builtins.findFile")?;
         let mut prefix = String::new();
         if let Some(value) = attrs.get(names.prefix) {
             let what = "while evaluating the `prefix` attribute of an element of the list passed to builtins.findFile";
@@ -112,7 +126,8 @@ fn find_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let Some(value) = attrs.get(names.path) else {
             return Err(crate::machine::missing_attribute(attrs, names.path, pos));
         };
-        let what = "while evaluating the `path` attribute of an element of the list passed to builtins.findFile";
+        let what =
+            "while evaluating the `path` attribute of an element of the list passed to builtins.findFile";
         let text = e.coerce(value, Coerce::PLAIN, pos, what)?;
         let text = e.realised_path(text.as_bytes().to_vec(), text.context(), pos)?;
         entries.push((prefix, String::from_utf8_lossy(&text).into_owned()));
@@ -124,7 +139,8 @@ fn find_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn to_path(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let (path, context) = e.path_value(a[0], pos, "while evaluating the first argument passed to builtins.toPath")?;
+    let (path, context) =
+        e.path_value(a[0], pos, "while evaluating the first argument passed to builtins.toPath")?;
     Ok(e.new_string_with_context(&path, context))
 }
 
@@ -258,4 +274,3 @@ fn add(
         (Ok(path), None) => in_store(e, path),
     }
 }
-

@@ -43,16 +43,8 @@ pub(crate) struct SyntaxError {
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            line,
-            column,
-            expected,
-            ..
-        } = self;
-        write!(
-            formatter,
-            "JSON syntax error at line {line}, column {column}: expected {expected}"
-        )
+        let Self { line, column, expected, .. } = self;
+        write!(formatter, "JSON syntax error at line {line}, column {column}: expected {expected}")
     }
 }
 
@@ -86,12 +78,7 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
         let byte_order_mark = text.starts_with(b"\xef\xbb\xbf");
-        Self {
-            text,
-            at: if byte_order_mark { 3 } else { 0 },
-            open: Vec::new(),
-            place: Place::Value,
-        }
+        Self { text, at: if byte_order_mark { 3 } else { 0 }, open: Vec::new(), place: Place::Value }
     }
 
     /// The next event, or `None` after the end of the only value.
@@ -187,11 +174,8 @@ impl<'a> Reader<'a> {
             Some(b'"') => Ok(Event::String(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
-                let literals = [
-                    ("null", Event::Null),
-                    ("true", Event::Bool(true)),
-                    ("false", Event::Bool(false)),
-                ];
+                let literals =
+                    [("null", Event::Null), ("true", Event::Bool(true)), ("false", Event::Bool(false))];
                 for (text, event) in literals {
                     if self.text[self.at..].starts_with(text.as_bytes()) {
                         self.at += text.len();
@@ -320,9 +304,7 @@ impl<'a> Reader<'a> {
                 }
                 self.at += 2;
                 match self.four_digits()? {
-                    second @ 0xdc00..=0xdfff => {
-                        0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
-                    }
+                    second @ 0xdc00..=0xdfff => 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00),
                     _ => return Err(self.error_at(start, PAIR)),
                 }
             }
@@ -422,18 +404,9 @@ mod tests {
     fn numbers() {
         assert_eq!(events("-0"), Ok(vec![Event::Int(0)]));
         assert_eq!(events("1e2"), Ok(vec![Event::Float(100.0)]));
-        assert_eq!(
-            events("9223372036854775808"),
-            Ok(vec![Event::TooLarge(9_223_372_036_854_775_808)])
-        );
-        assert_eq!(
-            events("-9223372036854775809"),
-            Ok(vec![Event::Float(-9_223_372_036_854_775_809.0)])
-        );
-        assert_eq!(
-            events("18446744073709551616"),
-            Ok(vec![Event::Float(18_446_744_073_709_551_616.0)])
-        );
+        assert_eq!(events("9223372036854775808"), Ok(vec![Event::TooLarge(9_223_372_036_854_775_808)]));
+        assert_eq!(events("-9223372036854775809"), Ok(vec![Event::Float(-9_223_372_036_854_775_809.0)]));
+        assert_eq!(events("18446744073709551616"), Ok(vec![Event::Float(18_446_744_073_709_551_616.0)]));
     }
 
     #[test]

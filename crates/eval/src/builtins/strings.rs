@@ -18,9 +18,24 @@ use crate::value::Value;
 /// The builtins of this module.
 pub(super) static BUILTINS: &[Builtin] = &[
     builtin("stringLength", &["e"], string_length, "The number of bytes."),
-    builtin("substring", &["start", "len", "s"], substring, "`len` bytes from `start`; all if `len` is negative."),
-    builtin("concatStringsSep", &["separator", "list"], concat_strings_sep, "The strings with `separator` between."),
-    builtin("replaceStrings", &["from", "to", "s"], replace_strings, "`s` with each of `from` replaced by its `to`."),
+    builtin(
+        "substring",
+        &["start", "len", "s"],
+        substring,
+        "`len` bytes from `start`; all if `len` is negative.",
+    ),
+    builtin(
+        "concatStringsSep",
+        &["separator", "list"],
+        concat_strings_sep,
+        "The strings with `separator` between.",
+    ),
+    builtin(
+        "replaceStrings",
+        &["from", "to", "s"],
+        replace_strings,
+        "`s` with each of `from` replaced by its `to`.",
+    ),
     builtin("match", &["regex", "str"], match_whole, "The groups if all of `str` matches, else null."),
     builtin("split", &["regex", "str"], split, "What is between matches, and their groups."),
     builtin("compareVersions", &["s1", "s2"], compare_versions, "-1, 0 or 1 by the order of versions."),
@@ -31,11 +46,15 @@ pub(super) static BUILTINS: &[Builtin] = &[
     builtin("hasContext", &["s"], has_context, "Whether a string has a context."),
     builtin("unsafeDiscardStringContext", &["s"], discard_context, "The string without its context."),
     builtin(
-        "unsafeDiscardOutputDependency", &["s"], discard_output_dependency,
+        "unsafeDiscardOutputDependency",
+        &["s"],
+        discard_output_dependency,
         "The string with derivations, but not their outputs, in its context.",
     ),
     builtin(
-        "addDrvOutputDependencies", &["s"], add_output_dependencies,
+        "addDrvOutputDependencies",
+        &["s"],
+        add_output_dependencies,
         "The string whose context has the derivation with all its outputs.",
     ),
     builtin("getContext", &["s"], get_context, "The context of a string as a set."),
@@ -44,7 +63,7 @@ pub(super) static BUILTINS: &[Builtin] = &[
 
 fn string_length(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the argument passed to builtins.stringLength";
-    let text = e.coerce(a[0], Coerce::PLAIN, pos, what)?;
+    let text = e.coerce(a[0], Coerce::INTERPOLATION, pos, what)?;
     Ok(e.new_int(text.len() as i64))
 }
 
@@ -57,7 +76,7 @@ fn substring(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the second argument (the substring length) passed to builtins.substring";
     let len = e.int_value(a[1], pos, what)?;
     let what = "while evaluating the third argument (the string) passed to builtins.substring";
-    let text = e.coerce(a[2], Coerce::PLAIN, pos, what)?;
+    let text = e.coerce(a[2], Coerce::INTERPOLATION, pos, what)?;
     let start = usize::try_from(start).unwrap_or(usize::MAX).min(text.len());
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     let end = start.saturating_add(len).min(text.len());
@@ -65,7 +84,8 @@ fn substring(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn concat_strings_sep(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let what = "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep";
+    let what =
+        "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep";
     let separator = e.string_value(a[0], pos, what)?;
     let what = "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
     let list = e.list_value(a[1], pos, what)?;
@@ -83,8 +103,10 @@ fn concat_strings_sep(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value>
 }
 
 fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let from = e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.replaceStrings")?;
-    let to = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.replaceStrings")?;
+    let from =
+        e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.replaceStrings")?;
+    let to =
+        e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.replaceStrings")?;
     if from.len() != to.len() {
         let message = "'from' and 'to' arguments passed to builtins.replaceStrings have different lengths";
         return Err(EvalError::other(pos, message));
@@ -96,7 +118,8 @@ fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     }
     // Replacements are evaluated when they are used.
     let mut replacements: HashMap<usize, Str> = HashMap::new();
-    let subject = e.string_value(a[2], pos, "while evaluating the third argument passed to builtins.replaceStrings")?;
+    let subject =
+        e.string_value(a[2], pos, "while evaluating the third argument passed to builtins.replaceStrings")?;
     let text = subject.as_bytes();
     let mut context = subject.context();
     let mut out = Vec::with_capacity(text.len());
@@ -165,7 +188,8 @@ fn group_value(e: &mut Evaluator, text: &[u8], group: &saltire_posix_regex::Grou
 }
 
 fn match_whole(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let pattern = e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.match")?;
+    let pattern =
+        e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.match")?;
     let text = e.string_value(a[1], pos, "while evaluating the second argument passed to builtins.match")?;
     let regex = regex(e, pattern, pos)?;
     let bytes = text.as_bytes();
@@ -179,30 +203,35 @@ fn match_whole(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn split(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let pattern = e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.split")?;
+    let pattern =
+        e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.split")?;
     let text = e.string_value(a[1], pos, "while evaluating the second argument passed to builtins.split")?;
     let regex = regex(e, pattern, pos)?;
-    let (bytes, context) = (text.as_bytes(), text.context());
+    let bytes = text.as_bytes();
     let mut parts = Vec::new();
     let mut at = 0;
+    // The parts have no context, but a text without any match stays as it is.
     for found in regex.find_iter(bytes) {
-        parts.push(e.new_string_with_context(&bytes[at..found.range.start], context));
+        parts.push(e.new_string(&bytes[at..found.range.start]));
         let groups: Vec<Value> = found.groups.iter().map(|group| group_value(e, bytes, group)).collect();
         parts.push(e.new_list(&groups));
         at = found.range.end;
     }
-    parts.push(e.new_string_with_context(&bytes[at..], context));
+    parts.push(if parts.is_empty() { Value::from_str(text) } else { e.new_string(&bytes[at..]) });
     Ok(e.new_list(&parts))
 }
 
 fn compare_versions(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let left = e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.compareVersions")?;
-    let right = e.plain_string(a[1], pos, "while evaluating the second argument passed to builtins.compareVersions")?;
+    let left =
+        e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.compareVersions")?;
+    let right =
+        e.plain_string(a[1], pos, "while evaluating the second argument passed to builtins.compareVersions")?;
     Ok(e.new_int(version_text::compare_versions(left.as_bytes(), right.as_bytes()) as i64))
 }
 
 fn split_version(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let text = e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.splitVersion")?;
+    let text =
+        e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.splitVersion")?;
     let mut rest = text.as_bytes();
     let mut parts = Vec::new();
     loop {
@@ -215,7 +244,8 @@ fn split_version(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn parse_drv_name(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let text = e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.parseDrvName")?;
+    let text =
+        e.plain_string(a[0], pos, "while evaluating the first argument passed to builtins.parseDrvName")?;
     let (name, version) = version_text::split_package_name(text.as_bytes());
     let (name, version) = (e.new_string(name), e.new_string(version));
     Ok(e.new_attrs(vec![(e.names.name, name), (e.names.version, version)]))
@@ -233,7 +263,12 @@ fn dir_of(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     if let Some(path) = value.as_path() {
         return Ok(e.new_path(crate::paths::parent(path.as_bytes())));
     }
-    let text = e.coerce(value, Coerce::PLAIN, pos, "while evaluating the first argument passed to 'builtins.dirOf'")?;
+    let text = e.coerce(
+        value,
+        Coerce::PLAIN,
+        pos,
+        "while evaluating the first argument passed to 'builtins.dirOf'",
+    )?;
     Ok(e.new_string_with_context(crate::paths::parent(text.as_bytes()), text.context()))
 }
 
@@ -244,7 +279,7 @@ fn has_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn discard_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
-    let text = e.coerce(a[0], Coerce::PLAIN, pos, what)?;
+    let text = e.coerce(a[0], Coerce::INTERPOLATION, pos, what)?;
     if text.context().is_empty() {
         return Ok(Value::from_str(text));
     }
@@ -253,7 +288,7 @@ fn discard_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn discard_output_dependency(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
-    let text = e.coerce(a[0], Coerce::PLAIN, pos, what)?;
+    let text = e.coerce(a[0], Coerce::INTERPOLATION, pos, what)?;
     let elements = text.context().iter().map(|element| match element {
         ContextElement::DerivationDeep(path) => ContextElement::Opaque(path.clone()),
         other => other.clone(),
@@ -264,18 +299,26 @@ fn discard_output_dependency(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result
 
 fn add_output_dependencies(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
-    let text = e.coerce(a[0], Coerce::PLAIN, pos, what)?;
+    let text = e.coerce(a[0], Coerce::INTERPOLATION, pos, what)?;
     let elements: Vec<_> = text.context().iter().collect();
+    let wrong = |message: String| Err(EvalError::other(pos, message));
     let path = match elements.as_slice() {
         [ContextElement::Opaque(path)] if path.is_derivation() => path.clone(),
         [ContextElement::DerivationDeep(path)] => path.clone(),
+        [ContextElement::Opaque(path)] => {
+            return wrong(format!("path '{}' is not a derivation", e.host().store_dir().display(path)));
+        }
+        [ContextElement::Output { output, .. }] => {
+            return wrong(format!(
+                "`addDrvOutputDependencies` can only act on derivations, not on a derivation output such as '{output}'"
+            ));
+        }
         _ => {
-            let message = format!(
-                "context of string '{}' must have exactly one element that is a derivation's path, but has {} elements",
+            return wrong(format!(
+                "context of string '{}' must have exactly one element, but has {}",
                 text.as_bstr(),
                 elements.len()
-            );
-            return Err(EvalError::other(pos, message));
+            ));
         }
     };
     let context = Context::from_element(ContextElement::DerivationDeep(path));
@@ -287,7 +330,8 @@ fn get_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let store = e.host().store_dir().clone();
     let mut by_path: std::collections::BTreeMap<String, (bool, bool, Vec<&str>)> = Default::default();
     for element in text.context().iter() {
-        let (ContextElement::Opaque(path) | ContextElement::DerivationDeep(path)
+        let (ContextElement::Opaque(path)
+        | ContextElement::DerivationDeep(path)
         | ContextElement::Output { derivation: path, .. }) = element;
         let entry = by_path.entry(store.display(path)).or_default();
         match element {
@@ -317,7 +361,8 @@ fn get_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let text = e.string_value(a[0], pos, "while evaluating the first argument passed to builtins.appendContext")?;
+    let text =
+        e.string_value(a[0], pos, "while evaluating the first argument passed to builtins.appendContext")?;
     let what = "while evaluating the second argument passed to builtins.appendContext";
     let additions = e.attrs_value(a[1], pos, what)?;
     let mut elements = Vec::new();
@@ -335,7 +380,11 @@ fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             elements.push(ContextElement::Opaque(path.clone()));
         }
         if let Some(value) = info.get(e.names.all_outputs)
-            && e.bool_value(value, attr.pos, "while evaluating the `allOutputs` attribute of a string context")?
+            && e.bool_value(
+                value,
+                attr.pos,
+                "while evaluating the `allOutputs` attribute of a string context",
+            )?
         {
             elements.push(ContextElement::DerivationDeep(path.clone()));
         }

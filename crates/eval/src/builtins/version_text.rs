@@ -7,19 +7,13 @@ use std::cmp::Ordering;
 /// that are neither digits nor separators. Separators (`.` and `-`) before it
 /// are skipped. Empty at the end.
 pub(crate) fn next_component<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let start = rest
-        .iter()
-        .position(|byte| !matches!(byte, b'.' | b'-'))
-        .unwrap_or(rest.len());
+    let start = rest.iter().position(|byte| !matches!(byte, b'.' | b'-')).unwrap_or(rest.len());
     let text = &rest[start..];
     let in_component: fn(&u8) -> bool = match text.first() {
         Some(first) if first.is_ascii_digit() => u8::is_ascii_digit,
         _ => |byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b'-'),
     };
-    let length = text
-        .iter()
-        .position(|byte| !in_component(byte))
-        .unwrap_or(text.len());
+    let length = text.iter().position(|byte| !in_component(byte)).unwrap_or(text.len());
     *rest = &text[length..];
     &text[..length]
 }
@@ -63,9 +57,7 @@ pub(crate) fn compare_versions(mut left: &[u8], mut right: &[u8]) -> Ordering {
 /// Splits a package name such as `hello-2.10` at the first dash that no letter
 /// follows. Without such a dash the version is empty.
 pub(crate) fn split_package_name(name: &[u8]) -> (&[u8], &[u8]) {
-    let dash = name
-        .windows(2)
-        .position(|pair| pair[0] == b'-' && !pair[1].is_ascii_alphabetic());
+    let dash = name.windows(2).position(|pair| pair[0] == b'-' && !pair[1].is_ascii_alphabetic());
     match dash {
         Some(dash) => (&name[..dash], &name[dash + 1..]),
         None => (name, b""),

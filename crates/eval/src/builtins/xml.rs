@@ -15,7 +15,9 @@ use crate::value::{Closure, Kind, Value};
 
 /// The builtins of this module.
 pub(super) static BUILTINS: &[Builtin] = &[builtin(
-    "toXML", &["e"], to_xml,
+    "toXML",
+    &["e"],
+    to_xml,
     "The value as an XML text, evaluated wholly; functions show only their arguments.",
 )];
 

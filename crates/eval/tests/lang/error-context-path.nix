@@ -1,0 +1,1 @@
+builtins.getEnv (derivation { name = "x"; system = "s"; builder = "b"; }).outPath

@@ -1,0 +1,1 @@
+"a" + ./no-such-file-here

@@ -1,0 +1,1 @@
+throw "went wrong: ${toString 1}"

@@ -1,0 +1,1 @@
+builtins.toFile "f" (derivation { name = "x"; system = "s"; builder = "b"; }).outPath
