@@ -179,10 +179,7 @@ impl Attrs {
 
     /// The attributes, in an order that has no meaning (by symbol).
     pub fn iter(self) -> impl ExactSizeIterator<Item = Attr> {
-        let merged = match self.layer() {
-            None => None,
-            Some(_) => Some(self.merged()),
-        };
+        let merged = self.layer().map(|_| self.merged());
         let flat = if merged.is_none() { Some(self) } else { None };
         (0..self.len()).map(move |index| match (&merged, flat) {
             (Some(items), _) => items[index],

@@ -54,8 +54,12 @@ impl Evaluator {
                 Kind::Attrs(attrs) => match attrs.get(self.names.functor) {
                     Some(functor) => {
                         let result = self.call(functor, &[function, *argument], pos);
-                        function = result
-                            .map_err(|e| e.traced(pos, "while calling a functor (an attribute set with a '__functor' attribute)"))?;
+                        function = result.map_err(|e| {
+                            e.traced(
+                                pos,
+                                "while calling a functor (an attribute set with a '__functor' attribute)",
+                            )
+                        })?;
                         rest = others;
                     }
                     None => return Err(not_a_function(function, pos)),

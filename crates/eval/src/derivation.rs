@@ -95,7 +95,10 @@ impl Evaluator {
         let name = self.plain_string(name_attr.value, name_attr.pos, what)?;
         let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
         self.finish_derivation(attrs, name.clone(), pos).map_err(|error| {
-            let what = format!("while evaluating derivation '{name}'\nwhose name attribute is located at {}", self.describe_pos(name_attr.pos));
+            let what = format!(
+                "while evaluating derivation '{name}'\nwhose name attribute is located at {}",
+                self.describe_pos(name_attr.pos)
+            );
             error.traced(Pos::NONE, what)
         })
     }
@@ -107,7 +110,8 @@ impl Evaluator {
         let flag = |this: &mut Self, name: Symbol, text: &str| match attrs.attr(name) {
             None => Ok(false),
             Some(attr) => {
-                let what = format!("while evaluating the `{text}` attribute passed to builtins.derivationStrict");
+                let what =
+                    format!("while evaluating the `{text}` attribute passed to builtins.derivationStrict");
                 this.bool_value(attr.value, attr.pos, &what)
             }
         };
@@ -115,10 +119,13 @@ impl Evaluator {
         if flag(self, self.names.structured_attrs, "__structuredAttrs")? {
             build.json = Some(vec![b'{']);
         }
-        for (name, text) in [(self.names.content_addressed, "__contentAddressed"), (self.names.impure, "__impure")]
+        for (name, text) in
+            [(self.names.content_addressed, "__contentAddressed"), (self.names.impure, "__impure")]
         {
             if flag(self, name, text)? {
-                let message = format!("experimental Nix feature for '{text}' is disabled: this derivation can't be addressed by its content");
+                let message = format!(
+                    "experimental Nix feature for '{text}' is disabled: this derivation can't be addressed by its content"
+                );
                 return Err(EvalError::other(pos, message));
             }
         }
@@ -202,9 +209,8 @@ impl Evaluator {
             }
             return Ok(());
         }
-        let special = [
-            names.builder, names.system, names.output_hash, names.output_hash_algo, names.output_hash_mode,
-        ];
+        let special =
+            [names.builder, names.system, names.output_hash, names.output_hash_algo, names.output_hash_mode];
         if special.contains(&attr.name) {
             let text = self.string_value(value, attr.pos, "")?;
             build.context.push(text.context());
@@ -281,7 +287,9 @@ impl Evaluator {
     }
 
     fn check_outputs(&mut self, build: &mut Build, pos: Pos) -> Result<()> {
-        let missing = |name: &str| EvalError::new(ErrorKind::MissingAttribute, pos, format!("required attribute '{name}' missing"));
+        let missing = |name: &str| {
+            EvalError::new(ErrorKind::MissingAttribute, pos, format!("required attribute '{name}' missing"))
+        };
         if build.derivation.builder.is_empty() {
             return Err(missing("builder"));
         }
@@ -344,8 +352,7 @@ impl Evaluator {
         let text = self.new_string_with_context(store.display(path).as_bytes(), context);
         let mut result = vec![(self.names.drv_path, text)];
         for output in outputs {
-            let element =
-                ContextElement::Output { derivation: path.clone(), output: output.as_str().into() };
+            let element = ContextElement::Output { derivation: path.clone(), output: output.as_str().into() };
             let text = match known.get(output) {
                 Some(path) => store.display(path),
                 None => saltire_store_model::upstream_placeholder(path, output),
@@ -386,4 +393,3 @@ fn content_address(text: &str, build: &Build, pos: Pos) -> Result<ContentAddress
 pub(crate) fn output_placeholder(output: &str) -> String {
     placeholder(output)
 }
-

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bumpalo::Bump;
 use saltire_diagnostics::{Origin, Pos, SourceFile, SourceMap};
 use saltire_store_model::{ModuloCache, StorePath};
 use saltire_syntax::ParseOptions;
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
 pub struct Evaluator {
     pub(crate) shared: Arc<Shared>,
     pub(crate) region: Region,
+    /// Syntax trees.
+    arena: &'static Bump,
     /// Symbols of names with a meaning.
     pub names: WellKnown,
     pub(crate) depth: u32,
@@ -89,6 +92,7 @@ impl Evaluator {
         let mut evaluator = Self {
             shared,
             region: Region::new(),
+            arena: new_arena(),
             names: WellKnown::get(),
             depth: 0,
             stack_limit: stack::limit(),
@@ -157,7 +161,7 @@ impl Evaluator {
         let scope = self.globals_for_derivation();
         let expr = file.and_then(|file| self.parse(file, scope));
         if let Ok(expr) = expr {
-            let value = Thunk::new(&mut self.region, expr, &EMPTY_ENV);
+            let value = Thunk::in_env(&mut self.region, expr, &EMPTY_ENV);
             all.push(("derivation", value, true));
         }
         all
@@ -221,6 +225,7 @@ impl Evaluator {
         move || Evaluator {
             shared,
             region: Region::new(),
+            arena: new_arena(),
             names: WellKnown::get(),
             depth: 0,
             stack_limit: stack::limit(),
@@ -243,7 +248,7 @@ impl Evaluator {
     fn parse(&mut self, file: &'static FileCode, scope: &'static Scope) -> Result<ExprRef> {
         let source: &'static SourceFile = &file.source;
         // The tree stays: its parts are lowered when they are evaluated.
-        let arena: &'static bumpalo::Bump = Box::leak(Box::default());
+        let arena = self.arena;
         let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
         let tree = match saltire_syntax::parse(arena, &source.text, &options) {
             Ok(tree) => tree,
@@ -282,7 +287,7 @@ impl Evaluator {
             Some(value) => value,
             None => {
                 let expr = self.parse_file(&resolved, self.globals)?;
-                let value = Thunk::new(&mut self.region, expr, &EMPTY_ENV);
+                let value = Thunk::in_env(&mut self.region, expr, &EMPTY_ENV);
                 self.lock_files().insert(resolved, value);
                 value
             }
@@ -406,11 +411,16 @@ impl Evaluator {
         if let Some(expr) = lazy.lowered.get() {
             return Ok(expr);
         }
-        let mut lowerer =
-            Lowerer { region: &mut self.region, names: Interner::lock(), file: lazy.file };
+        let mut lowerer = Lowerer { region: &mut self.region, names: Interner::lock(), file: lazy.file };
         let expr: &'static Expr = lowerer.named(lazy.ast, lazy.scope, lazy.name)?;
         Ok(lazy.lowered.get_or_init(|| expr))
     }
+}
+
+/// An arena for syntax trees, never freed. Its first chunk is large enough to come
+/// straight from the system.
+fn new_arena() -> &'static Bump {
+    Box::leak(Box::new(Bump::with_capacity(1 << 20)))
 }
 
 /// A host's error as an evaluation error.

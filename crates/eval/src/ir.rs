@@ -43,7 +43,7 @@ pub(crate) enum Expr {
     /// `[ … ]`, not empty.
     List(&'static [ExprRef]),
     /// `with scope; body`
-    WithScope { scope: ExprRef, body: ExprRef, pos: Pos },
+    WithScope { scope: ExprRef, body: ExprRef },
     /// `if condition then yes else no`
     If { branches: &'static (ExprRef, ExprRef, ExprRef), pos: Pos },
     /// `assert condition; body`

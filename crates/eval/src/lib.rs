@@ -66,3 +66,6 @@ pub const NIX_VERSION: &str = "2.35.2";
 
 /// What `builtins.langVersion` says.
 pub const LANGUAGE_VERSION: i64 = 6;
+
+#[cfg(test)]
+mod tests;

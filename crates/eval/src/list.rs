@@ -194,14 +194,7 @@ impl Buffer {
         }
     }
 
-    fn fill(
-        &'static self,
-        region: &mut Region,
-        large: List,
-        small: List,
-        start: u32,
-        append: bool,
-    ) -> List {
+    fn fill(&'static self, region: &mut Region, large: List, small: List, start: u32, append: bool) -> List {
         self.write(if append { start + large.0.len } else { start }, small);
         // SAFETY: `start` is inside the buffer.
         let items = unsafe { self.items.add(start as usize) };

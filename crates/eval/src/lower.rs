@@ -68,11 +68,6 @@ impl Lowerer<'_> {
         self.named(ast, scope, None)
     }
 
-    fn exprs(&mut self, asts: &'static [Ast<'static>], scope: ScopeRef) -> Result<&'static [ExprRef]> {
-        let items: Vec<ExprRef> = asts.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
-        Ok(self.region.alloc_slice(items))
-    }
-
     /// Lowers now what is small or needs no thunk, the rest when it is evaluated.
     fn later(
         &mut self,
@@ -119,9 +114,7 @@ impl Lowerer<'_> {
                 Expr::Constant(Value::from_other(self.region.alloc(Other::Float(*value))))
             }
             ExprKind::String(text) => Expr::Constant(self.string(text)),
-            ExprKind::Interpolated(parts) => {
-                Expr::Interpolate { parts: self.parts(parts, scope)?, pos }
-            }
+            ExprKind::Interpolated(parts) => Expr::Interpolate { parts: self.parts(parts, scope)?, pos },
             ExprKind::Path(base, parts) => return self.path_literal(*base, parts, pos, scope),
             ExprKind::SearchPath(text) => Expr::SearchPath { name: self.string(text), pos },
             ExprKind::Var(text) => return self.variable(text, pos, scope),
@@ -159,21 +152,16 @@ impl Lowerer<'_> {
             ExprKind::With(subject, body) => {
                 let set = self.later(subject, scope, None)?;
                 let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With });
-                Expr::WithScope { scope: set, body: self.expr(body, inner)?, pos }
+                Expr::WithScope { scope: set, body: self.expr(body, inner)? }
             }
             ExprKind::If(condition, yes, no) => {
-                let branches = (
-                    self.expr(condition, scope)?,
-                    self.branch(yes, scope)?,
-                    self.branch(no, scope)?,
-                );
+                let branches =
+                    (self.expr(condition, scope)?, self.branch(yes, scope)?, self.branch(no, scope)?);
                 Expr::If { branches: self.region.alloc(branches), pos }
             }
-            ExprKind::Assert(condition, body) => Expr::Assert {
-                condition: self.expr(condition, scope)?,
-                body: self.branch(body, scope)?,
-                pos,
-            },
+            ExprKind::Assert(condition, body) => {
+                Expr::Assert { condition: self.expr(condition, scope)?, body: self.branch(body, scope)?, pos }
+            }
             ExprKind::Not(operand) => Expr::Not { operand: self.expr(operand, scope)?, pos },
             ExprKind::Negate(operand) => Expr::Negate { operand: self.expr(operand, scope)?, pos },
             ExprKind::Binary { operator, operator_span, left, right } => {
@@ -187,7 +175,11 @@ impl Lowerer<'_> {
     /// A branch that may not be taken; only large ones are worth waiting for.
     fn branch(&mut self, ast: &'static Ast<'static>, scope: ScopeRef) -> Result<ExprRef> {
         const LARGE: u32 = 200;
-        if ast.span.end - ast.span.start > LARGE { self.later(ast, scope, None) } else { self.expr(ast, scope) }
+        if ast.span.end - ast.span.start > LARGE {
+            self.later(ast, scope, None)
+        } else {
+            self.expr(ast, scope)
+        }
     }
 
     fn binary(
@@ -307,7 +299,12 @@ impl Lowerer<'_> {
             Found::Slot { depth, slot } => Expr::Variable { depth, slot, pos },
             Found::With(depths) => {
                 let depths = self.region.alloc_slice(depths);
-                Expr::With(self.region.alloc(WithVariable { name, pos, depths, cache: SelectCache::default() }))
+                Expr::With(self.region.alloc(WithVariable {
+                    name,
+                    pos,
+                    depths,
+                    cache: SelectCache::default(),
+                }))
             }
             Found::Nowhere => {
                 let message = format!("undefined variable '{}'", String::from_utf8_lossy(text));

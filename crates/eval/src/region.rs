@@ -10,9 +10,12 @@ use std::alloc::Layout;
 use std::ptr::NonNull;
 
 /// Size of the first block, in bytes; each further one is twice as large.
-const FIRST_BLOCK: usize = 256 << 10;
+const FIRST_BLOCK: usize = 1 << 20;
 /// Size at which blocks stop growing.
 const LARGEST_BLOCK: usize = 32 << 20;
+
+/// Blocks from this size on ask for pages of this size.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// The allocator of one thread.
 pub(crate) struct Region {
@@ -51,19 +54,21 @@ impl Region {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, bytes: usize) -> NonNull<u64> {
-        let size = if bytes > self.next_block / 4 {
-            bytes.next_multiple_of(4096)
-        } else {
-            self.next_block
-        };
+        let size = if bytes > self.next_block / 4 { bytes.next_multiple_of(4096) } else { self.next_block };
         // A size that no layout has ends the process as running out of memory does.
-        let layout = Layout::from_size_align(size, 4096).unwrap_or(Layout::new::<[u8; 4096]>());
+        let align = if size >= HUGE_PAGE { HUGE_PAGE } else { 4096 };
+        let layout = Layout::from_size_align(size, align).unwrap_or(Layout::new::<[u8; 4096]>());
         if layout.size() < size {
             std::alloc::handle_alloc_error(layout);
         }
         // SAFETY: the size is not zero.
         let block = unsafe { std::alloc::alloc(layout) };
         let Some(block) = NonNull::new(block) else { std::alloc::handle_alloc_error(layout) };
+        if size >= HUGE_PAGE {
+            // SAFETY: the range is the block's; the advice changes no contents. It is only
+            // an optimisation (fewer page faults), so that its failure does not matter.
+            unsafe { libc::madvise(block.as_ptr().cast(), size, libc::MADV_HUGEPAGE) };
+        }
         if size == self.next_block {
             self.finished += (self.cursor - self.start) as u64;
             self.next_block = (self.next_block * 2).min(LARGEST_BLOCK);
@@ -98,16 +103,6 @@ impl Region {
             std::ptr::copy_nonoverlapping(items.as_ptr(), at.as_ptr(), count);
             items.set_len(0);
             std::slice::from_raw_parts(at.as_ptr(), count)
-        }
-    }
-
-    /// Copies bytes into the region.
-    pub(crate) fn alloc_bytes(&mut self, bytes: &[u8]) -> &'static [u8] {
-        let at = self.words(bytes.len().div_ceil(8)).cast::<u8>();
-        // SAFETY: the memory is large enough and used by nobody else.
-        unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), at.as_ptr(), bytes.len());
-            std::slice::from_raw_parts(at.as_ptr(), bytes.len())
         }
     }
 }

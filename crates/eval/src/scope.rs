@@ -23,7 +23,10 @@ pub(crate) enum ScopeKind {
 /// Where a variable was found.
 pub(crate) enum Found {
     Constant(Value),
-    Slot { depth: u32, slot: u32 },
+    Slot {
+        depth: u32,
+        slot: u32,
+    },
     /// Nowhere, but there are `with`s, this far out.
     With(Vec<u32>),
     Nowhere,

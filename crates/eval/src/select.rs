@@ -52,7 +52,8 @@ impl Evaluator {
                 (Some(list), Some(index)) => match list.get(index) {
                     Some(item) => item,
                     None => {
-                        let message = format!("list index {index} in selection path '{path}' is out of range");
+                        let message =
+                            format!("list index {index} in selection path '{path}' is out of range");
                         return Err(EvalError::new(ErrorKind::MissingAttribute, Pos::NONE, message));
                     }
                 },

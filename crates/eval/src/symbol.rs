@@ -26,8 +26,7 @@ const CHUNKS: usize = 1 << 16;
 
 /// Texts by index: chunks of pointers to string objects, each chunk allocated
 /// when its first symbol is made.
-static TEXTS: [AtomicPtr<[Value; CHUNK]>; CHUNKS] =
-    [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS];
+static TEXTS: [AtomicPtr<[Value; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS];
 
 static TABLE: Mutex<Table> = Mutex::new(Table::new());
 
@@ -116,7 +115,7 @@ impl Table {
         let index = self.count;
         let chunk = (index >> CHUNK_BITS) as usize;
         assert!(chunk < CHUNKS, "more than {} different names", CHUNK * CHUNKS);
-        if index as usize % CHUNK == 0 {
+        if (index as usize).is_multiple_of(CHUNK) {
             let fresh = Box::leak(Box::new([Value::NULL; CHUNK]));
             TEXTS[chunk].store(fresh, Ordering::Release);
         }

@@ -378,7 +378,7 @@ pub(crate) enum Pending {
 
 impl Thunk {
     #[inline]
-    pub(crate) fn new(region: &mut Region, code: &'static Expr, env: &'static Env) -> Value {
+    pub(crate) fn in_env(region: &mut Region, code: &'static Expr, env: &'static Env) -> Value {
         let at = region.words(2);
         // SAFETY: there is room for two words.
         unsafe {
@@ -424,7 +424,7 @@ impl Thunk {
         }
     }
 
-    /// The environment of a thunk made by `new`.
+    /// The environment of a thunk made by `in_env`.
     #[inline(always)]
     pub(crate) fn env(self) -> &'static Env {
         // SAFETY: the caller saw code that runs in an environment.
