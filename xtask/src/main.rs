@@ -4,6 +4,7 @@ mod bench_eval;
 mod parity;
 #[cfg(feature = "relock")]
 mod relock;
+mod unpack_deb;
 
 use clap::{Parser, Subcommand};
 
@@ -18,6 +19,8 @@ struct Arguments {
 enum Task {
     /// Makes pkgs/seed/debian.lock.json from pkgs/seed/packages.toml and the signed indexes of a Debian mirror
     Relock(RelockArguments),
+    /// Unpacks Debian packages into a tree that runs from a given path
+    UnpackDeb(unpack_deb::UnpackDebArguments),
     /// Compares derivation paths with those that the reference computed
     Parity(parity::ParityArguments),
     /// Compares the evaluator's time and memory with nix-instantiate's
@@ -41,6 +44,7 @@ struct RelockArguments {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Relock(arguments) => relock(&arguments),
+        Task::UnpackDeb(arguments) => unpack_deb::run(&arguments),
         Task::Parity(arguments) => parity::run(&arguments),
         Task::BenchEval(arguments) => bench_eval::run(&arguments),
     }
