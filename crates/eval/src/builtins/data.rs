@@ -7,7 +7,7 @@ use saltire_diagnostics::Pos;
 use saltire_store_model::{Hash, HashAlgorithm, HashError, HashFormat};
 
 use super::files::algorithm;
-use super::{Builtin, builtin, json_text};
+use super::{Builtin, builtin, global, json_text};
 use crate::coerce::Coerce;
 use crate::context::Context;
 use crate::error::{EvalError, Result, Traced};
@@ -38,9 +38,9 @@ pub(super) static BUILTINS: &[Builtin] = &[
         zip_attrs_with,
         "`f` of each name and the values that the sets have for it.",
     ),
-    builtin("toJSON", &["e"], to_json, "The value as JSON."),
+    builtin("toJSON", &["e"], to_json, "The value as JSON: paths are added to the store, sets with `outPath` or `__toString` stand for these."),
     builtin("fromJSON", &["e"], from_json, "The value of a JSON text."),
-    builtin("fromTOML", &["e"], from_toml, "The value of a TOML text."),
+    global("fromTOML", &["e"], from_toml, "The value of a TOML text; dates and times are an error."),
     builtin("hashString", &["type", "s"], hash_string, "The hash of a string, in base 16."),
     builtin(
         "convertHash",
@@ -62,7 +62,7 @@ pub(super) static BUILTINS: &[Builtin] = &[
         add_error_context,
         "Gives `e2`; adds `e1` to the trace of its errors.",
     ),
-    builtin("break", &["v"], |e, a, _| e.force(a[0]), "Gives `v`; a debugger would stop here."),
+    global("break", &["v"], |e, a, _| e.force(a[0]), "Gives `v`; a debugger would stop here."),
     builtin("ceil", &["number"], |e, a, p| round(e, a, p, "ceil", f64::ceil), "The least integer not below."),
     builtin(
         "floor",
