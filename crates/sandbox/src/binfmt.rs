@@ -60,12 +60,7 @@ fn create() -> rustix::io::Result<OwnedFd> {
 
 fn register_one(mount: &OwnedFd, line: &[u8]) -> rustix::io::Result<()> {
     const REGISTER: &CStr = c"register";
-    let file = rustix::fs::openat(
-        mount,
-        REGISTER,
-        OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let file = rustix::fs::openat(mount, REGISTER, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     // One write is one registration; the kernel takes it whole or refuses it.
     rustix::io::write(&file, line).map(drop)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     pub(crate) hostname: CString,
     pub(crate) domainname: CString,
     pub(crate) raise_loopback: bool,
-    pub(crate) binfmt: Option<Vec<BinfmtEntry>>,
+    pub(crate) binfmt: Vec<BinfmtEntry>,
     /// Whether the program is user 1 of init's namespace, not user 0.
     pub(crate) switch_user: bool,
     /// `uid_map` and `gid_map` of the program's namespace.
@@ -38,8 +38,8 @@ pub(crate) struct Plan {
     pub(crate) personality: (libc::c_ulong, Option<libc::c_ulong>),
     pub(crate) cwd: CString,
     pub(crate) program: CString,
-    pub(crate) args: Vec<CString>,
-    pub(crate) env: Vec<CString>,
+    /// What `arg_pointers` and `env_pointers` point to.
+    pub(crate) _strings: [Vec<CString>; 2],
     pub(crate) arg_pointers: Pointers,
     pub(crate) env_pointers: Pointers,
     pub(crate) filter: Vec<libc::sock_filter>,
@@ -81,6 +81,11 @@ fn give_up(failures: RawFd, failure: Failure) -> ! {
 /// All signals are blocked, and stay so: nothing of the caller's runs here.
 pub(crate) fn init(plan: &Plan, descriptors: Descriptors) -> ! {
     let mut keep = [
+        // So that nothing opened in between gets these numbers, which the
+        // program's standard descriptors replace later.
+        0,
+        1,
+        2,
         descriptors.go,
         descriptors.failures,
         descriptors.status,
@@ -101,16 +106,15 @@ pub(crate) fn init(plan: &Plan, descriptors: Descriptors) -> ! {
 }
 
 /// Sets everything up and starts the program's process.
-fn start(
-    plan: &Plan,
-    descriptors: Descriptors,
-) -> StepResult<(libc::pid_t, Option<OwnedFd>)> {
+fn start(plan: &Plan, descriptors: Descriptors) -> StepResult<(libc::pid_t, Option<OwnedFd>)> {
     wait_for_maps(descriptors.go)?;
-    let binfmt = plan
-        .binfmt
-        .as_deref()
-        .map(binfmt::register)
-        .transpose()?;
+    // Even an empty instance matters: it hides the machine's registrations, so
+    // that a build does not depend on them. But where the kernel has no such
+    // instances, only the lack of a wanted emulator is an error.
+    let binfmt = match binfmt::register(&plan.binfmt) {
+        Err(_) if plan.binfmt.is_empty() => None,
+        other => Some(other?),
+    };
     rustix::system::sethostname(plan.hostname.as_bytes()).at(Step::SetHostname)?;
     rustix::system::setdomainname(plan.domainname.as_bytes()).at(Step::SetDomainname)?;
     if plan.raise_loopback {
@@ -119,12 +123,8 @@ fn start(
     }
     // The machine's /proc, through which the program's process will write its
     // user map: there need not be one inside.
-    let proc = rustix::fs::open(
-        c"/proc",
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .at(Step::MapUser)?;
+    let proc = rustix::fs::open(c"/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .at(Step::MapUser)?;
     mounts::make_private()?;
     mounts::enter_new_root()?;
     // Modes are set as given, whatever the caller's mask is.
@@ -168,12 +168,7 @@ fn wait_for_maps(go: RawFd) -> StepResult {
 fn become_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> Failure {
     let result = prepare_program(plan, descriptors, proc);
     let Err(failure) = result.and_then(|()| {
-        Err::<(), _>(sys::execute(
-            &plan.program,
-            &plan.arg_pointers,
-            &plan.env_pointers,
-        ))
-        .at(Step::Execute)
+        Err::<(), _>(sys::execute(&plan.program, &plan.arg_pointers, &plan.env_pointers)).at(Step::Execute)
     }) else {
         unreachable!("exec returned success")
     };
@@ -185,8 +180,7 @@ fn prepare_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> Ste
     rustix::process::setsid().at(Step::StartSession)?;
     // The failure pipe moves out of the way of 0, 1 and 2 by itself: it was
     // opened while these were open.
-    sys::set_stdio([descriptors.stdin, descriptors.stdout, descriptors.stderr])
-        .at(Step::AttachStdio)?;
+    sys::set_stdio([descriptors.stdin, descriptors.stdout, descriptors.stderr]).at(Step::AttachStdio)?;
     sys::close_on_exec_from(3);
     rustix::process::chdir(plan.cwd.as_c_str()).at(Step::ChangeDirectory)?;
     enter_own_user_namespace(plan, proc)?;
@@ -212,10 +206,7 @@ fn prepare_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> Ste
 fn enter_own_user_namespace(plan: &Plan, proc: &OwnedFd) -> StepResult {
     if plan.switch_user {
         // Safe: giving up root for the build user. Group first, while allowed.
-        let (user, group) = (
-            rustix::thread::Uid::from_raw(1),
-            rustix::thread::Gid::from_raw(1),
-        );
+        let (user, group) = (rustix::thread::Uid::from_raw(1), rustix::thread::Gid::from_raw(1));
         rustix::thread::set_thread_res_gid(group, group, group).at(Step::DropPrivileges)?;
         rustix::thread::set_thread_res_uid(user, user, user).at(Step::DropPrivileges)?;
         sys::set_dumpable().at(Step::DropPrivileges)?;
@@ -252,14 +243,7 @@ fn drop_privileges() -> StepResult {
 /// `binfmt` is held open all the while: registrations last as long as it.
 fn supervise(program: libc::pid_t, binfmt: &Option<OwnedFd>, descriptors: Descriptors) -> ! {
     let children = sys::signal_descriptor(&[libc::SIGCHLD]).unwrap_or_else(|error| {
-        give_up(
-            descriptors.failures,
-            Failure {
-                step: Step::Fork,
-                index: 0,
-                errno: error.raw_os_error(),
-            },
-        )
+        give_up(descriptors.failures, Failure { step: Step::Fork, index: 0, errno: error.raw_os_error() })
     });
     let mut keep = [
         binfmt.as_ref().map_or(-1, AsRawFd::as_raw_fd),

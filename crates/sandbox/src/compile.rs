@@ -23,11 +23,7 @@ pub(crate) enum Operation {
     /// An empty file to mount on; may exist.
     MountPoint { path: CString },
     /// A file with content.
-    File {
-        path: CString,
-        content: Vec<u8>,
-        mode: u32,
-    },
+    File { path: CString, content: Vec<u8>, mode: u32 },
     /// A symbolic link.
     Symlink { points_to: CString, path: CString },
     /// A recursive bind mount; the restrictions apply to all of it.
@@ -40,12 +36,7 @@ pub(crate) enum Operation {
         unchanged: bool,
     },
     /// A file system of a type.
-    Filesystem {
-        kind: &'static CStr,
-        target: CString,
-        noexec: bool,
-        data: CString,
-    },
+    Filesystem { kind: &'static CStr, target: CString, noexec: bool, data: CString },
     /// Make an existing mount read-only, without what is mounted below it.
     Seal { target: CString },
     /// Make an existing directory or file read-only, by binding it to itself;
@@ -64,10 +55,7 @@ impl Operation {
             | Self::Symlink { path, .. } => text(path),
             Self::Bind { source, target, .. } => {
                 let source = text(source);
-                let source = source
-                    .strip_prefix(&text(OLD_ROOT))
-                    .unwrap_or(&source)
-                    .to_owned();
+                let source = source.strip_prefix(&text(OLD_ROOT)).unwrap_or(&source).to_owned();
                 let source = if source.is_empty() { "/" } else { &source };
                 format!("{source} at {}", text(target))
             }
@@ -82,23 +70,16 @@ impl Operation {
 /// Text for a system call.
 pub(crate) fn c_string(what: &'static str, text: impl AsRef<OsStr>) -> Result<CString, SandboxError> {
     let text = text.as_ref();
-    CString::new(text.as_bytes()).map_err(|_| SandboxError::NulByte {
-        what,
-        value: text.to_string_lossy().into_owned(),
-    })
+    CString::new(text.as_bytes())
+        .map_err(|_| SandboxError::NulByte { what, value: text.to_string_lossy().into_owned() })
 }
 
 /// Checks that a path inside is absolute and has no `.` or `..`, so that what is
 /// written is where it goes.
 pub(crate) fn check_target(path: &Path) -> Result<(), SandboxError> {
-    let plain = path.components().all(|component| {
-        matches!(component, Component::RootDir | Component::Normal(_))
-    });
-    if path.is_absolute() && plain {
-        Ok(())
-    } else {
-        Err(SandboxError::BadTarget(path.to_owned()))
-    }
+    let plain =
+        path.components().all(|component| matches!(component, Component::RootDir | Component::Normal(_)));
+    if path.is_absolute() && plain { Ok(()) } else { Err(SandboxError::BadTarget(path.to_owned())) }
 }
 
 /// Compiles a list of mounts.
@@ -143,18 +124,10 @@ impl Compiler {
                 self.push(Operation::Directory { path, mode: *mode });
                 Ok(())
             }
-            Mount::File {
-                target,
-                content,
-                mode,
-            } => {
+            Mount::File { target, content, mode } => {
                 self.parents(target)?;
                 let path = c_string("a path", target)?;
-                self.push(Operation::File {
-                    path,
-                    content: content.clone(),
-                    mode: *mode,
-                });
+                self.push(Operation::File { path, content: content.clone(), mode: *mode });
                 Ok(())
             }
             Mount::Symlink { target, points_to } => self.symlink(target, points_to),
@@ -183,14 +156,10 @@ impl Compiler {
         self.parents(target)?;
         let path = c_string("a path", target)?;
         if self.made.insert(target.to_owned()) {
-            self.push(Operation::Directory {
-                path: path.clone(),
-                mode: 0o755,
-            });
+            self.push(Operation::Directory { path: path.clone(), mode: 0o755 });
         } else {
             // What was made below it is about to be covered.
-            self.made
-                .retain(|made| made == target || !made.starts_with(target));
+            self.made.retain(|made| made == target || !made.starts_with(target));
         }
         Ok(path)
     }
@@ -207,10 +176,7 @@ impl Compiler {
 
     fn bind(&mut self, bind: &Bind) -> Result<(), SandboxError> {
         check_target(&bind.target)?;
-        let failed = |error| SandboxError::Source {
-            path: bind.source.clone(),
-            error,
-        };
+        let failed = |error| SandboxError::Source { path: bind.source.clone(), error };
         let metadata = match bind.source.symlink_metadata() {
             Err(error) if bind.optional && error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(());
@@ -346,10 +312,7 @@ mod tests {
     #[test]
     fn parents_are_made_once() {
         check(
-            &[
-                Mount::bind("/", "/a/b/one"),
-                Mount::bind("/dev/null", "/a/b/two"),
-            ],
+            &[Mount::bind("/", "/a/b/one"), Mount::bind("/dev/null", "/a/b/two")],
             "Directory /a; Directory /a/b; Directory /a/b/one; Bind / at /a/b/one; \
              MountPoint /a/b/two; Bind /dev/null at /a/b/two",
         );
@@ -357,16 +320,8 @@ mod tests {
 
     #[test]
     fn a_cover_forgets_what_was_below() {
-        let tmpfs = |target: &str| Mount::Tmpfs {
-            target: target.into(),
-            mode: 0o755,
-            size: None,
-        };
-        let file = |target: &str| Mount::File {
-            target: target.into(),
-            content: Vec::new(),
-            mode: 0o644,
-        };
+        let tmpfs = |target: &str| Mount::Tmpfs { target: target.into(), mode: 0o755, size: None };
+        let file = |target: &str| Mount::File { target: target.into(), content: Vec::new(), mode: 0o644 };
         check(
             &[file("/etc/x/y"), tmpfs("/etc"), file("/etc/x/y")],
             "Directory /etc; Directory /etc/x; File /etc/x/y; Filesystem tmpfs at /etc; \
@@ -376,20 +331,9 @@ mod tests {
 
     #[test]
     fn strange_paths_are_refused() {
-        let link = |target: &str| {
-            [Mount::Symlink {
-                target: target.into(),
-                points_to: "x".into(),
-            }]
-        };
-        check(
-            &link("a/b"),
-            "'a/b' is not an absolute path without '.' and '..'",
-        );
-        check(
-            &link("/a/../b"),
-            "'/a/../b' is not an absolute path without '.' and '..'",
-        );
+        let link = |target: &str| [Mount::Symlink { target: target.into(), points_to: "x".into() }];
+        check(&link("a/b"), "'a/b' is not an absolute path without '.' and '..'");
+        check(&link("/a/../b"), "'/a/../b' is not an absolute path without '.' and '..'");
         check(&link("/a\0b"), "a path has a NUL byte in it: \"/a\\0b\"");
     }
 

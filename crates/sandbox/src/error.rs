@@ -179,11 +179,7 @@ pub enum SandboxError {
 }
 
 fn on(subject: &str) -> String {
-    if subject.is_empty() {
-        String::new()
-    } else {
-        format!(" {subject}")
-    }
+    if subject.is_empty() { String::new() } else { format!(" {subject}") }
 }
 
 /// What helps, for the failures that have a usual cause.
@@ -277,11 +273,7 @@ mod tests {
     #[test]
     fn failures_survive_the_pipe() {
         for (index, step) in Step::ALL.into_iter().enumerate() {
-            let failure = Failure {
-                step,
-                index: index as u32,
-                errno: -3,
-            };
+            let failure = Failure { step, index: index as u32, errno: -3 };
             let back = Failure::decode(failure.encode()).expect("a known step");
             assert_eq!((back.step, back.index, back.errno), (step, index as u32, -3));
         }

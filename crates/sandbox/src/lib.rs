@@ -56,7 +56,5 @@ pub use binfmt::BinfmtEntry;
 pub use error::{SandboxError, Step};
 //pub use probe::{Capability, Finding, Probe, probe};
 pub use process::{Resources, SandboxChild, Status};
-pub use spec::{
-    Bind, BuildUser, Identity, Limit, Mount, Output, Personality, SandboxSpec, Seccomp, Stdin,
-};
+pub use spec::{Bind, BuildUser, Identity, Limit, Mount, Output, Personality, SandboxSpec, Seccomp, Stdin};
 //pub use view::{Layer, ViewSpec};

@@ -17,11 +17,8 @@ use crate::sys::{self, MountAttributes, SysResult};
 
 /// Turns propagation off, both ways.
 pub(crate) fn make_private() -> StepResult {
-    rustix::mount::mount_change(
-        c"/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )
-    .at(Step::PrivateMounts)
+    rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .at(Step::PrivateMounts)
 }
 
 /// Makes an empty file system in memory the root, with the machine's below
@@ -79,34 +76,13 @@ fn apply_one(operation: &Operation) -> SysResult {
             let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             rustix::fs::open(path.as_c_str(), flags, Mode::from_raw_mode(0o444)).map(drop)
         }
-        Operation::File {
-            path,
-            content,
-            mode,
-        } => write_file(path, content, *mode),
-        Operation::Symlink { points_to, path } => {
-            rustix::fs::symlink(points_to.as_c_str(), path.as_c_str())
-        }
-        Operation::Bind {
-            source,
-            target,
-            readonly,
-            nodev,
-            unchanged,
-        } => {
-            let attributes = MountAttributes {
-                readonly: *readonly,
-                nodev: *nodev,
-                recursive: true,
-            };
+        Operation::File { path, content, mode } => write_file(path, content, *mode),
+        Operation::Symlink { points_to, path } => rustix::fs::symlink(points_to.as_c_str(), path.as_c_str()),
+        Operation::Bind { source, target, readonly, nodev, unchanged } => {
+            let attributes = MountAttributes { readonly: *readonly, nodev: *nodev, recursive: true };
             bind(source, target, attributes, *unchanged)
         }
-        Operation::Filesystem {
-            kind,
-            target,
-            noexec,
-            data,
-        } => {
+        Operation::Filesystem { kind, target, noexec, data } => {
             let mut flags = MountFlags::NOSUID;
             // Devices are never made inside, only bound; devpts makes its own.
             if *kind != c"devpts" {
@@ -119,11 +95,7 @@ fn apply_one(operation: &Operation) -> SysResult {
         }
         Operation::Seal { target } => seal(target),
         Operation::Protect { target } => {
-            let attributes = MountAttributes {
-                readonly: true,
-                nodev: true,
-                recursive: true,
-            };
+            let attributes = MountAttributes { readonly: true, nodev: true, recursive: true };
             match bind(target, target, attributes, false) {
                 Err(Errno::NOENT) => Ok(()),
                 other => other,
@@ -171,11 +143,7 @@ fn bind(source: &CStr, target: &CStr, attributes: MountAttributes, unchanged: bo
 }
 
 fn seal(target: &CStr) -> SysResult {
-    let attributes = MountAttributes {
-        readonly: true,
-        nodev: false,
-        recursive: false,
-    };
+    let attributes = MountAttributes { readonly: true, nodev: false, recursive: false };
     match sys::restrict_mount(target, attributes) {
         Err(Errno::NOSYS) => remount_old(target, attributes),
         other => other,
@@ -193,10 +161,7 @@ fn remount_old(target: &CStr, attributes: MountAttributes) -> SysResult {
         (rustix::fs::StatVfsMountFlags::NODEV, MountFlags::NODEV),
         (rustix::fs::StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
         (rustix::fs::StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
-        (
-            rustix::fs::StatVfsMountFlags::NODIRATIME,
-            MountFlags::NODIRATIME,
-        ),
+        (rustix::fs::StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
         (rustix::fs::StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
     ] {
         if flags.contains(has) {

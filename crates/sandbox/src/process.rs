@@ -6,7 +6,6 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -26,7 +25,7 @@ use crate::{Limit, seccomp};
 /// Execution domain of a 32-bit machine (linux/personality.h).
 const PER_LINUX32: libc::c_ulong = 0x0008;
 
-/// Largest number in an error's descriptor list plus one; see [`Descriptors`].
+/// "No descriptor" in [`Descriptors`].
 const NONE: RawFd = -1;
 
 /// CPU time that the program and its children used.
@@ -91,10 +90,7 @@ impl SandboxSpec {
             go: channels.go.0.as_raw_fd(),
             failures: channels.failures.1.as_raw_fd(),
             status: channels.status.1.as_raw_fd(),
-            lifeline: channels
-                .lifeline
-                .as_ref()
-                .map_or(NONE, |(read, _)| read.as_raw_fd()),
+            lifeline: channels.lifeline.as_ref().map_or(NONE, |(read, _)| read.as_raw_fd()),
             stdin: stdio.numbers[0],
             stdout: stdio.numbers[1],
             stderr: stdio.numbers[2],
@@ -135,9 +131,7 @@ impl SandboxSpec {
             hostname: c_string("the host name", &self.hostname)?,
             domainname: c_string("the domain name", &self.domainname)?,
             raise_loopback: !self.network && self.loopback,
-            // Even an empty list matters: see `binfmt::register`. But where the
-            // kernel has no such instances, only a wish for one is an error.
-            binfmt: (!self.binfmt.is_empty()).then(|| self.binfmt.clone()),
+            binfmt: self.binfmt.clone(),
             switch_user: build_user.is_some(),
             uid_map: format!("{} {inner} 1", self.identity.uid).into_bytes(),
             gid_map: format!("{} {inner} 1", self.identity.gid).into_bytes(),
@@ -148,8 +142,7 @@ impl SandboxSpec {
             program: c_string("the program", &self.program)?,
             arg_pointers: Pointers::new(&args),
             env_pointers: Pointers::new(&env),
-            args,
-            env,
+            _strings: [args, env],
             filter: seccomp::filter(self.seccomp, self.network)?,
         })
     }
@@ -158,8 +151,7 @@ impl SandboxSpec {
 /// The build user, if it is somebody else.
 fn effective_build_user(identity: &Identity) -> Option<BuildUser> {
     identity.build_user.filter(|user| {
-        user.uid != rustix::process::geteuid().as_raw()
-            && user.gid != rustix::process::getegid().as_raw()
+        user.uid != rustix::process::geteuid().as_raw() && user.gid != rustix::process::getegid().as_raw()
     })
 }
 
@@ -170,28 +162,18 @@ fn clip(limit: &Limit) -> (rustix::process::Resource, Rlimit) {
         (Some(value), Some(own)) => Some(value.min(own)),
         (value, own) => value.or(own),
     };
-    let both = Rlimit {
-        current: value,
-        maximum: value,
-    };
+    let both = Rlimit { current: value, maximum: value };
     (limit.resource, both)
 }
 
 fn personality(wanted: Personality) -> (libc::c_ulong, Option<libc::c_ulong>) {
-    let bits = if wanted.no_randomize {
-        libc::ADDR_NO_RANDOMIZE as libc::c_ulong
-    } else {
-        0
-    };
+    let bits = if wanted.no_randomize { libc::ADDR_NO_RANDOMIZE as libc::c_ulong } else { 0 };
     let domain = wanted.linux32.then_some(PER_LINUX32);
     (bits, domain)
 }
 
 pub(crate) fn system(what: &'static str) -> impl Fn(Errno) -> SandboxError {
-    move |error| SandboxError::System {
-        what,
-        error: error.into(),
-    }
+    move |error| SandboxError::System { what, error: error.into() }
 }
 
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), SandboxError> {
@@ -221,10 +203,8 @@ impl Stdio {
             Stdin::Inherit => 0,
             Stdin::Descriptor(descriptor) => keep(descriptor),
             Stdin::Null => {
-                let null = File::open("/dev/null").map_err(|error| SandboxError::System {
-                    what: "open /dev/null",
-                    error,
-                })?;
+                let null = File::open("/dev/null")
+                    .map_err(|error| SandboxError::System { what: "open /dev/null", error })?;
                 keep(null.into())
             }
         };
@@ -245,11 +225,7 @@ impl Stdio {
                 (number, number)
             }
         };
-        Ok(Self {
-            numbers: [stdin, stdout, stderr],
-            _owned: owned,
-            log,
-        })
+        Ok(Self { numbers: [stdin, stdout, stderr], _owned: owned, log })
     }
 }
 
@@ -259,18 +235,13 @@ fn terminal() -> Result<(OwnedFd, OwnedFd), SandboxError> {
     use rustix::termios::OptionalActions;
 
     let error = system("open a terminal for the output");
-    let controller = rustix::pty::openpt(
-        OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
-    )
-    .map_err(&error)?;
+    let controller = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+        .map_err(&error)?;
     rustix::pty::grantpt(&controller).map_err(&error)?;
     rustix::pty::unlockpt(&controller).map_err(&error)?;
     let name = rustix::pty::ptsname(&controller, Vec::new()).map_err(&error)?;
-    let flags = rustix::fs::OFlags::RDWR
-        | rustix::fs::OFlags::NOCTTY
-        | rustix::fs::OFlags::CLOEXEC;
-    let terminal =
-        rustix::fs::open(name.as_c_str(), flags, rustix::fs::Mode::empty()).map_err(&error)?;
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let terminal = rustix::fs::open(name.as_c_str(), flags, rustix::fs::Mode::empty()).map_err(&error)?;
     let mut settings = rustix::termios::tcgetattr(&terminal).map_err(&error)?;
     settings.make_raw();
     rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &settings).map_err(&error)?;
@@ -344,10 +315,7 @@ impl SandboxChild {
         let groups = write_maps(init, identity)?;
         File::from(channels.go.1)
             .write_all(&[groups])
-            .map_err(|error| SandboxError::System {
-                what: "start the set-up of the sandbox",
-                error,
-            })?;
+            .map_err(|error| SandboxError::System { what: "start the set-up of the sandbox", error })?;
         match read_failure(channels.failures.0) {
             None => Ok(child),
             Some(failure) => Err(explain(failure, plan)),
@@ -421,10 +389,7 @@ impl SandboxChild {
         loop {
             let timeout = deadline.map(|deadline| {
                 let left = deadline.saturating_duration_since(Instant::now());
-                Timespec::try_from(left).unwrap_or(Timespec {
-                    tv_sec: i64::from(i32::MAX),
-                    tv_nsec: 0,
-                })
+                Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 })
             });
             let mut init = [PollFd::new(&self.pidfd, PollFlags::IN)];
             match rustix::event::poll(&mut init, timeout.as_ref()) {
@@ -448,10 +413,7 @@ impl SandboxChild {
         let mut bytes = [0; REPORT_SIZE];
         if self.status.read_exact(&mut bytes).is_err() {
             // Init ended without a report: it was killed.
-            return Status {
-                exit: ExitStatus::from_raw(libc::SIGKILL),
-                resources: Resources::default(),
-            };
+            return Status { exit: ExitStatus::from_raw(libc::SIGKILL), resources: Resources::default() };
         }
         let (status, times) = bytes.split_at(8);
         let number = |bytes: &[u8]| {
@@ -492,11 +454,7 @@ fn write_maps(init: Pid, identity: &Identity) -> Result<u8, SandboxError> {
     let write = |file: &str, text: String| std::fs::write(format!("{directory}/{file}"), text);
     let failed = |subject: &str| {
         let subject = subject.to_owned();
-        move |error| SandboxError::Setup {
-            step: Step::MapUser,
-            subject,
-            error,
-        }
+        move |error| SandboxError::Setup { step: Step::MapUser, subject, error }
     };
     let mut uids = format!("0 {} 1\n", uid.as_raw());
     let mut gids = format!("0 {} 1\n", gid.as_raw());
@@ -512,11 +470,7 @@ fn write_maps(init: Pid, identity: &Identity) -> Result<u8, SandboxError> {
         write("gid_map", gids).map_err(failed("(gid_map)"))?;
     }
     write("uid_map", uids).map_err(failed("(uid_map)"))?;
-    Ok(if privileged {
-        GO_DROP_GROUPS
-    } else {
-        GO_KEEP_GROUPS
-    })
+    Ok(if privileged { GO_DROP_GROUPS } else { GO_KEEP_GROUPS })
 }
 
 /// Waits for the program to run (end of file) or for news of a failure.
@@ -530,15 +484,8 @@ fn explain(failure: Failure, plan: &Plan) -> SandboxError {
     let index = failure.index as usize;
     let subject = match failure.step {
         Step::Mount => plan.operations.get(index).map(|one| one.subject()),
-        Step::RegisterEmulator => plan
-            .binfmt
-            .as_ref()
-            .and_then(|entries| entries.get(index))
-            .map(|entry| entry.label.clone()),
-        Step::SetLimit => plan
-            .limits
-            .get(index)
-            .map(|(resource, _)| format!("{resource:?}")),
+        Step::RegisterEmulator => plan.binfmt.get(index).map(|entry| entry.label.clone()),
+        Step::SetLimit => plan.limits.get(index).map(|(resource, _)| format!("{resource:?}")),
         Step::Execute => Some(plan.program.to_string_lossy().into_owned()),
         Step::ChangeDirectory => Some(plan.cwd.to_string_lossy().into_owned()),
         _ => None,

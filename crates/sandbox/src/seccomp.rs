@@ -196,19 +196,11 @@ const fn native(architecture: u32, limit: Option<u32>) -> Table {
         openat: libc::SYS_openat as u32,
         mknod: OLD[3],
         mknodat: libc::SYS_mknodat as u32,
-        setxattr: [
-            libc::SYS_setxattr as u32,
-            libc::SYS_lsetxattr as u32,
-            libc::SYS_fsetxattr as u32,
-        ],
+        setxattr: [libc::SYS_setxattr as u32, libc::SYS_lsetxattr as u32, libc::SYS_fsetxattr as u32],
         clone: libc::SYS_clone as u32,
         unshare: libc::SYS_unshare as u32,
         setns: libc::SYS_setns as u32,
-        keys: [
-            libc::SYS_add_key as u32,
-            libc::SYS_request_key as u32,
-            libc::SYS_keyctl as u32,
-        ],
+        keys: [libc::SYS_add_key as u32, libc::SYS_request_key as u32, libc::SYS_keyctl as u32],
         bpf: libc::SYS_bpf as u32,
         perf_event_open: libc::SYS_perf_event_open as u32,
         socket: libc::SYS_socket as u32,
@@ -218,10 +210,7 @@ const fn native(architecture: u32, limit: Option<u32>) -> Table {
 }
 
 /// The filter for a policy; empty for none.
-pub(crate) fn filter(
-    policy: Seccomp,
-    network: bool,
-) -> Result<Vec<libc::sock_filter>, SandboxError> {
+pub(crate) fn filter(policy: Seccomp, network: bool) -> Result<Vec<libc::sock_filter>, SandboxError> {
     if policy == Seccomp::Off {
         return Ok(Vec::new());
     }
@@ -246,11 +235,7 @@ pub(crate) fn filter(
 fn rules(table: &Table, policy: Seccomp, network: bool) -> Vec<Rule> {
     let mut rules = Vec::new();
     let mut add = |number: Option<u32>, errno: i32, conditions: &[Condition]| {
-        rules.extend(number.map(|number| Rule {
-            number,
-            conditions: conditions.to_vec(),
-            errno,
-        }));
+        rules.extend(number.map(|number| Rule { number, conditions: conditions.to_vec(), errno }));
     };
     let bits = Condition::AnyBit;
     let some = Some;
@@ -354,12 +339,7 @@ fn low_half(argument: u32) -> u32 {
 }
 
 fn statement(code: u32, value: u32) -> libc::sock_filter {
-    libc::sock_filter {
-        code: code as u16,
-        jt: 0,
-        jf: 0,
-        k: value,
-    }
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k: value }
 }
 
 fn load(offset: u32) -> libc::sock_filter {
@@ -367,12 +347,7 @@ fn load(offset: u32) -> libc::sock_filter {
 }
 
 fn jump(test: u32, value: u32, if_true: u8, if_false: u8) -> libc::sock_filter {
-    libc::sock_filter {
-        code: (libc::BPF_JMP | test) as u16,
-        jt: if_true,
-        jf: if_false,
-        k: value,
-    }
+    libc::sock_filter { code: (libc::BPF_JMP | test) as u16, jt: if_true, jf: if_false, k: value }
 }
 
 fn refuse(errno: i32) -> libc::sock_filter {

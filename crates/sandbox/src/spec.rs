@@ -191,11 +191,7 @@ pub struct Identity {
 impl Default for Identity {
     /// The numbers that Nix's builds have.
     fn default() -> Self {
-        Self {
-            uid: 1000,
-            gid: 100,
-            build_user: None,
-        }
+        Self { uid: 1000, gid: 100, build_user: None }
     }
 }
 

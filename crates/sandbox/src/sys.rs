@@ -22,11 +22,7 @@ fn last_error() -> Errno {
 
 /// Turns the C library's -1 into an error.
 fn check(result: libc::c_long) -> SysResult<libc::c_long> {
-    if result == -1 {
-        Err(last_error())
-    } else {
-        Ok(result)
-    }
+    if result == -1 { Err(last_error()) } else { Ok(result) }
 }
 
 /// Which process a call of [`clone_process`] returned in.
@@ -124,24 +120,6 @@ pub(crate) fn default_signals() {
     }
 }
 
-/// Sets one signal's action to "ignore" and returns what it was.
-pub(crate) fn ignore_signal(signal: libc::c_int) -> libc::sigaction {
-    // SAFETY: both pointers are to valid actions.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        let mut old: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = libc::SIG_IGN;
-        libc::sigaction(signal, &action, &mut old);
-        old
-    }
-}
-
-/// Restores a signal's action.
-pub(crate) fn restore_signal(signal: libc::c_int, action: &libc::sigaction) {
-    // SAFETY: the action came from `ignore_signal`.
-    unsafe { libc::sigaction(signal, action, std::ptr::null_mut()) };
-}
-
 /// A descriptor that becomes readable when one of the signals is pending.
 pub(crate) fn signal_descriptor(signals: &[libc::c_int]) -> SysResult<OwnedFd> {
     let set = signal_set(signals);
@@ -160,7 +138,8 @@ pub(crate) fn close_all_but(keep: &[RawFd]) {
         if descriptor > first {
             close_range(first as u32, descriptor as u32 - 1, 0);
         }
-        first = descriptor + 1;
+        // The same one may be there twice.
+        first = first.max(descriptor + 1);
     }
     close_range(first as u32, u32::MAX, 0);
 }
@@ -179,10 +158,7 @@ fn close_range(first: u32, last: u32, flags: libc::c_uint) {
     }
     // Before Linux 5.9 (5.11 with the flag): one by one, as far as descriptors
     // can go.
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a valid structure.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     let end = u32::try_from(limit.rlim_max).unwrap_or(u32::MAX).min(1 << 20);
@@ -230,12 +206,7 @@ pub(crate) fn restrict_mount(target: &CStr, attributes: MountAttributes) -> SysR
     if attributes.nodev {
         set |= libc::MOUNT_ATTR_NODEV;
     }
-    let attr = libc::mount_attr {
-        attr_set: set,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
+    let attr = libc::mount_attr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let mut flags = libc::AT_SYMLINK_NOFOLLOW;
     if attributes.recursive {
         flags |= libc::AT_RECURSIVE;
@@ -315,9 +286,8 @@ pub(crate) fn install_filter(filter: &[libc::sock_filter]) -> SysResult {
         // The flag came with Linux 4.17.
         Err(Errno::INVAL) => {
             // SAFETY: as above.
-            let result = unsafe {
-                libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program)
-            };
+            let result =
+                unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program) };
             check(result).map(drop)
         }
         other => other.map(drop),
@@ -337,13 +307,7 @@ impl Pointers {
     /// The strings must outlive the result and stay where they are (a CString's
     /// text does not move when the CString does).
     pub(crate) fn new(strings: &[std::ffi::CString]) -> Self {
-        Self(
-            strings
-                .iter()
-                .map(|string| string.as_ptr())
-                .chain([std::ptr::null()])
-                .collect(),
-        )
+        Self(strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect())
     }
 }
 
@@ -357,10 +321,7 @@ pub(crate) fn execute(program: &CStr, args: &Pointers, env: &Pointers) -> Errno 
 
 /// Waits for a child of this process; `None` when it has none that changed state
 /// (only with `WNOHANG`).
-pub(crate) fn wait_any(
-    pid: libc::pid_t,
-    flags: libc::c_int,
-) -> SysResult<Option<(libc::pid_t, i32)>> {
+pub(crate) fn wait_any(pid: libc::pid_t, flags: libc::c_int) -> SysResult<Option<(libc::pid_t, i32)>> {
     let mut status = 0;
     loop {
         // SAFETY: the pointer is to a valid integer.
@@ -382,12 +343,8 @@ pub(crate) fn children_times() -> (u64, u64) {
         libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
         usage
     };
-    let microseconds =
-        |time: libc::timeval| (time.tv_sec as u64) * 1_000_000 + (time.tv_usec as u64);
-    (
-        microseconds(usage.ru_utime),
-        microseconds(usage.ru_stime),
-    )
+    let microseconds = |time: libc::timeval| (time.tv_sec as u64) * 1_000_000 + (time.tv_usec as u64);
+    (microseconds(usage.ru_utime), microseconds(usage.ru_stime))
 }
 
 /// A descriptor of this process, borrowed by number.
