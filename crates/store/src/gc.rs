@@ -66,18 +66,18 @@ pub(crate) struct CollectorLock {
 }
 
 /// Listens at `directory/socket`, where others may connect. The file stays: that
-/// nobody listens there any more tells Nix to try the lock again.
+/// nobody listens there any more tells Nix to try the lock again, whereas without
+/// a file it goes on without a root.
 fn listen(directory: &Path) -> io::Result<UnixListener> {
     std::fs::create_dir_all(directory)?;
     // Socket names are at most 107 bytes long, directories are not.
     let handle = File::open(directory)?;
-    let path = format!("/proc/self/fd/{}/socket", handle.as_raw_fd());
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let socket = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666))?;
+    let directory = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
+    let temporary = directory.join(format!("socket.tmp-{}", std::process::id()));
+    let _ = std::fs::remove_file(&temporary);
+    let socket = UnixListener::bind(&temporary)?;
+    std::fs::set_permissions(&temporary, PermissionsExt::from_mode(0o666))?;
+    std::fs::rename(&temporary, directory.join("socket"))?;
     Ok(socket)
 }
 
@@ -156,8 +156,14 @@ impl Store {
         self.with_database(|_| Ok(()))?;
         let path = self.location.state_dir.join("gc.lock");
         let lock = open_lock_file(&path)?;
+        let sockets = self.location.state_dir.join("gc-socket");
+        // The file has to be there before the lock is taken.
+        if !sockets.join("socket").exists() {
+            drop(listen(&sockets));
+        }
         lock_file(&lock, &path, LockKind::Exclusive, Wait::Block)?;
-        let socket = listen(&self.location.state_dir.join("gc-socket")).ok();
+        // Failing only means that a Nix process may not wait.
+        let socket = listen(&sockets).ok();
         Ok(CollectorLock { _socket: socket, _lock: lock })
     }
 

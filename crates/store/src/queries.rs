@@ -1,7 +1,7 @@
 //! Asking the database.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use saltire_store_model::nar::{keep_all, write_tree};
 use saltire_store_model::{Derivation, PathInfo, StorePath};
@@ -12,6 +12,19 @@ use crate::{Registration, Store};
 /// Seconds since the epoch.
 pub(crate) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
+}
+
+/// The path without `.` and `..`.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 impl Store {
@@ -163,9 +176,10 @@ impl Store {
         self.with_database(|database| database.register(registrations, now()))
     }
 
-    /// The store path that a physical or logical path lies in, if it does.
+    /// The store path that a physical or logical path lies in, if it does, by the
+    /// path's text: `..` is resolved, links are not followed.
     pub fn store_path_of(&self, path: &Path) -> Option<StorePath> {
-        let logical = self.location.to_logical(path);
+        let logical = self.location.to_logical(&without_dots(path));
         let bytes = logical.as_os_str().as_encoded_bytes();
         self.store_dir().split(bytes).ok().map(|(path, _)| path)
     }

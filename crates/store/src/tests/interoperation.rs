@@ -85,6 +85,8 @@ fn nix_waits_for_our_collector() {
     fs::write(&file, "x").unwrap();
     let source = file.display().to_string();
     let lock = store.lock_collector().unwrap();
+    let socket = store.root().join("nix/var/nix/gc-socket/socket");
+    drop(std::os::unix::net::UnixStream::connect(socket).expect("somebody listens"));
     let waited = std::thread::scope(|scope| {
         let adding = scope.spawn(|| nix(&store, "nix-store", &["--add", &source]));
         // Whether Nix gets as far as waiting in this time makes no difference to
