@@ -67,15 +67,18 @@ impl Mirrors {
     }
 }
 
-/// The root of Debian's main archive, if this source has it. A source of another
-/// distribution's or vendor's packages and the security archive, which has a pool
-/// of its own, do not.
+/// The root of Debian's main archive, if this source has it: its path ends in
+/// `debian`, or it has a suite with the name of a Debian release (a mirror's path
+/// may be anything). A source of another distribution's or vendor's packages and
+/// the security archive, which has a pool of its own, do not.
 fn archive_root(source: &Source) -> Option<&str> {
+    const RELEASES: [&str; 6] = ["bullseye", "bookworm", "trixie", "forky", "duke", "sid"];
     let known_scheme = ["http://", "https://", "file:/"].iter().any(|scheme| source.uri.starts_with(scheme));
-    let last = source.uri.rsplit('/').next()?;
+    let is_named = source.uri.rsplit('/').next() == Some("debian");
+    let is_release = source.suites.iter().any(|suite| RELEASES.contains(&suite.as_str()));
     let has_main = source.components.iter().any(|component| component == "main");
     let is_security = source.suites.iter().all(|suite| suite.contains("security"));
-    (known_scheme && last == "debian" && has_main && !is_security).then_some(source.uri.as_str())
+    (known_scheme && (is_named || is_release) && has_main && !is_security).then_some(source.uri.as_str())
 }
 
 /// Percent-encodes what may not stand in the path of a URL.
@@ -116,6 +119,15 @@ mod tests {
                 "https://snapshot.debian.org/archive/debian/20260712T101637Z/pool/main/h/hello/hello_2.10.orig.tar.gz",
             ]
         );
+    }
+
+    #[test]
+    fn mirrors_with_other_names() {
+        let apt = [(
+            "x.list",
+            "deb https://proxy.example/deb-cache bookworm main\ndeb https://vendor.example/x bookworm stable\n",
+        )];
+        assert_eq!(Mirrors::choose(&[], &apt, None).roots(), ["https://proxy.example/deb-cache"]);
     }
 
     #[test]
