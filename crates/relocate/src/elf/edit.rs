@@ -286,7 +286,7 @@ fn write_dynamic(
         let mut value = *value;
         if let (DT_MIPS_RLD_MAP_REL, Some(former)) = (*tag, former) {
             let from = old.address.wrapping_add(*former as u64 * entry_size);
-            let moved = value.wrapping_add(from).wrapping_sub(address + at);
+            let moved = value.wrapping_add(from).wrapping_sub(address.wrapping_add(at));
             value = if codec.wide { moved } else { moved & 0xffff_ffff };
         }
         codec.put_word(&mut bytes, at, *tag)?;
