@@ -1,24 +1,37 @@
 //! Evaluates an expression and prints the value, or a derivation's path.
 //!
-//! `instantiate EXPRESSION` or `instantiate FILE.nix [ATTRIBUTE.PATH]…`
+//! `instantiate EXPRESSION` or `instantiate FILE.nix [ATTRIBUTE.PATH]…`. With
+//! `WRITE_DERIVATIONS=DIR` in the environment all derivations are written there.
 
 use std::sync::Arc;
 
 use saltire_diagnostics::{Style, render};
-use saltire_eval::{Evaluator, FsHost, Settings, Value, with_large_stack};
+use saltire_eval::{Evaluator, FsHost, Host, Settings, Value, with_large_stack};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let failed = with_large_stack(|| {
         let host = Arc::new(FsHost::new("x86_64-linux"));
-        let mut evaluator = Evaluator::new(host, Settings::default());
+        let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn Host>, Settings::default());
         let failed = run(&mut evaluator, &arguments);
+        if let Some(directory) = std::env::var_os("WRITE_DERIVATIONS") {
+            write_derivations(&host, directory.as_ref());
+        }
         if std::env::var_os("STATISTICS").is_some() {
             eprintln!("{} bytes of values and code", evaluator.allocated());
         }
         failed
     });
     std::process::exit(i32::from(failed));
+}
+
+fn write_derivations(host: &FsHost, directory: &std::path::Path) {
+    for (path, derivation) in host.derivations() {
+        let Ok(text) = derivation.print(host.store_dir()) else { continue };
+        if let Err(error) = std::fs::write(directory.join(path.base_name()), text) {
+            eprintln!("can't write {path}: {error}");
+        }
+    }
 }
 
 fn run(evaluator: &mut Evaluator, arguments: &[String]) -> bool {

@@ -68,6 +68,12 @@ impl FsHost {
         self.derivations.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// The derivations made so far.
+    pub fn derivations(&self) -> Vec<(StorePath, Arc<Derivation>)> {
+        let all = self.derivations.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(path, derivation)| (path.clone(), Arc::clone(derivation))).collect()
+    }
+
     /// Whether a component of the path is a link; remembered for directories.
     fn is_link(&self, path: &[u8]) -> io::Result<bool> {
         let known = |links: &HashMap<Vec<u8>, bool>| links.get(path).copied();

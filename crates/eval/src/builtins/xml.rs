@@ -22,19 +22,34 @@ pub(super) static BUILTINS: &[Builtin] = &[builtin(
 )];
 
 fn to_xml(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let mut writer = Writer::default();
+    let (text, context) = write(e, a[0], false, pos)?;
+    e.check_length(text.len(), pos)?;
+    Ok(e.new_string_with_context(&text, context))
+}
+
+impl Evaluator {
+    /// A value as an XML text, evaluated wholly; `locations` says where attributes
+    /// and functions were written.
+    pub fn to_xml(&mut self, value: Value, locations: bool) -> Result<Vec<u8>> {
+        write(self, value, locations, Pos::NONE).map(|(text, _)| text)
+    }
+}
+
+fn write(e: &mut Evaluator, value: Value, locations: bool, pos: Pos) -> Result<(Vec<u8>, Context)> {
+    let mut writer = Writer { locations, ..Writer::default() };
     writer.text.extend_from_slice(b"<?xml version='1.0' encoding='utf-8'?>\n");
     writer.open("expr", &XmlAttrs::new());
-    writer.value(e, a[0], pos)?;
+    writer.value(e, value, pos)?;
     writer.close("expr");
-    e.check_length(writer.text.len(), pos)?;
-    Ok(e.new_string_with_context(&writer.text, writer.context))
+    Ok((writer.text, writer.context))
 }
 
 /// Attributes of an element; written in the order of their names.
 type XmlAttrs = BTreeMap<&'static str, Vec<u8>>;
 
 struct Writer {
+    /// Whether to say where things were written.
+    locations: bool,
     text: Vec<u8>,
     level: usize,
     context: Context,
@@ -44,7 +59,7 @@ struct Writer {
 
 impl Default for Writer {
     fn default() -> Self {
-        Self { text: Vec::new(), level: 0, context: Context::EMPTY, seen: HashSet::new() }
+        Self { locations: false, text: Vec::new(), level: 0, context: Context::EMPTY, seen: HashSet::new() }
     }
 }
 
@@ -154,7 +169,7 @@ impl Writer {
     fn attributes(&mut self, e: &mut Evaluator, attrs: Attrs) -> Result<()> {
         for attr in attrs.sorted() {
             let mut attributes = one("name", attr.name.as_bytes());
-            position(e, attr.pos, &mut attributes);
+            self.position(e, attr.pos, &mut attributes);
             self.open("attr", &attributes);
             self.value(e, attr.value, attr.pos)?;
             self.close("attr");
@@ -165,7 +180,7 @@ impl Writer {
     fn function(&mut self, e: &Evaluator, closure: Closure) {
         let code = closure.0.code;
         let mut attributes = XmlAttrs::new();
-        position(e, code.pos, &mut attributes);
+        self.position(e, code.pos, &mut attributes);
         self.open("function", &attributes);
         let name = code.argument.map(Symbol::as_bytes);
         match &code.formals {
@@ -186,14 +201,17 @@ impl Writer {
         }
         self.close("function");
     }
-}
 
-/// Adds where something was defined.
-fn position(e: &Evaluator, pos: Pos, attributes: &mut XmlAttrs) {
-    let Some(location) = e.sources().resolve(pos) else { return };
-    if let Origin::File(path) = &location.file.origin {
-        attributes.insert("path", path.to_string_lossy().into_owned().into_bytes());
+    /// Adds where something was defined.
+    fn position(&self, e: &Evaluator, pos: Pos, attributes: &mut XmlAttrs) {
+        if !self.locations {
+            return;
+        }
+        let Some(location) = e.sources().resolve(pos) else { return };
+        if let Origin::File(path) = &location.file.origin {
+            attributes.insert("path", path.to_string_lossy().into_owned().into_bytes());
+        }
+        attributes.insert("line", location.line.to_string().into_bytes());
+        attributes.insert("column", location.column.to_string().into_bytes());
     }
-    attributes.insert("line", location.line.to_string().into_bytes());
-    attributes.insert("column", location.column.to_string().into_bytes());
 }
