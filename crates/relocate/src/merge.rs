@@ -127,7 +127,7 @@ fn merge_one(root: &Path, from: &Path, to: &Path) -> Result<(), RelocateError> {
 
 /// Makes the directory `subtree` of a merged tree the whole tree.
 pub(crate) fn hoist(root: &Path, subtree: &str) -> Result<(), RelocateError> {
-    let subtree = inside(subtree)?;
+    let subtree = merged(&inside(subtree)?);
     let chosen = root.join(&subtree);
     if !is_real_directory(root, &subtree)? {
         return Err(no_subtree(root, &subtree)?);
@@ -141,10 +141,12 @@ pub(crate) fn hoist(root: &Path, subtree: &str) -> Result<(), RelocateError> {
         let place = subtree.join(parent(&entry.path));
         let meant = merged(&normalise(&place, &target).0);
         match meant.strip_prefix(&subtree) {
-            Ok(inner) if target.is_absolute() => {
-                replace_link(&link, &relative(parent(&entry.path), inner))?;
+            Ok(inner) => {
+                let (moved, escaped) = normalise(parent(&entry.path), &target);
+                if target.is_absolute() || escaped || moved != inner {
+                    replace_link(&link, &relative(parent(&entry.path), inner))?;
+                }
             }
-            Ok(_) => {}
             // What it means is not in the result: for the repair of links.
             Err(_) => replace_link(&link, &Path::new("/").join(meant))?,
         }
