@@ -35,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) gid_map: Vec<u8>,
     pub(crate) limits: Vec<(Resource, Rlimit)>,
     pub(crate) umask: u32,
+    /// Whether to stay in the caller's session.
+    pub(crate) foreground: bool,
     pub(crate) personality: (libc::c_ulong, Option<libc::c_ulong>),
     pub(crate) cwd: CString,
     pub(crate) program: CString,
@@ -176,8 +178,10 @@ fn become_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> Fail
 }
 
 fn prepare_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> StepResult {
-    // No terminal of the caller's can be the program's controlling terminal.
-    rustix::process::setsid().at(Step::StartSession)?;
+    if !plan.foreground {
+        // No terminal of the caller's can be the program's controlling terminal.
+        rustix::process::setsid().at(Step::StartSession)?;
+    }
     // The failure pipe moves out of the way of 0, 1 and 2 by itself: it was
     // opened while these were open.
     sys::set_stdio([descriptors.stdin, descriptors.stdout, descriptors.stderr]).at(Step::AttachStdio)?;
@@ -185,7 +189,7 @@ fn prepare_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> Ste
     rustix::process::chdir(plan.cwd.as_c_str()).at(Step::ChangeDirectory)?;
     enter_own_user_namespace(plan, proc)?;
     for (index, (resource, limit)) in plan.limits.iter().enumerate() {
-        rustix::process::setrlimit(*resource, limit.clone()).at_index(Step::SetLimit, index)?;
+        rustix::process::setrlimit(*resource, *limit).at_index(Step::SetLimit, index)?;
     }
     let (bits, domain) = plan.personality;
     if bits != 0 || domain.is_some() {

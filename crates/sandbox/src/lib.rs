@@ -1,21 +1,18 @@
 //! Running a program in namespaces of its own, from a plain description.
 //!
-//! Two kinds of run:
+//! A program sees only what its [`SandboxSpec`] lists, has no privileges, no
+//! network unless asked for, and nothing of it outlives the run. For running
+//! rather than building, the description can list the machine's own directories
+//! and keep its user, network and terminal ([`SandboxSpec::foreground`]).
 //!
-//! - [`SandboxSpec`] hides the machine: the program sees only what the
-//!   description lists, has no privileges, no network unless asked for, and
-//!   nothing of it outlives the run. This is for building.
-//! - [`ViewSpec`] keeps the machine: file system, network, user, terminal and
-//!   environment are the caller's, with a few directories mounted over and
-//!   emulators registered. This is for running what was built.
-//!
-//! Both work for root and for ordinary users, start no helper programs, and
-//! change nothing outside their namespaces. [`probe`] tells what of this the
+//! It works for root and for ordinary users, starts no helper programs, and
+//! changes nothing outside its namespaces. [`probe()`] tells what of this the
 //! kernel allows, and if not, why and what helps.
 //!
 //! Absent on purpose: knowledge of stores, derivations and platforms. What
 //! emulators to register is given as ready `binfmt_misc` lines; crate
-//! `saltire-emulation`, which depends on this one, makes them.
+//! `saltire-emulation`, which depends on this one, makes them. The system calls
+//! that register them are here, since they are part of the set-up.
 //!
 //! # How a sandbox starts
 //!
@@ -50,11 +47,9 @@ mod process;
 mod seccomp;
 mod spec;
 mod sys;
-mod view;
 
 pub use binfmt::BinfmtEntry;
 pub use error::{SandboxError, Step};
-//pub use probe::{Capability, Finding, Probe, probe};
+pub use probe::{Capability, Finding, Probe, Problem, probe};
 pub use process::{Resources, SandboxChild, Status};
 pub use spec::{Bind, BuildUser, Identity, Limit, Mount, Output, Personality, SandboxSpec, Seccomp, Stdin};
-//pub use view::{Layer, ViewSpec};

@@ -137,6 +137,7 @@ impl SandboxSpec {
             gid_map: format!("{} {inner} 1", self.identity.gid).into_bytes(),
             limits: self.limits.iter().map(clip).collect(),
             umask: self.umask,
+            foreground: self.foreground,
             personality: personality(self.personality),
             cwd: c_string("the working directory", &self.cwd)?,
             program: c_string("the program", &self.program)?,
@@ -448,7 +449,7 @@ impl Drop for SandboxChild {
 ///
 /// Safe: the kernel lets an ordinary user map only itself; for root, the build
 /// user is what the caller says.
-fn write_maps(init: Pid, identity: &Identity) -> Result<u8, SandboxError> {
+pub(crate) fn write_maps(init: Pid, identity: &Identity) -> Result<u8, SandboxError> {
     let directory = format!("/proc/{}", init.as_raw_nonzero());
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
     let write = |file: &str, text: String| std::fs::write(format!("{directory}/{file}"), text);

@@ -418,3 +418,37 @@ fn foreign_programs_and_their_children_run() {
     // Nothing of it is left on the machine.
     assert!(!Path::new("/proc/sys/fs/binfmt_misc/riscv64").exists());
 }
+
+#[test]
+fn a_build_user_is_not_root() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can choose a build user");
+        return;
+    }
+    if !possible() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let (uid, gid) = (60_123, 60_124);
+    std::os::unix::fs::chown(directory.path(), Some(uid), Some(gid)).expect("root may");
+    let mut spec = spec("id -u; id -g; id -G; echo x >/out/file; echo y >/proc/sys/kernel/domainname");
+    spec.identity.build_user = Some(saltire_sandbox::BuildUser { uid, gid });
+    spec.mounts.push(Mount::bind_writable(directory.path(), "/out"));
+    let (_, text) = run(spec);
+    assert!(text.starts_with("1000\n100\n100\n"), "{text}");
+    assert!(text.contains("cannot create /proc/sys"), "{text}");
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(directory.path().join("file")).expect("written");
+    assert_eq!((metadata.uid(), metadata.gid()), (uid, gid));
+}
+
+#[test]
+fn a_foreground_program_stays_in_the_session() {
+    let mut spec = spec("cut -d' ' -f6 /proc/self/stat");
+    if !possible() {
+        return;
+    }
+    spec.foreground = true;
+    // The session's leader is outside, hence has no number inside.
+    assert_eq!(run(spec).1, "0\n");
+}
