@@ -229,7 +229,9 @@ fn generic_closure(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         }
         let fresh = match key.kind() {
             Kind::Int(number) => simple.insert(SimpleKey::Int(number)),
-            Kind::Float(number) if number as i64 as f64 == number => simple.insert(SimpleKey::Int(number as i64)),
+            Kind::Float(number) if number as i64 as f64 == number => {
+                simple.insert(SimpleKey::Int(number as i64))
+            }
             Kind::String(text) => simple.insert(SimpleKey::Text(text.as_bytes())),
             Kind::Path(text) => simple.insert(SimpleKey::Path(text.as_bytes())),
             _ => insert_key(e, &mut others, key, pos)?,
