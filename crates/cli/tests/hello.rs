@@ -1,0 +1,75 @@
+//! The main job: foreign programs from source to running.
+//!
+//! Needs a Debian mirror and a kernel with namespaced `binfmt_misc` (6.7); where
+//! one is missing the test says so and is skipped.
+
+mod support;
+
+use saltire_platforms::{identify_elf, lookup};
+use std::path::PathBuf;
+use support::{home, saltire, stdout, text};
+
+/// Platforms whose programs are cross-built and run.
+const PLATFORMS: [&str; 11] = [
+    "riscv64",
+    "aarch64-multiplatform",
+    "armv7l-hf-multiplatform",
+    "sheevaplug",
+    "mips-linux-gnu",
+    "mipsel-linux-gnu",
+    "mips64el-linux-gnuabi64",
+    "powernv",
+    "s390x",
+    "gnu32",
+    "gnu64",
+];
+
+/// Whether what the test needs is there; says what is not.
+fn can_build() -> bool {
+    let output = saltire("build sandboxShell --no-link").output().unwrap();
+    let errors = text(&output.stderr);
+    let reason = if errors.contains("can't fetch") {
+        "no Debian mirror can be reached"
+    } else if !std::path::Path::new("/proc/self/ns/user").exists() {
+        "the kernel has no user namespaces"
+    } else {
+        assert!(output.status.success(), "{errors}");
+        return true;
+    };
+    println!("skipped: {reason}");
+    false
+}
+
+/// Where a store path's files are.
+fn physical(path: &str) -> PathBuf {
+    home().join("data/saltire/root").join(path.trim_start_matches('/'))
+}
+
+#[test]
+fn hello_is_cross_built_and_runs_for_every_platform() {
+    if !can_build() {
+        return;
+    }
+    let platforms: String = PLATFORMS.iter().map(|name| format!(" --for {name}")).collect();
+    let paths = stdout(&format!("build hello --no-link -j2{platforms}"));
+    let paths: Vec<&str> = paths.lines().collect();
+    assert_eq!(paths.len(), PLATFORMS.len());
+    for (path, name) in paths.iter().zip(PLATFORMS) {
+        let program = physical(path).join("bin/hello");
+        let bytes = std::fs::read(&program).unwrap();
+        let elf = identify_elf(&bytes).unwrap();
+        let platform = lookup(name).unwrap();
+        assert!(elf.platforms().iter().any(|found| found.system == platform.system), "{name}: {elf:?}");
+        let interpreter = elf.interpreter.unwrap();
+        assert!(interpreter.starts_with("/nix/store/"), "{name}: {interpreter}");
+        assert!(interpreter.ends_with(platform.dynamic_linker_name().unwrap()), "{name}: {interpreter}");
+        assert_eq!(stdout(&format!("exec {path}/bin/hello")), "Hello, world!\n", "{name}");
+    }
+    // What is there is not built again, and the program's arguments and exit code pass through.
+    let again = saltire("run hello --for riscv64-linux -- --greeting=again").output().unwrap();
+    assert_eq!((text(&again.stdout).as_str(), text(&again.stderr).as_str()), ("again\n", ""));
+    let wrong = saltire("run hello --for riscv64-linux -- --no-such-option").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(1));
+    let plan = stdout("plan hello --for riscv64-linux");
+    assert!(plan.ends_with("Nothing to do: all of it is in the store.\n"), "{plan}");
+}
