@@ -336,7 +336,7 @@ makeCommand() {
 unpackOne() {
   local archive=$1
   case $archive in
-    *.tar | *.tar.* | *.tgz | *.tbz2 | *.txz) tar xf "$archive" --no-same-owner --mode=u+w ;;
+    *.tar | *.tar.* | *.tgz | *.tbz2 | *.txz) tar xf "$archive" --no-same-owner --no-same-permissions ;;
     *)
       if [ ! -d "$archive" ]; then
         die "don't know how to unpack $archive: set unpackPhase or dontUnpack"
@@ -367,6 +367,7 @@ unpackPhase() {
     fi
     sourceRoot=${found[0]}
   fi
+  chmod -R u+w "$sourceRoot"
   runHook postUnpack
 }
 

@@ -6,7 +6,7 @@ stdenv.mkDerivation {
   pname = "diffutils";
   inherit (source) version src;
   # diff -l runs pr: whichever is in PATH, not the build machine's.
-  configureFlags = [ "PR_PROGRAM=pr" ];
+  configureFlags = [ "ac_cv_path_PR_PROGRAM=pr" ];
   meta = {
     description = "Compares files";
     homepage = "https://www.gnu.org/software/diffutils/";
