@@ -10,7 +10,7 @@ use saltire_store_model::{ContentAddressError, HashError, ParseError, StorePath,
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A system call on a file failed.
-    #[error("cannot {action} '{}'", path.display())]
+    #[error("cannot {action} '{}': {source}", path.display())]
     File {
         /// What was being done.
         action: &'static str,
@@ -26,7 +26,7 @@ pub enum StoreError {
     #[error("no permission to write to the store at '{}'; choose another with '--store'", .0.display())]
     NotWritable(PathBuf),
     /// The database can't be used.
-    #[error("cannot {action} the store's database '{}'", path.display())]
+    #[error("cannot {action} the store's database '{}': {source}", path.display())]
     Database {
         /// What was being done.
         action: &'static str,

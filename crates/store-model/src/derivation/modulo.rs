@@ -41,7 +41,7 @@ impl ModuloHash {
 #[derive(Debug, thiserror::Error)]
 pub enum ModuloError<E> {
     /// An input derivation could not be read.
-    #[error("cannot read input derivation '{path}'")]
+    #[error("cannot read input derivation '{path}': {source}")]
     Read {
         /// Which.
         path: StorePath,

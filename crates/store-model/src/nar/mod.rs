@@ -83,7 +83,7 @@ pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum NarError {
     /// Reading or creating an object failed.
-    #[error("cannot {action} '{}'", path.display())]
+    #[error("cannot {action} '{}': {source}", path.display())]
     File {
         /// What was being done.
         action: &'static str,
@@ -93,7 +93,7 @@ pub enum NarError {
         source: io::Error,
     },
     /// Writing the archive, or taking it from where it comes, failed.
-    #[error("cannot {action} the archive")]
+    #[error("cannot {action} the archive: {source}")]
     Stream {
         /// `read` or `write`.
         action: &'static str,
@@ -118,7 +118,7 @@ pub enum NarError {
         reason: String,
     },
     /// The filter failed.
-    #[error("the filter failed on '{}'", path.display())]
+    #[error("the filter failed on '{}': {source}", path.display())]
     Filter {
         /// On what.
         path: PathBuf,
