@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 
-use saltire_diagnostics::Pos;
+use saltire_diagnostics::{Origin, Pos};
 
 use super::{Builtin, builtin, float_text};
 use crate::attrs::Attrs;
@@ -136,7 +136,7 @@ impl Writer {
                 self.attributes(e, attrs)?;
                 self.close("attrs");
             }
-            Kind::Lambda(closure) => self.function(closure),
+            Kind::Lambda(closure) => self.function(e, closure),
             Kind::Builtin(_) | Kind::Partial(_) | Kind::Thunk(_) => {
                 self.empty("unevaluated", &XmlAttrs::new());
             }
@@ -177,7 +177,7 @@ impl Writer {
         Ok(())
     }
 
-    fn function(&mut self, closure: Closure) {
+    fn function(&mut self, e: &Evaluator, closure: Closure) {
         let code = closure.0.code;
         let mut attributes = XmlAttrs::new();
         self.position(e, code.pos, &mut attributes);
@@ -201,3 +201,17 @@ impl Writer {
         }
         self.close("function");
     }
+
+    /// Adds where something was defined.
+    fn position(&self, e: &Evaluator, pos: Pos, attributes: &mut XmlAttrs) {
+        if !self.locations {
+            return;
+        }
+        let Some(location) = e.sources().resolve(pos) else { return };
+        if let Origin::File(path) = &location.file.origin {
+            attributes.insert("path", path.to_string_lossy().into_owned().into_bytes());
+        }
+        attributes.insert("line", location.line.to_string().into_bytes());
+        attributes.insert("column", location.column.to_string().into_bytes());
+    }
+}
