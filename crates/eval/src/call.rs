@@ -171,7 +171,7 @@ impl Evaluator {
                     at += 1;
                 }
                 if at < names.len() && names[at] == *name {
-                    env.slot(index as u32).set(slots[at].get().resolve());
+                    env.slot(index as u32).set(slots[at].get().shorten());
                     matched += 1;
                     at += 1;
                 }
@@ -179,7 +179,7 @@ impl Evaluator {
         } else {
             for (index, name) in formals.names.iter().enumerate() {
                 if let Some((slot, _)) = attrs.find(*name) {
-                    env.slot(index as u32).set(slot.get().resolve());
+                    env.slot(index as u32).set(slot.get().shorten());
                     matched += 1;
                 }
             }

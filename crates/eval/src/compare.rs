@@ -41,17 +41,17 @@ impl Evaluator {
                 }
                 Ok(true)
             }
-            (Kind::Attrs(_), Kind::Attrs(_)) if left.is_same(right) => Ok(true),
             (Kind::Attrs(a), Kind::Attrs(b)) => self.equal_attrs(a, b, pos),
             _ => Ok(false),
         }
     }
 
-    /// Elements and attributes: the same object is equal to itself.
+    /// Elements and attributes: the same object is equal to itself, a function too.
     fn equal_inside(&mut self, left: Value, right: Value, pos: Pos) -> Result<bool> {
+        let same = left.is_same(right);
         let left = self.force(left)?;
         let right = self.force(right)?;
-        if left.is_same(right) {
+        if same {
             return Ok(true);
         }
         self.equal(left, right, pos)

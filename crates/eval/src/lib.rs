@@ -14,7 +14,8 @@
 //!   undefined variable is reported when its part is evaluated, not before.
 //! - A failed thunk keeps its error and fails the same way again, except for
 //!   errors that depend on how deep the evaluation was.
-//! - Functions inside of sets and lists compare equal if they are the same closure.
+//! - Functions inside of sets and lists compare equal if they are in the same thunk
+//!   (the same value of the reference), which derivations of NixOS depend on.
 
 #![warn(missing_docs)]
 

@@ -38,7 +38,7 @@ impl Evaluator {
             return Ok(value);
         }
         let result = self.force(value)?;
-        slot.set(result);
+        slot.replace_thunk(result);
         Ok(result)
     }
 
@@ -209,7 +209,7 @@ impl Evaluator {
         }
         match self.force(value) {
             Ok(result) => {
-                slot.set(result);
+                slot.replace_thunk(result);
                 Ok(result)
             }
             Err(error) if error.kind == ErrorKind::InfiniteRecursion => Err(error.at(pos)),
@@ -223,11 +223,11 @@ impl Evaluator {
         match expr {
             Expr::Constant(value) => *value,
             Expr::Local { slot, .. } => match env.slot(*slot).get_if_set() {
-                Some(value) => value.resolve(),
+                Some(value) => value.shorten(),
                 None => Thunk::in_env(&mut self.region, expr, env),
             },
             Expr::Variable { depth, slot, .. } => match env.outer(*depth).slot(*slot).get_if_set() {
-                Some(value) => value.resolve(),
+                Some(value) => value.shorten(),
                 None => Thunk::in_env(&mut self.region, expr, env),
             },
             Expr::Lambda(code) => Value::from_closure(self.region.alloc(ClosureObj { code, env })),
@@ -416,7 +416,7 @@ impl Evaluator {
         }
         match self.force(value) {
             Ok(result) => {
-                slot.set(result);
+                slot.replace_thunk(result);
                 Ok(result)
             }
             Err(error) => {

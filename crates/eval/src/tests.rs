@@ -111,6 +111,12 @@ fn strings_and_paths() {
 #[test]
 fn equality_and_order() {
     check("let f = x: x; in [ (f == f) ({ inherit f; } == { inherit f; }) ]", "[ false true ]");
+    // What a function gives is another value each time, even if it is its argument.
+    check("let f = x: x; id = x: x; in [ ([ f ] == [ f ]) ([ (id f) ] == [ (id f) ]) ]", "[ true false ]");
+    check(
+        "let s = { f = x: x; }; in [ (s == s) (builtins.mapAttrs (n: v: v) s == s) (s // { } == s) ]",
+        "[ true false true ]",
+    );
     check("[ 1 { a = 2; } ] == [ 1.0 { a = 2; } ]", "true");
     check("[ (1 < 2) (\"a\" < \"b\") ([ 1 2 ] < [ 1 3 ]) ]", "[ true true true ]");
     check("1 < \"a\"", "error: cannot compare an integer with a string; values are 1 and \"a\"");

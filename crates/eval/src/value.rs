@@ -166,6 +166,23 @@ impl Value {
         }
     }
 
+    /// As [`Value::resolve`], but a function stays behind its thunk: functions in
+    /// sets and lists are equal only if they are in the same thunk.
+    #[inline(always)]
+    pub(crate) fn shorten(self) -> Self {
+        match self.as_thunk().and_then(Thunk::result) {
+            Some(result) if result.replaces_thunk() => result,
+            _ => self,
+        }
+    }
+
+    /// Whether a slot may hold this instead of the thunk that gave it: not if it
+    /// is (or may be) a function.
+    #[inline(always)]
+    pub(crate) fn replaces_thunk(self) -> bool {
+        !matches!(self.0 & TAG, CLOSURE | OTHER)
+    }
+
     /// The attribute set, if it is one (a thunk is not).
     #[inline(always)]
     pub fn as_attrs(self) -> Option<Attrs> {
@@ -299,6 +316,14 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn set(&self, value: Value) {
         self.0.store(value.0, Ordering::Release);
+    }
+
+    /// Puts a thunk's result in the place of the thunk.
+    #[inline(always)]
+    pub(crate) fn replace_thunk(&self, result: Value) {
+        if result.replaces_thunk() {
+            self.set(result);
+        }
     }
 }
 
