@@ -64,6 +64,7 @@ impl Session {
         spec.cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         spec.mounts = self.machine_mounts()?;
         spec.readonly_root = false;
+        spec.foreground = true;
         spec.network = true;
         spec.stdin = Stdin::Inherit;
         spec.seccomp = Seccomp::Off;

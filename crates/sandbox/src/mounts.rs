@@ -104,13 +104,10 @@ fn apply_one(operation: &Operation) -> SysResult {
     }
 }
 
+/// The mask is empty by now, so the mode is what is asked for.
 fn make_directory(path: &CStr, mode: u32) -> SysResult {
     match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
-        Ok(()) => {
-            // mkdir applies the caller's mask.
-            rustix::fs::chmod(path, Mode::from_raw_mode(mode))
-        }
-        Err(Errno::EXIST) => Ok(()),
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error),
     }
 }

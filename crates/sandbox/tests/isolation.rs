@@ -452,3 +452,13 @@ fn a_foreground_program_stays_in_the_session() {
     // The session's leader is outside, hence has no number inside.
     assert_eq!(run(spec).1, "0\n");
 }
+
+#[test]
+fn directories_have_the_modes_that_were_asked_for() {
+    if !possible() {
+        return;
+    }
+    let mut spec = spec("stat -c '%a %n' /tmp /one /one/two /etc/passwd");
+    spec.mounts.push(Mount::Directory { target: "/one/two".into(), mode: 0o1777 });
+    assert_eq!(run(spec).1, "1777 /tmp\n755 /one\n1777 /one/two\n644 /etc/passwd\n");
+}
