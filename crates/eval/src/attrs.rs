@@ -329,16 +329,22 @@ impl Attrs {
 }
 
 fn merge_flat(left: Attrs, right: Attrs) -> Vec<Attr> {
-    let mut items = Vec::with_capacity(left.len() + right.len());
-    let mut left = left.flat_iter().peekable();
-    for attr in right.iter() {
-        while let Some(other) = left.next_if(|other| other.name < attr.name) {
-            items.push(other);
-        }
-        let _ = left.next_if(|other| other.name == attr.name);
-        items.push(attr);
+    if right.layer().is_some() {
+        let left: Vec<Attr> = left.flat_iter().collect();
+        return merge(&left, right.merged().into_iter());
     }
-    items.extend(left);
+    let (left_names, right_names) = (left.shape().symbols, right.shape().symbols);
+    let mut items = Vec::with_capacity(left_names.len() + right_names.len());
+    let mut at = 0;
+    for (index, name) in right_names.iter().enumerate() {
+        while at < left_names.len() && left_names[at] < *name {
+            items.push(left.at(at));
+            at += 1;
+        }
+        at += usize::from(at < left_names.len() && left_names[at] == *name);
+        items.push(right.at(index));
+    }
+    items.extend((at..left_names.len()).map(|index| left.at(index)));
     items
 }
 

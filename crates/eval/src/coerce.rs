@@ -271,6 +271,10 @@ impl Evaluator {
         if rest.is_empty() {
             return Ok(Value::from_str(*first));
         }
+        if let [second] = rest {
+            let joined = Str::append(&mut self.region, *first, &[second.as_bytes()], context);
+            return Ok(Value::from_str(joined));
+        }
         let rest: SmallVec<[&[u8]; 8]> = rest.iter().map(|string| string.as_bytes()).collect();
         Ok(Value::from_str(Str::append(&mut self.region, *first, &rest, context)))
     }

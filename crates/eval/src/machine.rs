@@ -127,13 +127,23 @@ impl Evaluator {
                 Expr::HasAttr { subject, path, pos } => return self.has_attr(subject, path, *pos, env),
                 Expr::Call { function, arguments, pos } => {
                     let function = self.eval(function, env)?;
-                    if let [argument] = arguments {
-                        let argument = self.delay(argument, env);
-                        return self.call1(function, argument, *pos);
-                    }
-                    let values: SmallVec<[Value; 6]> =
-                        arguments.iter().map(|argument| self.delay(argument, env)).collect();
-                    return self.call(function, &values, *pos);
+                    return match arguments {
+                        [argument] => {
+                            let argument = self.delay(argument, env);
+                            self.call1(function, argument, *pos)
+                        }
+                        [first, second] => {
+                            let values = [self.delay(first, env), self.delay(second, env)];
+                            self.call(function, &values, *pos)
+                        }
+                        arguments => {
+                            let mut values: SmallVec<[Value; 6]> = SmallVec::new();
+                            for argument in *arguments {
+                                values.push(self.delay(argument, env));
+                            }
+                            self.call(function, &values, *pos)
+                        }
+                    };
                 }
                 Expr::Lambda(code) => {
                     return Ok(Value::from_closure(self.region.alloc(ClosureObj { code, env })));
