@@ -284,3 +284,41 @@ fn without_loader_strings(mut data: Vec<u8>) -> Option<Vec<u8>> {
     }
     changed.then_some(data)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_relative_to_the_file() {
+        let check = |part: &str, expected: Option<&str>| {
+            let found = relative_to_origin(part.as_bytes(), Path::new("lib/x/y"));
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{part}");
+        };
+        check("$ORIGIN", Some("lib/x/y"));
+        check("${ORIGIN}/../private", Some("lib/x/private"));
+        check("$ORIGIN/../../..", Some(""));
+        check("$ORIGIN/../../../../lib", None);
+        check("$ORIGINAL", None);
+        check("/usr/lib", None);
+        check("", None);
+    }
+
+    #[test]
+    fn names_of_run_time_linkers() {
+        for name in ["ld-linux.so.2", "ld.so.1", "ld64.so.2", "ld-2.31.so", "ld-musl-arm.so.1"] {
+            assert!(is_loader(name.as_ref()), "{name}");
+        }
+        for name in ["ld", "ld.bfd", "libld.so", "ldap.so", "ld-x", "libc.so.6"] {
+            assert!(!is_loader(name.as_ref()), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_machines_cache_is_not_read() {
+        let old = b"x\0/etc/ld.so.cache\0/a/etc/ld.so.cache\0/etc/ld.so.preload\0/etc/ld.so.cachet";
+        let new = b"x\0/nonexistent/lds\0/a/nonexistent/lds\0/nonexistent/lds.p\0/etc/ld.so.cachet";
+        assert_eq!(without_loader_strings(old.to_vec()).as_deref(), Some(&new[..]));
+        assert_eq!(without_loader_strings(new.to_vec()), None);
+    }
+}
