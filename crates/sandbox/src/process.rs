@@ -149,11 +149,11 @@ impl SandboxSpec {
     }
 }
 
-/// The build user, if it is somebody else.
+/// The build user, if it is somebody else. (A group that is the caller's own
+/// can't be mapped a second time: the kernel refuses that.)
 fn effective_build_user(identity: &Identity) -> Option<BuildUser> {
-    identity.build_user.filter(|user| {
-        user.uid != rustix::process::geteuid().as_raw() && user.gid != rustix::process::getegid().as_raw()
-    })
+    let caller = rustix::process::geteuid().as_raw();
+    identity.build_user.filter(|user| user.uid != caller)
 }
 
 /// A limit, no higher than this process's own: only real root can raise one.
