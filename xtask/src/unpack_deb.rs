@@ -55,7 +55,8 @@ pub fn run(arguments: &UnpackDebArguments) -> Result<()> {
         Ok((Path::new(physical), Path::new(logical)))
     });
     let pairs: Vec<(&Path, &Path)> = pairs.collect::<Result<_>>()?;
-    let dependencies: Vec<Tree> = pairs.iter().map(|&(physical, logical)| Tree { physical, logical }).collect();
+    let dependencies: Vec<Tree> =
+        pairs.iter().map(|&(physical, logical)| Tree { physical, logical }).collect();
     let physical = arguments.out.canonicalize().context("the tree just made")?;
     let report = relocate_tree(&Request {
         output: Tree { physical: &physical, logical: arguments.store_path.as_deref().unwrap_or(&physical) },
