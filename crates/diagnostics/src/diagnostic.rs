@@ -9,6 +9,8 @@ pub struct Frame {
     pub pos: Pos,
     /// What, such as "while evaluating the attribute 'x'".
     pub message: String,
+    /// Whether to show it even where the trace is cut.
+    pub always: bool,
 }
 
 /// An error (or warning) about some source text: what was wrong, where, on the
@@ -34,7 +36,7 @@ impl Diagnostic {
     /// Adds an outer step to the trace.
     #[must_use]
     pub fn with_frame(mut self, pos: Pos, message: impl Into<String>) -> Self {
-        self.trace.push(Frame { pos, message: message.into() });
+        self.trace.push(Frame { pos, message: message.into(), always: false });
         self
     }
 

@@ -109,14 +109,11 @@ impl Output<'_> {
         let mut seen: HashSet<(Pos, &str)> = HashSet::new();
         let mut repeated: Vec<&Frame> = Vec::new();
         let mut weight = 0;
+        let mut cut = false;
         for frame in trace.iter().rev() {
-            if !self.style.show_trace && weight > STEPS {
-                self.repeated(&mut repeated);
-                let note = "(stack trace truncated; use '--show-trace' to show the full, detailed trace)";
-                self.text.push('\n');
-                self.paint(MAGENTA, note);
-                self.text.push('\n');
-                return;
+            cut |= !self.style.show_trace && weight > STEPS;
+            if cut && !frame.always {
+                continue;
             }
             if !seen.insert((frame.pos, &frame.message)) {
                 repeated.push(frame);
@@ -130,6 +127,12 @@ impl Output<'_> {
             weight += 1 + usize::from(frame.pos.is_some());
         }
         self.repeated(&mut repeated);
+        if cut {
+            let note = "(stack trace truncated; use '--show-trace' to show the full, detailed trace)";
+            self.text.push('\n');
+            self.paint(MAGENTA, note);
+            self.text.push('\n');
+        }
     }
 
     fn step(&mut self, frame: &Frame) {
@@ -391,6 +394,17 @@ mod tests {
         assert!(short.contains("… 3\n\n       (stack trace truncated; use '--show-trace'"), "{short}");
         let long = traced(&steps, Style { show_trace: true, ..Style::default() });
         assert!(long.contains("… 2\n\n       … 1\n\n       error: wrong"), "{long}");
+    }
+
+    #[test]
+    fn steps_that_are_always_shown_survive_the_cut() {
+        let mut error = Diagnostic::new(Pos::NONE, "wrong");
+        for step in ["1", "2", "3", "4", "5", "6"] {
+            error = error.with_frame(Pos::NONE, step);
+        }
+        error.trace[0].always = true;
+        let text = render(&error, &SourceMap::new(), Style::default());
+        assert!(text.contains("… 3\n\n       … 1\n\n       (stack trace truncated;"), "{text}");
     }
 
     #[test]

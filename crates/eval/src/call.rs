@@ -82,6 +82,8 @@ impl Evaluator {
         self.leave();
         match result {
             Ok(value) => self.force(value),
+            // Its own step says more.
+            Err(error) if builtin.name == "addErrorContext" => Err(error),
             Err(error) => {
                 Err(error.at(pos).traced(pos, format!("while calling the '{}' builtin", builtin.name)))
             }

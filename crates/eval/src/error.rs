@@ -105,10 +105,19 @@ impl EvalError {
     /// Adds an outer step to the trace. The steps stay in memory.
     #[cold]
     #[must_use]
-    pub fn traced(mut self: Box<Self>, pos: Pos, message: impl Into<String>) -> Box<Self> {
+    pub fn traced(self: Box<Self>, pos: Pos, message: impl Into<String>) -> Box<Self> {
+        self.with_step(Frame { pos, message: message.into(), always: false })
+    }
+
+    /// Adds an outer step that is shown even where the trace is cut.
+    #[cold]
+    pub(crate) fn traced_always(self: Box<Self>, message: String) -> Box<Self> {
+        self.with_step(Frame { pos: Pos::NONE, message, always: true })
+    }
+
+    fn with_step(mut self: Box<Self>, frame: Frame) -> Box<Self> {
         let depth = self.trace.0.map_or(0, |node| node.depth) + 1;
         if depth <= MAX_TRACE {
-            let frame = Frame { pos, message: message.into() };
             let node = Box::leak(Box::new(TraceNode { frame, inner: self.trace, depth }));
             self.trace = Trace(Some(node));
         }

@@ -480,7 +480,7 @@ fn add_error_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> 
         Err(error) => {
             let what = "while evaluating the error message passed to builtins.addErrorContext";
             let text = e.coerce(a[0], Coerce::PLAIN, pos, what)?;
-            Err(error.traced(pos, text.as_bstr().to_string()))
+            Err(error.traced_always(text.as_bstr().to_string()))
         }
     }
 }
