@@ -58,7 +58,12 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         let (theirs, ours) = (median(&theirs), median(&ours));
         println!(
             "{attribute:32} {:9.3} s {:4.0} MB {:9.3} s {:4.0} MB {:7.1}x {:7.1}x",
-            theirs.cpu, theirs.memory, ours.cpu, ours.memory, theirs.cpu / ours.cpu, theirs.memory / ours.memory
+            theirs.cpu,
+            theirs.memory,
+            ours.cpu,
+            ours.memory,
+            theirs.cpu / ours.cpu,
+            theirs.memory / ours.memory
         );
     }
     Ok(())

@@ -76,7 +76,10 @@ fn check_file(expression: &str, prefix: &str, text: &str, verbose: bool) -> anyh
             Ok(Some(path)) if path == expected => count.matched += 1,
             Ok(path) => {
                 count.differing += 1;
-                println!("{prefix}{attribute}: {} instead of {expected}", path.as_deref().unwrap_or("no derivation"));
+                println!(
+                    "{prefix}{attribute}: {} instead of {expected}",
+                    path.as_deref().unwrap_or("no derivation")
+                );
             }
             Err(error) => {
                 count.failing += 1;
@@ -93,7 +96,11 @@ fn check_file(expression: &str, prefix: &str, text: &str, verbose: bool) -> anyh
     Ok(count)
 }
 
-fn derivation_path(evaluator: &mut Evaluator, set: Value, path: &str) -> saltire_eval::Result<Option<String>> {
+fn derivation_path(
+    evaluator: &mut Evaluator,
+    set: Value,
+    path: &str,
+) -> saltire_eval::Result<Option<String>> {
     let value = evaluator.select_path_text(set, path)?;
     evaluator.derivation_path(value)
 }
@@ -106,6 +113,9 @@ mod tests {
     #[test]
     fn a_file_name_says_which_set() {
         assert_eq!(prefix(Path::new("x/nixpkgs-20.09-native.tsv")), "");
-        assert_eq!(prefix(Path::new("nixpkgs-20.09-aarch64-multiplatform.tsv")), "pkgsCross.aarch64-multiplatform.");
+        assert_eq!(
+            prefix(Path::new("nixpkgs-20.09-aarch64-multiplatform.tsv")),
+            "pkgsCross.aarch64-multiplatform."
+        );
     }
 }
