@@ -257,7 +257,7 @@ impl Builder<'_> {
         let mut references = BTreeMap::new();
         for (name, path) in outputs {
             let place = scratch.store().join(path.base_name());
-            if !place.symlink_metadata().is_ok() {
+            if place.symlink_metadata().is_err() {
                 continue;
             }
             let scanner = ScanningHasher::new(candidates.iter().chain(outputs.values()).cloned());
