@@ -43,6 +43,9 @@ pub enum Error {
         /// Why.
         source: SandboxError,
     },
+    /// An emulator can't be registered.
+    #[error("can't register the emulator: {0}")]
+    Emulator(saltire_emulation::RegistrationError),
     /// A package has no program to run, or not the one that is asked for.
     #[error("{package} has no program '{program}'{}", has_text(.available))]
     NoProgram {

@@ -2,9 +2,7 @@
 
 use crate::settings::Settings;
 use saltire_plan::Machine;
-use saltire_platforms::{Emulator, Platform, can_execute, platforms};
-use saltire_sandbox::BinfmtEntry;
-use std::path::Path;
+use saltire_platforms::{Platform, can_execute, platforms};
 
 /// System features that every machine offers, as in Nix.
 const FEATURES: [&str; 3] = ["benchmark", "big-parallel", "nixos-test"];
@@ -30,16 +28,4 @@ pub(crate) fn machine(current: &Platform, settings: &Settings) -> Machine {
         features,
         no_network: settings.offline.then(|| "'--offline' is set".to_owned()),
     }
-}
-
-/// The line that registers an emulator, which is a static program at `path`.
-///
-/// Format: the kernel's `Documentation/admin-guide/binfmt-misc.rst`. Flags: `P`
-/// keeps the program's own `argv[0]`, `O` opens programs that may only be
-/// executed, `F` opens the emulator now, so that it need not exist where programs run.
-pub(crate) fn binfmt_entry(emulator: &Emulator, path: &Path) -> BinfmtEntry {
-    let escape = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
-    let (magic, mask) = (escape(emulator.magic()), escape(emulator.mask()));
-    let line = format!(":{}:M::{magic}:{mask}:{}:POF", emulator.name, path.display());
-    BinfmtEntry { label: emulator.program(), line: line.into_bytes() }
 }

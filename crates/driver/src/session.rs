@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::graph::{Loaded, Wanted, load};
 use crate::host::StoreHost;
-use crate::machine::{binfmt_entry, machine};
+use crate::machine::machine;
 use crate::package_set;
 use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
 use crate::settings::{Directories, Settings};
@@ -292,7 +292,8 @@ impl Session {
     /// What to register for one emulator, which is built if it is not there.
     pub fn emulator_entry(self: &Arc<Self>, emulator: &Emulator) -> Result<BinfmtEntry, Error> {
         let path = self.tool(&format!("emulators.{}", emulator.name))?;
-        Ok(binfmt_entry(emulator, &path.join("bin").join(emulator.program())))
+        let path = path.join("bin").join(emulator.program());
+        saltire_emulation::registration(emulator, &path).map_err(Error::Emulator)
     }
 
     /// Whether the user called it off.
