@@ -100,8 +100,8 @@ pub struct Selection {
 /// Where packages come from.
 #[derive(Args, Clone, Debug)]
 pub struct Source {
-    /// Use the package set in FILE (also '<nixpkgs>') instead of the embedded one
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    /// Use the package set in FILE instead of the embedded one
+    #[arg(long, short, help = "Use the package set in FILE (also '<nixpkgs>') instead of the embedded one", value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub file: Option<String>,
 
     /// Use a Nix expression instead of the embedded package set
