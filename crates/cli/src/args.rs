@@ -71,6 +71,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Show the log of a build
     Log(LogArgs),
+    /// Check what this machine allows and say how to get what is missing
+    Doctor(DoctorArgs),
     /// Delete what nothing refers to from the store
     Gc(GcArgs),
     /// Print a shell completion script
@@ -297,6 +299,14 @@ pub struct LogArgs {
     /// How it was built
     #[arg(long, value_name = "METHOD", default_value = "auto")]
     pub via: Via,
+}
+
+/// `saltire doctor`
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `saltire gc`

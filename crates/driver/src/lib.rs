@@ -19,6 +19,7 @@ pub use error::Error;
 pub use graph::Wanted;
 pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
 pub use saltire_plan::{Plan, Via};
+pub use saltire_sandbox::{Capability, Finding, Probe, probe};
 pub use saltire_store_model::StorePath;
 pub use select::{PackageSet, Source, Target, quote};
 pub use session::{EvaluationError, Session};

@@ -2,6 +2,7 @@
 
 mod build;
 mod completions;
+mod doctor;
 mod eval;
 mod exec;
 mod gc;
@@ -31,6 +32,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Exec(args) => exec::run(global, args),
         Command::Eval(args) => eval::run(global, args),
         Command::Log(args) => log::run(global, args),
+        Command::Doctor(args) => doctor::run(global, args),
         Command::Gc(args) => gc::run(global, args),
         Command::Completions(args) => completions::run(args),
     }
