@@ -240,13 +240,9 @@ pub struct PlatformsArgs {
 /// `saltire exec`
 #[derive(Args, Debug)]
 pub struct ExecArgs {
-    /// The program; a script works as well
-    #[arg(value_name = "PROGRAM", value_hint = ValueHint::CommandName)]
-    pub program: OsString,
-
-    /// Its arguments
-    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub arguments: Vec<OsString>,
+    /// The program (a script works as well) and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
 }
 
 /// `saltire eval`

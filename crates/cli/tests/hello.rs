@@ -73,3 +73,19 @@ fn hello_is_cross_built_and_runs_for_every_platform() {
     let plan = stdout("plan hello --for riscv64-linux");
     assert!(plan.ends_with("Nothing to do: all of it is in the store.\n"), "{plan}");
 }
+
+#[test]
+fn bison_and_zlib_are_cross_built_and_bison_runs() {
+    if !can_build() {
+        return;
+    }
+    for platform in ["riscv64", "s390x"] {
+        let paths = stdout(&format!("build bison zlib --no-link -j2 --for {platform}"));
+        let paths: Vec<&str> = paths.lines().collect();
+        let version = stdout(&format!("exec {}/bin/bison --version", paths[0]));
+        assert!(version.starts_with("bison (GNU Bison) 3.8.2\n"), "{platform}: {version}");
+        let library = std::fs::read(physical(paths[1]).join("lib/libz.so.1")).unwrap();
+        let elf = identify_elf(&library).unwrap();
+        assert!(elf.platforms().iter().any(|found| found.name == platform), "{platform}: {elf:?}");
+    }
+}

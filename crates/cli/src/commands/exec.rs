@@ -14,7 +14,9 @@ const HEAD: u64 = 64 * 1024;
 /// Runs the program; its exit code is ours.
 pub fn run(global: &Global, args: &ExecArgs) -> Result<ExitCode, Failure> {
     let Opened { session, progress } = open(global, None, None)?;
-    let program = find(&args.program)?;
+    let (program, arguments) =
+        args.command.split_first().ok_or_else(|| Failure::new("no program is named"))?;
+    let program = find(program)?;
     // The store's own paths are only seen at their place inside.
     let physical = session.store().location().to_physical(&program);
     let mut head = Vec::new();
@@ -34,7 +36,7 @@ pub fn run(global: &Global, args: &ExecArgs) -> Result<ExitCode, Failure> {
         }
     }
     progress.finish();
-    Ok(exit_code(session.run(&program, &args.arguments, emulators)?))
+    Ok(exit_code(session.run(&program, arguments, emulators)?))
 }
 
 fn unknown(program: &Path, machine: u16) -> Failure {
