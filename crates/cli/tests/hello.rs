@@ -5,6 +5,7 @@
 
 mod support;
 
+use saltire_driver::{Capability, probe};
 use saltire_platforms::{identify_elf, lookup};
 use std::path::PathBuf;
 use support::{home, saltire, stdout, text};
@@ -28,10 +29,13 @@ const PLATFORMS: [&str; 11] = [
 fn can_build() -> bool {
     let output = saltire("build sandboxShell --no-link").output().unwrap();
     let errors = text(&output.stderr);
+    let probe = probe();
     let reason = if errors.contains("can't fetch") {
         "no Debian mirror can be reached"
-    } else if !std::path::Path::new("/proc/self/ns/user").exists() {
-        "the kernel has no user namespaces"
+    } else if !probe.can_build() {
+        "the kernel does not allow a sandbox; 'saltire doctor' says why"
+    } else if !probe.has(Capability::NamespacedBinfmt) {
+        "the kernel has no binfmt_misc per namespace (Linux 6.7)"
     } else {
         assert!(output.status.success(), "{errors}");
         return true;
