@@ -54,7 +54,9 @@ impl Session {
         platform: &'static Platform,
         via: Via,
     ) -> Result<Target, Error> {
-        let choices = routes(via, &self.route_facts(platform)).map_err(Error::NoRoute)?;
+        let emulator = platform.emulator().map(|emulator| emulator.program());
+        let choices =
+            routes(via, &self.route_facts(platform, emulator.as_deref())).map_err(Error::NoRoute)?;
         let mut first_error = None;
         for route in choices {
             match self.target_by(set, package, platform, route) {
@@ -66,8 +68,7 @@ impl Session {
         Err(first_error.unwrap_or(Error::Interrupted))
     }
 
-    fn route_facts(&self, platform: &'static Platform) -> RouteFacts<'static> {
-        let emulator = platform.emulator().map(|emulator| emulator.name.as_str());
+    fn route_facts<'a>(&self, platform: &'static Platform, emulator: Option<&'a str>) -> RouteFacts<'a> {
         RouteFacts {
             build: &self.platform.system,
             host: &platform.system,
