@@ -114,6 +114,23 @@ pub struct Fetched {
     pub attributes: FetchAttrs,
 }
 
+/// A flake whose inputs are all locked, ready to be called.
+///
+/// `expression` evaluates to a function of `lock` (a string) and `overrides`, an
+/// attribute set with a member for each of [`FlakeCall::overrides`]:
+/// `{ sourceInfo = { outPath = …; narHash = …; … }; dir = "…"; }`. Its result is the
+/// flake: `outputs` merged with `inputs`, `sourceInfo`, `outPath` and so on.
+#[derive(Clone, Debug)]
+pub struct FlakeCall {
+    /// The Nix expression of the function.
+    pub expression: &'static str,
+    /// The text of the lock file, as it is or would be.
+    pub lock: String,
+    /// The nodes of the lock file that are fetched already, by their key: what
+    /// was fetched, and the directory in it that holds `flake.nix`.
+    pub overrides: BTreeMap<String, (Fetched, String)>,
+}
+
 /// Everything that evaluation needs from outside. Paths are absolute and normal.
 pub trait Host: Send + Sync {
     /// The store directory.
@@ -198,6 +215,25 @@ pub trait Host: Send + Sync {
     fn fetch(&self, kind: FetchKind, request: &FetchAttrs) -> HostResult<Fetched> {
         let _ = request;
         Err(HostError::new(format!("fetching ({kind:?}) is not available here")))
+    }
+
+    /// Locks a flake (`builtins.getFlake`); its lock file is not written. `pure`
+    /// refuses a reference that does not say which version is meant.
+    fn flake(&self, reference: &str, pure: bool) -> HostResult<FlakeCall> {
+        let _ = (reference, pure);
+        Err(HostError::new("flakes are not available here"))
+    }
+
+    /// The attributes of a flake reference (`builtins.parseFlakeRef`).
+    fn parse_flake_ref(&self, reference: &str) -> HostResult<FetchAttrs> {
+        let _ = reference;
+        Err(HostError::new("flakes are not available here"))
+    }
+
+    /// The URL of a flake reference (`builtins.flakeRefToString`).
+    fn flake_ref_to_string(&self, attributes: &FetchAttrs) -> HostResult<String> {
+        let _ = attributes;
+        Err(HostError::new("flakes are not available here"))
     }
 
     /// Whether evaluation may look at a path (pure and restricted evaluation).
