@@ -1,7 +1,7 @@
 //! From addresses and a hash to a file.
 
 use crate::error::{FetchError, Reason};
-use crate::transfer::Client;
+use crate::transfer::{Ask, Client, Stop};
 use rustix::fs::{FlockOperation, flock};
 use saltire_debian::Mirrors;
 use saltire_store_model::{Hash, Hasher};
@@ -29,13 +29,15 @@ pub struct Options {
     pub pause: Duration,
     /// How long to wait for a connection or an answer.
     pub patience: Duration,
+    /// How long a server may send nothing in the middle of a file.
+    pub stall: Duration,
 }
 
 impl Options {
     /// Three tries, half a second apart at first, half a minute of patience.
     pub fn new(cache: PathBuf, mirrors: Mirrors) -> Self {
         let (pause, patience) = (Duration::from_millis(500), Duration::from_secs(30));
-        Self { cache, mirrors, offline: false, tries: 3, pause, patience }
+        Self { cache, mirrors, offline: false, tries: 3, pause, patience, stall: patience }
     }
 }
 
@@ -72,7 +74,7 @@ pub struct Downloader {
 impl Downloader {
     /// Makes no connection yet.
     pub fn new(options: Options) -> Self {
-        let client = Client::new(options.patience);
+        let client = Client::new(options.patience, options.stall);
         Self { options, client }
     }
 
@@ -174,7 +176,13 @@ impl Downloader {
             Some(path) => self.options.mirrors.urls(path),
             None => vec![url.clone()],
         };
-        urls.iter().flat_map(expand).collect()
+        let mut addresses: Vec<String> = Vec::new();
+        for address in urls.iter().flat_map(expand) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
     }
 
     /// One try at one address; the outer error ends the whole download.
@@ -189,30 +197,30 @@ impl Downloader {
         check(cancelled)?;
         let mut hasher = Hasher::new(hash.algorithm());
         let mut received = part.hash_into(&mut hasher)?;
-        let mut answer = match self.client.get(url, received) {
+        let ask = Ask { url: url.to_owned(), offset: received, ..Ask::default() };
+        let mut answer = match self.client.get(&ask, cancelled) {
             Ok(answer) => answer,
-            Err(reason) => return Ok(Err(reason)),
+            Err(Stop::Failed(reason)) => return Ok(Err(reason)),
+            Err(Stop::Cancelled) => return Err(FetchError::Interrupted),
         };
-        if answer.offset == 0 && received > 0 {
+        if answer.head.offset == 0 && received > 0 {
             part.truncate()?;
             hasher = Hasher::new(hash.algorithm());
             received = 0;
         }
-        let mut buffer = vec![0; 128 * 1024];
         loop {
-            check(cancelled)?;
-            let count = match answer.body.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Ok(Err(Reason::Connection(error.to_string()))),
+            let bytes = match answer.next(cancelled) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => break,
+                Err(Stop::Failed(reason)) => return Ok(Err(reason)),
+                Err(Stop::Cancelled) => return Err(FetchError::Interrupted),
             };
-            part.file.write_all(&buffer[..count]).map_err(|e| file_error("write", &part.path, e))?;
-            hasher.update(&buffer[..count]);
-            received += count as u64;
-            observer.received(received, answer.size);
+            part.file.write_all(&bytes).map_err(|e| file_error("write", &part.path, e))?;
+            hasher.update(&bytes);
+            received += bytes.len() as u64;
+            observer.received(received, answer.head.size);
         }
-        if let Some(expected) = answer.size.filter(|&size| received < size) {
+        if let Some(expected) = answer.head.size.filter(|&size| received < size) {
             return Ok(Err(Reason::CutOff { received, expected }));
         }
         let got = hasher.finish();

@@ -3,6 +3,7 @@
 use saltire_store_model::Hash;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Why one address did not serve a file.
@@ -22,6 +23,9 @@ pub enum Reason {
         /// Bytes announced.
         expected: u64,
     },
+    /// The server stopped sending without closing the connection.
+    #[error("it sent nothing for {} s", .0.as_secs_f64())]
+    Stalled(Duration),
     /// The file is another one than the pinned one.
     #[error("other bytes than pinned\n  specified: {}\n  got:       {}", .specified.to_sri(), .got.to_sri())]
     Mismatch {
@@ -40,7 +44,7 @@ impl Reason {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Reason::Status(status) => matches!(status, 408 | 429 | 500..),
-            Reason::Connection(_) | Reason::CutOff { .. } => true,
+            Reason::Connection(_) | Reason::CutOff { .. } | Reason::Stalled(_) => true,
             Reason::Mismatch { .. } | Reason::Scheme => false,
         }
     }

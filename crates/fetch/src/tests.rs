@@ -1,6 +1,6 @@
 //! Downloads from a server on the loopback interface.
 
-use crate::{Download, Downloader, FetchError, Options, Unobserved};
+use crate::{Download, Downloader, FetchError, Observer, Options, Unobserved};
 use saltire_debian::Mirrors;
 use saltire_store_model::Hash;
 use std::io::{BufRead, BufReader, Write};
@@ -203,4 +203,96 @@ fn an_unknown_kind_of_address_is_refused() {
     );
     let text = found.unwrap_err().to_string();
     assert_eq!(text, "can't fetch hello\ngopher://x/f: not an http://, https:// or file:// address");
+}
+
+/// Accepts connections, sends `start` on each, and then says nothing more.
+fn silent_server(start: &'static str) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept() {
+            open.push(stream.try_clone().unwrap());
+            serve(stream, start, &kept);
+        }
+    });
+    Server { address, requests }
+}
+
+/// Sets the flag when bytes arrive.
+struct CancelOnBytes<'a>(&'a AtomicBool);
+
+impl Observer for CancelOnBytes<'_> {
+    fn received(&self, _: u64, _: Option<u64>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What a server sends that says no more after some bytes.
+const BEGUN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello";
+
+#[test]
+fn a_transfer_that_is_stuck_ends_when_called_off() {
+    // Far longer than the test may take: only the flag can end these.
+    let stall = Duration::from_secs(3_600);
+    for start in ["", BEGUN] {
+        let server = silent_server(start);
+        let directory = tempfile::tempdir().unwrap();
+        let mut options =
+            Options::new(directory.path().join("cache"), Mirrors::choose::<&str, &str>(&[], &[], None));
+        (options.patience, options.stall) = (stall, stall);
+        let cancelled = AtomicBool::new(false);
+        let download = hello(&[format!("{}/f", server.address)]);
+        let target = directory.path().join("target");
+        std::thread::scope(|scope| {
+            if start.is_empty() {
+                scope.spawn(|| {
+                    while server.requests().is_empty() {
+                        std::thread::yield_now();
+                    }
+                    cancelled.store(true, Ordering::SeqCst);
+                });
+            }
+            let observer = CancelOnBytes(&cancelled);
+            let found = Downloader::new(options).fetch(&download, &target, &observer, &cancelled);
+            assert!(matches!(found, Err(FetchError::Interrupted)), "{found:?}");
+        });
+        assert!(!target.exists());
+    }
+}
+
+#[test]
+fn a_server_that_stops_sending_is_given_up() {
+    let server = silent_server(BEGUN);
+    let directory = tempfile::tempdir().unwrap();
+    let mut options =
+        Options::new(directory.path().join("cache"), Mirrors::choose::<&str, &str>(&[], &[], None));
+    (options.stall, options.tries) = (Duration::from_millis(50), 1);
+    let url = format!("{}/f", server.address);
+    let found = Downloader::new(options).fetch(
+        &hello(std::slice::from_ref(&url)),
+        &directory.path().join("target"),
+        &Unobserved,
+        &AtomicBool::new(false),
+    );
+    let text = found.unwrap_err().to_string();
+    assert_eq!(text, format!("can't fetch hello\n{url}: it sent nothing for 0.05 s"));
+}
+
+#[test]
+fn the_same_address_is_not_tried_twice() {
+    let server = Server::start(vec![status("404 Not Found"), ok("hello world")]);
+    let directory = tempfile::tempdir().unwrap();
+    let download = hello(&["mirror://debian/f".into(), format!("{}/f", server.address)]);
+    let downloader =
+        downloader(&directory.path().join("cache"), &[server.address.clone(), server.address.clone()]);
+    let target = directory.path().join("target");
+    let found = downloader.fetch(&download, &target, &Unobserved, &AtomicBool::new(false));
+    assert!(
+        matches!(found, Err(FetchError::Unavailable { ref attempts, .. }) if attempts.len() == 1),
+        "{found:?}"
+    );
+    assert_eq!(server.requests(), ["get /f"]);
 }
