@@ -270,9 +270,25 @@ impl Evaluator {
 
     /// Evaluates a text from anywhere; relative paths in it are relative to `base`.
     pub fn eval_text(&mut self, origin: Origin, text: Arc<[u8]>, base: &[u8]) -> Result<Value> {
-        let file = self.add_source(origin, text, base)?;
-        let expr = self.parse(file, self.globals)?;
+        let expr = self.parse_text(origin, text, base, self.globals)?;
         self.eval(expr, &EMPTY_ENV)
+    }
+
+    /// Reads and lowers a text from anywhere.
+    pub(crate) fn parse_text(
+        &mut self,
+        origin: Origin,
+        text: Arc<[u8]>,
+        base: &[u8],
+        scope: &'static Scope,
+    ) -> Result<ExprRef> {
+        let file = self.add_source(origin, text, base)?;
+        self.parse(file, scope)
+    }
+
+    /// Forgets which files were read, so that they are read again.
+    pub fn forget_files(&mut self) {
+        self.lock_files().clear();
     }
 
     /// Evaluates a file, or `default.nix` in a directory. Each file is evaluated once.

@@ -30,6 +30,7 @@ mod error;
 mod evaluator;
 mod fs_host;
 mod host;
+mod interactive;
 mod ir;
 mod json;
 mod list;
@@ -55,6 +56,7 @@ pub use host::{
     AddPath, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, Host, HostError, HostResult, MessageLevel,
     PathFilter,
 };
+pub use interactive::{Variables, set_interrupted};
 pub use list::List;
 pub use print::{attribute_name, describe, quote, type_name, type_of};
 pub use stack::with_large_stack;

@@ -81,7 +81,10 @@ impl Evaluator {
 
     #[cold]
     #[inline(never)]
-    fn stack_overflow(&self, pos: Pos) -> Box<EvalError> {
+    fn refuse_call(&self, pos: Pos) -> Box<EvalError> {
+        if crate::interactive::is_interrupted() {
+            return EvalError::new(ErrorKind::Interrupted, pos, "interrupted by the user");
+        }
         let message = "stack overflow; max-call-depth exceeded";
         EvalError::new(ErrorKind::StackOverflow, pos, message)
     }
@@ -96,11 +99,12 @@ impl Evaluator {
         Ok(())
     }
 
-    /// Counts a call; [`Evaluator::leave`] takes it back.
+    /// Counts a call; [`Evaluator::leave`] takes it back. Errors if calls are nested
+    /// too deeply, or if evaluation is to stop: nothing runs for long without calls.
     #[inline(always)]
     pub(crate) fn enter(&mut self, pos: Pos) -> Result<()> {
-        if self.depth >= self.shared.settings.max_call_depth {
-            return Err(self.stack_overflow(pos));
+        if self.depth >= self.shared.settings.max_call_depth || crate::interactive::is_interrupted() {
+            return Err(self.refuse_call(pos));
         }
         self.depth += 1;
         Ok(())
