@@ -7,7 +7,8 @@ use saltire_diagnostics::Pos;
 use crate::attrs::Attrs;
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
-use crate::print::{short_text, type_name};
+use crate::print::type_name;
+use crate::printer::short_text;
 use crate::value::{Kind, Value};
 
 impl Evaluator {

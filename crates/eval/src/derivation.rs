@@ -197,7 +197,7 @@ impl Evaluator {
             if json.len() > 1 {
                 json.push(b',');
             }
-            crate::json::string(json, attr.name.as_bytes());
+            crate::json::string(json, attr.name.as_bytes(), attr.pos)?;
             json.push(b':');
             self.to_json(value, true, attr.pos, json, &mut context)?;
         }

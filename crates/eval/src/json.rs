@@ -2,6 +2,7 @@
 
 use saltire_diagnostics::Pos;
 
+use crate::attrs::Attrs;
 use crate::builtins::{float_text, json_text};
 use crate::context::Context;
 use crate::error::{EvalError, Result};
@@ -9,18 +10,22 @@ use crate::evaluator::Evaluator;
 use crate::print::type_name;
 use crate::value::{Kind, Value};
 
-/// A string as JSON. Bytes that are not UTF-8 become replacement characters.
-pub(crate) fn string(out: &mut Vec<u8>, text: &[u8]) {
-    if json_text::quote(text, out).is_err() {
-        let text = String::from_utf8_lossy(text);
-        // Replaced text is UTF-8, which can always be quoted.
-        let _ = json_text::quote(text.as_bytes(), out);
-    }
+/// A value becoming a JSON text.
+struct Writer<'e> {
+    evaluator: &'e mut Evaluator,
+    /// Whether to evaluate what isn't yet.
+    strict: bool,
+    out: Vec<u8>,
+    context: Context,
 }
 
 impl Evaluator {
     /// Appends a value as JSON, without spaces, keys sorted. Paths are copied to
     /// the store if `copy` says so. `context` gets what the text depends on.
+    ///
+    /// # Errors
+    ///
+    /// Errors of evaluation; functions; strings that are not UTF-8.
     pub fn to_json(
         &mut self,
         value: Value,
@@ -29,61 +34,100 @@ impl Evaluator {
         out: &mut Vec<u8>,
         context: &mut Context,
     ) -> Result<()> {
-        let value = self.force(value)?;
-        self.check_stack(pos)?;
+        let (text, all) = (std::mem::take(out), *context);
+        let mut writer = Writer { evaluator: self, strict: true, out: text, context: all };
+        let result = writer.value(value, copy, pos);
+        (*out, *context) = (writer.out, writer.context);
+        result
+    }
+
+    /// A value as JSON as `nix-instantiate --eval --json` prints it: without
+    /// `strict` what is not evaluated is an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Evaluator::to_json`].
+    pub fn print_json(&mut self, value: Value, strict: bool, copy: bool) -> Result<Vec<u8>> {
+        let mut writer = Writer { evaluator: self, strict, out: Vec::new(), context: Context::EMPTY };
+        writer.value(value, copy, Pos::NONE)?;
+        Ok(writer.out)
+    }
+}
+
+/// Appends a string.
+pub(crate) fn string(out: &mut Vec<u8>, text: &[u8], pos: Pos) -> Result<()> {
+    json_text::quote(text, out).map_err(|index| {
+        let byte = text.get(index).copied().unwrap_or_default();
+        // The wording of the library that the reference program uses: people search for it.
+        let message = format!(
+            "JSON serialization error: [json.exception.type_error.316] invalid UTF-8 byte at index {index}: 0x{byte:02X}"
+        );
+        EvalError::other(pos, message)
+    })
+}
+
+impl Writer<'_> {
+    fn value(&mut self, value: Value, copy: bool, pos: Pos) -> Result<()> {
+        let value = if self.strict { self.evaluator.force(value)? } else { value.resolve() };
+        self.evaluator.check_stack(pos)?;
         match value.kind() {
-            Kind::Null => out.extend(b"null"),
-            Kind::Bool(value) => out.extend(value.to_string().as_bytes()),
-            Kind::Int(value) => out.extend(value.to_string().as_bytes()),
-            Kind::Float(value) => out.extend(float_text::json(value).as_bytes()),
+            Kind::Null => self.out.extend(b"null"),
+            Kind::Bool(value) => self.out.extend(value.to_string().as_bytes()),
+            Kind::Int(value) => self.out.extend(value.to_string().as_bytes()),
+            Kind::Float(value) => self.out.extend(float_text::json(value).as_bytes()),
             Kind::String(text) => {
-                *context = context.union(text.context());
-                string(out, text.as_bytes());
+                self.context = self.context.union(text.context());
+                string(&mut self.out, text.as_bytes(), pos)?;
             }
             Kind::Path(path) if copy => {
-                let (text, element) = self.path_in_store(path.as_bytes(), pos)?;
-                *context = context.union(element);
-                string(out, text.as_bytes());
+                let (text, element) = self.evaluator.path_in_store(path.as_bytes(), pos)?;
+                self.context = self.context.union(element);
+                string(&mut self.out, text.as_bytes(), pos)?;
             }
-            Kind::Path(path) => string(out, path.as_bytes()),
+            Kind::Path(path) => string(&mut self.out, path.as_bytes(), pos)?,
             Kind::List(list) => {
-                out.push(b'[');
+                self.out.push(b'[');
                 for (index, item) in list.iter().enumerate() {
                     if index > 0 {
-                        out.push(b',');
+                        self.out.push(b',');
                     }
-                    self.to_json(item, copy, pos, out, context).map_err(|error| {
+                    self.value(item, copy, pos).map_err(|error| {
                         error.traced(pos, format!("while evaluating list element at index {index}"))
                     })?;
                 }
-                out.push(b']');
+                self.out.push(b']');
             }
-            Kind::Attrs(attrs) => {
-                if let Some(function) = attrs.get(self.names.to_string) {
-                    let text = self.call(function, &[value], pos)?;
-                    return self.to_json(text, copy, pos, out, context);
-                }
-                if let Some(out_path) = attrs.get(self.names.out_path) {
-                    return self.to_json(out_path, copy, pos, out, context);
-                }
-                out.push(b'{');
-                for (index, attr) in attrs.sorted().into_iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
-                    string(out, attr.name.as_bytes());
-                    out.push(b':');
-                    self.to_json(attr.value, copy, attr.pos, out, context).map_err(|error| {
-                        error.traced(attr.pos, format!("while evaluating attribute '{}'", attr.name))
-                    })?;
-                }
-                out.push(b'}');
-            }
+            Kind::Attrs(attrs) => self.attrs(value, attrs, copy, pos)?,
             Kind::Thunk(_) | Kind::Lambda(_) | Kind::Builtin(_) | Kind::Partial(_) => {
                 let message = format!("cannot convert {} to JSON", type_name(value));
                 return Err(EvalError::type_error(pos, message));
             }
         }
+        Ok(())
+    }
+
+    fn attrs(&mut self, value: Value, attrs: Attrs, copy: bool, pos: Pos) -> Result<()> {
+        let names = self.evaluator.names;
+        if let Some(function) = attrs.get(names.to_string) {
+            let text = self.evaluator.call(function, &[value], pos)?;
+            // A path from `__toString` is never copied.
+            return self.value(text, false, pos);
+        }
+        if let Some(out_path) = attrs.get(names.out_path) {
+            return self.value(out_path, copy, pos);
+        }
+        self.out.push(b'{');
+        for (index, attr) in attrs.sorted().into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            string(&mut self.out, attr.name.as_bytes(), attr.pos)?;
+            self.out.push(b':');
+            self.value(attr.value, copy, attr.pos).map_err(|error| {
+                error.traced(attr.pos, format!("while evaluating attribute '{}'", attr.name))
+            })?;
+        }
+        self.out.push(b'}');
         Ok(())
     }
 }

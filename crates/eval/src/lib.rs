@@ -38,6 +38,7 @@ mod lower;
 mod machine;
 pub mod paths;
 mod print;
+mod printer;
 mod region;
 mod scope;
 mod select;
@@ -53,12 +54,13 @@ pub use error::{ErrorKind, EvalError, Result, did_you_mean};
 pub use evaluator::{Evaluator, Settings};
 pub use fs_host::FsHost;
 pub use host::{
-    AddPath, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, Host, HostError, HostResult, MessageLevel,
-    PathFilter,
+    AddPath, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FlakeCall, Host, HostError, HostResult,
+    MessageLevel, PathFilter,
 };
 pub use interactive::{Variables, set_interrupted};
 pub use list::List;
 pub use print::{attribute_name, describe, quote, type_name, type_of};
+pub use printer::{PrintErrors, PrintOptions};
 pub use stack::with_large_stack;
 pub use string::Str;
 pub use symbol::{Symbol, WellKnown};

@@ -22,21 +22,26 @@ pub(super) static BUILTINS: &[Builtin] = &[builtin(
 )];
 
 fn to_xml(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let (text, context) = write(e, a[0], false, pos)?;
+    let (text, context) = write(e, a[0], Writer::default(), pos)?;
     e.check_length(text.len(), pos)?;
     Ok(e.new_string_with_context(&text, context))
 }
 
 impl Evaluator {
-    /// A value as an XML text, evaluated wholly; `locations` says where attributes
-    /// and functions were written.
-    pub fn to_xml(&mut self, value: Value, locations: bool) -> Result<Vec<u8>> {
-        write(self, value, locations, Pos::NONE).map(|(text, _)| text)
+    /// A value as an XML text, as `nix-instantiate --eval --xml` prints it:
+    /// `locations` says where attributes and functions were written; what is not
+    /// evaluated becomes so with `strict`, else it is `<unevaluated />`.
+    ///
+    /// # Errors
+    ///
+    /// Errors of evaluation.
+    pub fn to_xml(&mut self, value: Value, locations: bool, strict: bool) -> Result<Vec<u8>> {
+        let writer = Writer { locations, strict, ..Writer::default() };
+        write(self, value, writer, Pos::NONE).map(|(text, _)| text)
     }
 }
 
-fn write(e: &mut Evaluator, value: Value, locations: bool, pos: Pos) -> Result<(Vec<u8>, Context)> {
-    let mut writer = Writer { locations, ..Writer::default() };
+fn write(e: &mut Evaluator, value: Value, mut writer: Writer, pos: Pos) -> Result<(Vec<u8>, Context)> {
     writer.text.extend_from_slice(b"<?xml version='1.0' encoding='utf-8'?>\n");
     writer.open("expr", &XmlAttrs::new());
     writer.value(e, value, pos)?;
@@ -50,6 +55,8 @@ type XmlAttrs = BTreeMap<&'static str, Vec<u8>>;
 struct Writer {
     /// Whether to say where things were written.
     locations: bool,
+    /// Whether to evaluate what isn't yet.
+    strict: bool,
     text: Vec<u8>,
     level: usize,
     context: Context,
@@ -59,7 +66,14 @@ struct Writer {
 
 impl Default for Writer {
     fn default() -> Self {
-        Self { locations: false, text: Vec::new(), level: 0, context: Context::EMPTY, seen: HashSet::new() }
+        Self {
+            locations: false,
+            strict: true,
+            text: Vec::new(),
+            level: 0,
+            context: Context::EMPTY,
+            seen: HashSet::new(),
+        }
     }
 }
 
@@ -110,8 +124,12 @@ impl Writer {
         self.text.extend_from_slice(b" />\n");
     }
 
+    fn force(&self, e: &mut Evaluator, value: Value) -> Result<Value> {
+        if self.strict { e.force(value) } else { Ok(value.resolve()) }
+    }
+
     fn value(&mut self, e: &mut Evaluator, value: Value, pos: Pos) -> Result<()> {
-        let value = e.force(value)?;
+        let value = self.force(e, value)?;
         e.check_stack(pos)?;
         match value.kind() {
             Kind::Null => self.empty("null", &XmlAttrs::new()),
@@ -149,7 +167,7 @@ impl Writer {
         let mut path = None;
         for (name, symbol) in [("drvPath", e.names.drv_path), ("outPath", e.names.out_path)] {
             let Some(value) = attrs.get(symbol) else { continue };
-            if let Some(text) = e.force(value)?.as_str() {
+            if let Some(text) = self.force(e, value)?.as_str() {
                 attributes.insert(name, text.as_bytes().to_vec());
                 if symbol == e.names.drv_path {
                     path = Some(text.as_bytes());
