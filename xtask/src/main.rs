@@ -1,6 +1,7 @@
 //! Development tasks: `cargo xtask --help`.
 
 mod bench_eval;
+mod bench_first;
 mod parity;
 #[cfg(feature = "relock")]
 mod relock;
@@ -25,6 +26,8 @@ enum Task {
     Parity(parity::ParityArguments),
     /// Compares the evaluator's time and memory with nix-instantiate's
     BenchEval(bench_eval::BenchArguments),
+    /// Times the first command of a new user, and the same again
+    BenchFirst(bench_first::FirstArguments),
 }
 
 /// Arguments of `xtask relock`.
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Task::UnpackDeb(arguments) => unpack_deb::run(&arguments),
         Task::Parity(arguments) => parity::run(&arguments),
         Task::BenchEval(arguments) => bench_eval::run(&arguments),
+        Task::BenchFirst(arguments) => bench_first::run(&arguments),
     }
 }
 

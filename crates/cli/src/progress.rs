@@ -66,6 +66,13 @@ impl Progress {
         let _ = self.bars.clear();
     }
 
+    /// Says what is going to happen, unless little is to be said.
+    pub fn announce(&self, text: &str) {
+        if !self.verbosity.quiet {
+            self.line(text.trim_end());
+        }
+    }
+
     fn line(&self, text: &str) {
         if self.terminal {
             let _ = self.bars.println(text);

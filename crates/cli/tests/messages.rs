@@ -69,6 +69,15 @@ fn evaluation_prints_values() {
     assert_eq!(stdout("eval --expr 1+1"), "2\n");
     assert_eq!(stdout("eval --json --expr {a=[1];}"), "{\"a\":[1]}\n");
     assert_eq!(stdout("eval --raw hello.pname"), "hello");
+    assert_eq!(stdout("eval --expr {a?5}:{b=a;} b"), "5\n");
+}
+
+#[test]
+fn an_expression_is_evaluated_as_it_is_written() {
+    let (text, _) = failure("eval --expr [1]+oops");
+    assert!(text.contains("undefined variable 'oops'") && text.contains("«string»:1:5"), "{text}");
+    let (text, _) = failure("eval --json --expr {a?5}:a");
+    assert!(text.contains("to JSON"), "a function is not called: {text}");
 }
 
 #[test]

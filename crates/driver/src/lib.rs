@@ -4,6 +4,7 @@
 //! Absent on purpose: how anything is shown. What happens is told through
 //! [`Events`], errors are values ([`Error`]) with hints.
 
+mod attribute_path;
 mod error;
 mod graph;
 mod host;
@@ -15,12 +16,15 @@ mod select;
 mod session;
 mod settings;
 
+pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;
 pub use graph::Wanted;
 pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
-pub use saltire_plan::{Plan, Via};
+pub use saltire_plan::{Method, Plan, Via};
 pub use saltire_sandbox::{Capability, Finding, Probe, probe};
 pub use saltire_store_model::StorePath;
-pub use select::{PackageSet, Source, Target, quote};
+pub use select::{
+    Argument, PackageSet, Source, Target, argument_set, arguments, current_directory, file_argument,
+};
 pub use session::{EvaluationError, Session};
 pub use settings::{Directories, Settings};

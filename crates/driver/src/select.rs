@@ -1,12 +1,14 @@
 //! From what the user names to derivations.
 
+use crate::attribute_path::find_along;
 use crate::error::Error;
 use crate::graph::Wanted;
 use crate::session::{EvaluationError, Session};
-use saltire_eval::{ErrorKind, Evaluator, Symbol, Value};
+use saltire_diagnostics::{Origin, Pos};
+use saltire_eval::{Attrs, ErrorKind, Evaluator, Symbol, Value, paths};
 use saltire_plan::{Route, RouteChoice, RouteFacts, Via, routes};
 use saltire_platforms::{Platform, can_execute};
-use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 /// Where packages come from.
@@ -19,6 +21,17 @@ pub enum Source {
     File(String),
     /// A Nix expression.
     Expression(String),
+    /// An expression from standard input.
+    Standard,
+}
+
+/// A value that is given to functions on the way to a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A Nix expression.
+    Expression(String),
+    /// A string as it is.
+    Text(String),
 }
 
 /// A package set, with the arguments for it.
@@ -26,8 +39,8 @@ pub enum Source {
 pub struct PackageSet {
     /// Where it comes from.
     pub source: Source,
-    /// Arguments by name, each a Nix expression.
-    pub arguments: Vec<(String, String)>,
+    /// Arguments by name.
+    pub arguments: Vec<(String, Argument)>,
 }
 
 /// A package for a platform, ready to be planned and built.
@@ -91,11 +104,8 @@ impl Session {
             Route::Cross => (format!("pkgsCross.{}.{package}", platform.name), None),
             Route::Emulate => (package.to_owned(), Some(platform)),
         };
-        let text = self.expression(set, local)?;
         let found = self.evaluate(|evaluator| {
-            let base = std::env::current_dir().unwrap_or_default();
-            let value = evaluator.eval_str(&text, base.as_os_str().as_encoded_bytes())?;
-            let value = evaluator.select_path_text(value, &path)?;
+            let value = self.select(evaluator, set, local, &path)?;
             describe(evaluator, value, package)
         })?;
         let derivation = self.parse(&found.derivation)?;
@@ -103,37 +113,115 @@ impl Session {
         Ok(Target { package: package.to_owned(), platform, route, wanted, program: found.program })
     }
 
-    /// The Nix expression of a package set, for another build platform if one is given.
-    pub fn expression(&self, set: &PackageSet, local: Option<&Platform>) -> Result<String, Error> {
-        let root = match &set.source {
-            Source::Embedded => format!("import {}", quote(&self.package_set()?.to_string_lossy())),
-            Source::File(name) if name.starts_with('<') => format!("import {name}"),
-            Source::File(name) => {
-                let path = std::path::absolute(name).map_err(|source| Error::File {
-                    action: "find",
-                    path: name.into(),
-                    source,
-                })?;
-                format!("import (/. + {})", quote(&path.to_string_lossy()))
-            }
-            Source::Expression(text) => format!("({text}\n)"),
-        };
-        let mut arguments = String::new();
-        for (name, value) in &set.arguments {
-            let _ = write!(arguments, "{} = ({value}\n); ", quote(name));
+    /// The value at an attribute path of a package set, for another build platform
+    /// if one is given; a function there is called as well.
+    pub fn select(
+        &self,
+        evaluator: &mut Evaluator,
+        set: &PackageSet,
+        local: Option<&Platform>,
+        path: &str,
+    ) -> Result<Value, EvaluationError> {
+        let root = self.package_set_value(evaluator, &set.source)?;
+        let mut arguments = arguments(evaluator, &set.arguments)?;
+        if let Some(platform) = local {
+            arguments.extend(for_build_platform(evaluator, root, platform)?);
         }
-        let local = match local {
-            None => "{ }".to_owned(),
-            Some(platform) => format!(
-                "(if (builtins.functionArgs set) ? localSystem then {{ localSystem.system = {0}; }} else {{ system = {0}; }})",
-                quote(&platform.system)
-            ),
-        };
-        Ok(format!(
-            "let set = {root}; in if builtins.isFunction set \
-             then set (builtins.intersectAttrs (builtins.functionArgs set) ({local} // {{ {arguments}}})) else set"
-        ))
+        let arguments = argument_set(evaluator, arguments);
+        let value = find_along(evaluator, root, path, arguments)?;
+        let value = evaluator.force(value)?;
+        Ok(evaluator.auto_call(value, arguments)?)
     }
+
+    /// The value of a package set: often a function.
+    pub fn package_set_value(
+        &self,
+        evaluator: &mut Evaluator,
+        source: &Source,
+    ) -> Result<Value, EvaluationError> {
+        let base = current_directory();
+        Ok(match source {
+            Source::Embedded => evaluator.eval_file(self.package_set()?.as_os_str().as_bytes())?,
+            Source::File(name) => {
+                let path = file_argument(evaluator, name)?;
+                evaluator.eval_file(&path)?
+            }
+            Source::Expression(text) => evaluator.eval_text(Origin::String, text.as_bytes().into(), &base)?,
+            Source::Standard => {
+                let mut text = Vec::new();
+                std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
+                    .map_err(|source| Error::File { action: "read", path: "-".into(), source })?;
+                evaluator.eval_text(Origin::Stdin, text.into(), &base)?
+            }
+        })
+    }
+}
+
+/// The directory that relative paths on the command line are relative to.
+pub fn current_directory() -> Vec<u8> {
+    std::env::current_dir().unwrap_or_default().as_os_str().as_bytes().to_vec()
+}
+
+/// The path of a file that is named as `FILE` or as `<name>` on the command line.
+pub fn file_argument(evaluator: &mut Evaluator, name: &str) -> Result<Vec<u8>, EvaluationError> {
+    let in_search_path = name.strip_prefix('<').and_then(|name| name.strip_suffix('>'));
+    if let Some(name) = in_search_path {
+        let entries = evaluator.host().search_path();
+        return Ok(evaluator.find_file(&entries, name.as_bytes(), Pos::NONE)?);
+    }
+    let joined = if name.starts_with('/') {
+        name.as_bytes().to_vec()
+    } else {
+        [&*current_directory(), b"/", name.as_bytes()].concat()
+    };
+    Ok(paths::normalise(&joined))
+}
+
+/// The values of arguments that are given by name.
+pub fn arguments(
+    evaluator: &mut Evaluator,
+    given: &[(String, Argument)],
+) -> Result<Vec<(Symbol, Value)>, EvaluationError> {
+    let mut values = Vec::new();
+    for (name, argument) in given {
+        let value = match argument {
+            Argument::Text(text) => evaluator.new_string(text.as_bytes()),
+            Argument::Expression(text) => {
+                evaluator.eval_text(Origin::String, text.as_bytes().into(), &current_directory())?
+            }
+        };
+        values.push((Symbol::intern(name), value));
+    }
+    Ok(values)
+}
+
+/// Arguments as a set; of a name that is given twice, the last value counts.
+pub fn argument_set(evaluator: &mut Evaluator, arguments: Vec<(Symbol, Value)>) -> Attrs {
+    let mut latest = std::collections::BTreeMap::new();
+    latest.extend(arguments);
+    let set = evaluator.new_attrs(latest.into_iter().collect());
+    set.as_attrs().expect("a set that was just made")
+}
+
+/// The arguments that make a package set build on another platform.
+fn for_build_platform(
+    evaluator: &mut Evaluator,
+    set: Value,
+    platform: &Platform,
+) -> Result<Option<(Symbol, Value)>, EvaluationError> {
+    let set = evaluator.force(set)?;
+    if !set.is_function() {
+        return Ok(None);
+    }
+    let arguments_of = evaluator.eval_str("builtins.functionArgs", b"/")?;
+    let formals = evaluator.call(arguments_of, &[set], Pos::NONE)?;
+    let formals = evaluator.force(formals)?;
+    let [local, system] = ["localSystem", "system"].map(Symbol::intern);
+    let name = evaluator.new_string(platform.system.as_bytes());
+    Ok(Some(match formals.as_attrs().is_some_and(|formals| formals.contains(local)) {
+        true => (local, evaluator.new_attrs(vec![(system, name)])),
+        false => (system, name),
+    }))
 }
 
 /// What the commands need to know of a derivation.
@@ -179,10 +267,4 @@ fn strings(evaluator: &mut Evaluator, value: Value, path: &[&str]) -> Result<Vec
         found.extend(item.as_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()));
     }
     Ok(found)
-}
-
-/// A Nix string literal.
-pub fn quote(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${");
-    format!("\"{escaped}\"")
 }

@@ -152,12 +152,27 @@ impl Session {
 
     /// Makes what is wanted valid.
     pub fn realise(self: &Arc<Self>, wanted: &[Wanted], via: Via) -> Result<(), Error> {
+        self.realise_as_planned(wanted, via, &|_| {})
+    }
+
+    /// Makes what is wanted valid; `announce` is told the plan before it is carried
+    /// out, unless there is nothing to do.
+    pub fn realise_as_planned(
+        self: &Arc<Self>,
+        wanted: &[Wanted],
+        via: Via,
+        announce: &dyn Fn(&Plan),
+    ) -> Result<(), Error> {
         let loaded = self.load(wanted)?;
         let plan = plan(&loaded.graph, &loaded.known, &self.machine(), Policy { via });
         if !plan.problems.is_empty() {
             return Err(Error::Plan(plan.problems));
         }
-        if plan.steps.is_empty() { Ok(()) } else { self.execute(&loaded, &plan) }
+        if plan.steps.is_empty() {
+            return Ok(());
+        }
+        announce(&plan);
+        self.execute(&loaded, &plan)
     }
 
     fn execute(self: &Arc<Self>, loaded: &Loaded, plan: &Plan) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use super::{Opened, open, package_set, platforms_or_own};
 use crate::args::{BuildArgs, Global, Selection};
 use crate::failure::{Failure, print};
-use saltire_driver::{Session, Target, Wanted};
+use saltire_driver::{Plan, Session, Target, Wanted};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ pub fn run(global: &Global, args: &BuildArgs) -> Result<ExitCode, Failure> {
         print(&super::plan::text(&targets, &plan))?;
         return Ok(ExitCode::SUCCESS);
     }
-    session.realise(&wanted, args.selection.via)?;
+    let announce = |plan: &Plan| progress.announce(&super::plan::summary(&targets, plan));
+    session.realise_as_planned(&wanted, args.selection.via, &announce)?;
     progress.finish();
     let mut paths = Vec::new();
     for target in &targets {

@@ -4,14 +4,14 @@ use super::{open, package_set, platforms_or_own};
 use crate::args::{EvalArgs, Global};
 use crate::failure::{Failure, print};
 use saltire_diagnostics::Pos;
-use saltire_driver::EvaluationError;
+use saltire_driver::{EvaluationError, Source};
 use saltire_eval::{EvalError, Evaluator, Value, describe};
 use std::process::ExitCode;
 
 /// Evaluates and prints.
 pub fn run(global: &Global, args: &EvalArgs) -> Result<ExitCode, Failure> {
     let session = open(global, Some(&args.source), None)?.session;
-    let set = session.expression(&package_set(&args.source), None)?;
+    let set = package_set(&args.source);
     let names: Vec<String> = args.platform.iter().cloned().collect();
     let platform = platforms_or_own(&session, &names)?[0];
     let mut attribute = args.attribute.clone().unwrap_or_default();
@@ -22,8 +22,14 @@ pub fn run(global: &Global, args: &EvalArgs) -> Result<ExitCode, Failure> {
     let text = session.evaluate(|evaluator| {
         let base = std::env::current_dir().unwrap_or_default();
         let base = base.as_os_str().as_encoded_bytes();
-        let mut value = evaluator.eval_str(&set, base)?;
-        value = evaluator.select_path_text(value, &attribute)?;
+        // As in 'nix eval', a function is only called where something in it is meant,
+        // or arguments for it are given.
+        let call =
+            matches!(set.source, Source::Embedded) || !set.arguments.is_empty() || !attribute.is_empty();
+        let mut value = match call {
+            true => session.select(evaluator, &set, None, &attribute)?,
+            false => session.package_set_value(evaluator, &set.source)?,
+        };
         if let Some(function) = &args.apply {
             let function = evaluator.eval_str(function, base)?;
             value = evaluator.call(function, &[value], Pos::NONE)?;

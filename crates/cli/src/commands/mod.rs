@@ -14,7 +14,7 @@ mod run;
 use crate::args::{Cli, Command, Execution, Global, Source};
 use crate::failure::Failure;
 use crate::progress::{Progress, Verbosity};
-use saltire_driver::{PackageSet, Session, Settings, quote};
+use saltire_driver::{Argument, PackageSet, Session, Settings};
 use saltire_platforms::Platform;
 use std::io::IsTerminal;
 use std::process::{ExitCode, ExitStatus};
@@ -81,11 +81,14 @@ fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>)
 /// The package set that the options name.
 fn package_set(source: &Source) -> PackageSet {
     use saltire_driver::Source as Set;
-    let pairs =
-        |list: &[String]| list.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect::<Vec<_>>();
-    let mut arguments = pairs(&source.arg);
-    arguments.extend(pairs(&source.argstr).into_iter().map(|(name, text)| (name, quote(&text))));
+    let pairs = |list: &[String], argument: fn(String) -> Argument| {
+        let pair = |pair: &[String]| (pair[0].clone(), argument(pair[1].clone()));
+        list.chunks_exact(2).map(pair).collect::<Vec<_>>()
+    };
+    let mut arguments = pairs(&source.arg, Argument::Expression);
+    arguments.extend(pairs(&source.argstr, Argument::Text));
     let set = match (&source.file, &source.expr) {
+        (Some(file), _) if file == "-" => Set::Standard,
         (Some(file), _) => Set::File(file.clone()),
         (None, Some(text)) => Set::Expression(text.clone()),
         (None, None) => Set::Embedded,

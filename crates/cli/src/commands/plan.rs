@@ -3,7 +3,7 @@
 use super::{Opened, build, open};
 use crate::args::{Global, PlanArgs};
 use crate::failure::{Failure, print};
-use saltire_driver::{Plan, Target, Wanted};
+use saltire_driver::{Method, Plan, Target, Wanted};
 use std::process::ExitCode;
 
 /// Prints the plan.
@@ -35,11 +35,7 @@ pub fn run(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure> {
 
 /// The plan for people: what was chosen, then each step with its reason.
 pub fn text(targets: &[Target], plan: &Plan) -> String {
-    let mut text = String::new();
-    for target in targets {
-        let (package, platform, route) = (&target.package, &target.platform.name, &target.route);
-        text += &format!("{package} for {platform}: {}, because {}\n", route.route, route.reason);
-    }
+    let mut text = choices(targets);
     if plan.steps.is_empty() {
         text += "Nothing to do: all of it is in the store.\n";
     }
@@ -50,4 +46,41 @@ pub fn text(targets: &[Target], plan: &Plan) -> String {
         text += &format!("problem: {}\nhint: {}\n", problem.message, problem.hint);
     }
     text
+}
+
+/// The plan in a few lines, shown before it is carried out.
+pub fn summary(targets: &[Target], plan: &Plan) -> String {
+    let mut text = choices(targets);
+    let parts = [
+        (Method::Substitute, "from a cache", false),
+        (Method::Fetch, "to fetch", false),
+        (Method::Builtin, "to unpack", false),
+        (Method::Native, "to build", true),
+        (Method::Cross, "to cross-build", true),
+        (Method::Emulate, "to build under an emulator", true),
+    ];
+    let part = |(method, what, named): &(Method, &str, bool)| {
+        let names: Vec<&str> =
+            plan.steps.iter().filter(|step| step.method == *method).map(|step| step.name.as_str()).collect();
+        match (names.len(), named) {
+            (0, _) => None,
+            (count, true) if count <= MAX_NAMES => Some(format!("{what}: {}", names.join(", "))),
+            (count, _) => Some(format!("{count} {what}")),
+        }
+    };
+    let parts: Vec<String> = parts.iter().filter_map(part).collect();
+    text += &format!("{}; 'saltire plan' says more\n", parts.join(", "));
+    text
+}
+
+/// More builds than this are counted, not named.
+const MAX_NAMES: usize = 3;
+
+/// A line for each target: which variant, and why.
+fn choices(targets: &[Target]) -> String {
+    let line = |target: &Target| {
+        let (package, platform, route) = (&target.package, &target.platform.name, &target.route);
+        format!("{package} for {platform}: {}, because {}\n", route.route, route.reason)
+    };
+    targets.iter().map(line).collect()
 }

@@ -1,8 +1,10 @@
 //! `saltire run`: builds a package and runs its program.
 
+use super::plan::summary;
 use super::{Opened, exit_code, open, package_set, platforms_or_own};
 use crate::args::{Global, RunArgs};
 use crate::failure::Failure;
+use saltire_driver::Plan;
 use std::process::ExitCode;
 
 /// Builds and runs; the program's exit code is ours.
@@ -11,7 +13,8 @@ pub fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
     let names: Vec<String> = args.platform.iter().cloned().collect();
     let platform = platforms_or_own(&session, &names)?[0];
     let target = session.target(&package_set(&args.source), &args.package, platform, args.via)?;
-    session.realise(std::slice::from_ref(&target.wanted), args.via)?;
+    let announce = |plan: &Plan| progress.announce(&summary(std::slice::from_ref(&target), plan));
+    session.realise_as_planned(std::slice::from_ref(&target.wanted), args.via, &announce)?;
     let emulators = session.emulators_for(platform)?;
     let program = session.program(&target, args.program.as_deref())?;
     progress.finish();
