@@ -78,14 +78,16 @@ impl Evaluator {
     #[inline]
     fn call_builtin(&mut self, builtin: &'static Builtin, arguments: &[Value], pos: Pos) -> Result<Value> {
         self.enter(pos)?;
-        let result = (builtin.function)(self, arguments, pos);
+        // The step added below has the place; as in the reference, steps inside have none.
+        let result = (builtin.function)(self, arguments, Pos::NONE);
         self.leave();
         match result {
             Ok(value) => self.force(value),
             // Its own step says more.
             Err(error) if builtin.name == "addErrorContext" => Err(error),
             Err(error) => {
-                Err(error.at(pos).traced(pos, format!("while calling the '{}' builtin", builtin.name)))
+                let place = if error.kind == ErrorKind::InfiniteRecursion { pos } else { Pos::NONE };
+                Err(error.at(place).traced(pos, format!("while calling the '{}' builtin", builtin.name)))
             }
         }
     }
