@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn functions_on_the_way_are_called_and_the_last_is_not() {
         check("{ five }: { a = [ 1 { b = five; } ]; }", "a.1.b", "5");
-        check("{ a = { five }: five; }", "a", "<LAMBDA>");
+        check("{ a = { five }: five; }", "a", "«lambda a @ «string»:1:7»");
         check("{ aa = 1; }", "ab", "attribute 'ab' in selection path 'ab' not found");
         check("{ a = [ ]; }", "a.0", "list index 0 in selection path 'a.0' is out of range");
         check(

@@ -75,6 +75,17 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Evaluation needs something built, which is forbidden.
+    #[error(
+        "cannot build '{derivation}' during evaluation because the option 'allow-import-from-derivation' is disabled"
+    )]
+    ImportFromDerivation {
+        /// The derivation.
+        derivation: String,
+    },
+    /// Nix's settings are wrong.
+    #[error(transparent)]
+    Config(#[from] crate::nix_conf::ConfigError),
     /// The user called it off.
     #[error("interrupted")]
     Interrupted,

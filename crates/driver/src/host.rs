@@ -3,8 +3,12 @@
 //! Derivations that evaluation makes are kept in memory and written to the store
 //! together, in one transaction, before anything is built and at the end.
 
+use crate::access::Access;
 use saltire_build::{Event, Events};
-use saltire_eval::{AddPath, ContextElement, FileType, FsHost, Host, HostError, HostResult, MessageLevel};
+use saltire_eval::{
+    AddPath, ContextElement, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FsHost, Host, HostError,
+    HostResult, MessageLevel,
+};
 use saltire_store::{Store, TextObject};
 use saltire_store_model::nar::FileKind;
 use saltire_store_model::{Derivation, HashAlgorithm, Ingestion, StoreDir, StorePath};
@@ -12,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// Builds what evaluation needs to go on (import from derivation).
 pub(crate) type Realise = dyn Fn(&[&ContextElement]) -> HostResult<()> + Send + Sync;
@@ -25,6 +29,8 @@ pub(crate) struct StoreHost {
     events: Arc<dyn Events>,
     pending: Mutex<Pending>,
     realise: Box<Realise>,
+    /// What evaluation may look at, and whether it only computes store paths.
+    limits: RwLock<(Access, bool)>,
 }
 
 /// What is not in the store yet.
@@ -42,7 +48,21 @@ impl StoreHost {
         events: Arc<dyn Events>,
         realise: Box<Realise>,
     ) -> Self {
-        Self { store, files: FsHost::new(system), search_path, events, pending: Mutex::default(), realise }
+        let limits = RwLock::new((Access::Full, false));
+        Self { store, files: FsHost::new(system), search_path, events, pending: Mutex::default(), realise, limits }
+    }
+
+    /// Limits what evaluation may look at; `read_only`: store paths are only computed.
+    pub fn limit(&self, access: Access, read_only: bool) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = (access, read_only);
+    }
+
+    fn limits(&self) -> RwLockReadGuard<'_, (Access, bool)> {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.limits().1
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -51,6 +71,9 @@ impl StoreHost {
 
     /// Writes all derivations and texts made so far to the store.
     pub fn flush(&self) -> Result<(), saltire_store::StoreError> {
+        if self.is_read_only() {
+            return Ok(());
+        }
         let objects = std::mem::take(&mut self.pending().objects);
         if objects.is_empty() { Ok(()) } else { self.store.add_texts(&objects) }
     }
@@ -106,7 +129,18 @@ impl Host for StoreHost {
     }
 
     fn environment_variable(&self, name: &str) -> Option<String> {
-        self.files.environment_variable(name)
+        if self.limits().0.has_environment() { self.files.environment_variable(name) } else { None }
+    }
+
+    fn fetch(&self, kind: FetchKind, request: &FetchAttrs) -> HostResult<Fetched> {
+        if let Some(FetchValue::String(url)) = request.get("url") {
+            self.limits().0.check_uri(url, Path::new(self.store.store_dir().as_str()))?;
+        }
+        Err(HostError::new(format!("fetching ({kind:?}) is not available here")))
+    }
+
+    fn check_path(&self, path: &[u8]) -> HostResult<()> {
+        self.limits().0.check_path(path, Path::new(self.store.store_dir().as_str()))
     }
 
     fn search_path(&self) -> Vec<(String, String)> {
@@ -115,7 +149,11 @@ impl Host for StoreHost {
 
     fn add_path(&self, mut request: AddPath<'_>) -> HostResult<StorePath> {
         let algorithm = request.expected.map_or(HashAlgorithm::Sha256, |hash| hash.algorithm());
+        self.check_path(request.path)?;
         let source = self.physical(request.path);
+        if self.is_read_only() && source.as_os_str().as_bytes() == request.path {
+            return self.files.add_path(request);
+        }
         let added = if request.ingestion == Ingestion::Nar {
             let filter = &mut request.filter;
             let mut keep = |path: &Path, kind: FileKind| {
@@ -152,6 +190,9 @@ impl Host for StoreHost {
     fn add_text(&self, name: &str, text: &[u8], references: &[StorePath]) -> HostResult<StorePath> {
         let references: BTreeSet<StorePath> = references.iter().cloned().collect();
         let path = self.store.store_dir().make_text_path(name, text, &references).map_err(host_error)?;
+        if self.is_read_only() {
+            return Ok(path);
+        }
         // At once: evaluation may read it.
         self.flush().map_err(host_error)?;
         self.store.add_text(name, text, &references).map_err(host_error)?;

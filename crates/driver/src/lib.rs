@@ -4,11 +4,14 @@
 //! Absent on purpose: how anything is shown. What happens is told through
 //! [`Events`], errors are values ([`Error`]) with hints.
 
+mod access;
 mod attribute_path;
 mod error;
 mod graph;
 mod host;
 mod machine;
+mod nix_conf;
+mod nix_settings;
 mod package_set;
 mod run;
 mod schedule;
@@ -19,6 +22,8 @@ mod settings;
 pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;
 pub use graph::Wanted;
+pub use nix_conf::{ConfigError, Found, NixConfig, find as find_setting};
+pub use nix_settings::{Kind as SettingKind, Known as KnownSetting};
 pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
 pub use saltire_plan::{Method, Plan, Via};
 pub use saltire_sandbox::{Capability, Finding, Probe, probe};

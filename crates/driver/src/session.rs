@@ -1,5 +1,6 @@
 //! An open store with everything that works on it: evaluation, planning, building.
 
+use crate::access::Access;
 use crate::error::Error;
 use crate::graph::{Loaded, Wanted, load};
 use crate::host::StoreHost;
@@ -10,7 +11,7 @@ use crate::settings::{Directories, Settings};
 use saltire_build::{BuildError, BuildRequest, Builder, Event, Events, StepId, StepKind};
 use saltire_debian::{Lock, Mirrors};
 use saltire_diagnostics::{Style, render};
-use saltire_eval::{ContextElement, EvalError, Evaluator, HostError, with_large_stack};
+use saltire_eval::{ContextElement, ErrorKind, EvalError, Evaluator, HostError, with_large_stack};
 use saltire_fetch::{Downloader, Options};
 use saltire_plan::{Machine, Method, Plan, Policy, Step, Via, plan};
 use saltire_platforms::{Emulator, Platform};
@@ -85,14 +86,23 @@ impl Session {
         let realise = move |elements: &[&ContextElement]| {
             session.realise_elements(elements).map_err(|error| HostError::new(error.to_string()))
         };
+        let search_path = self.search_path();
+        let access = self.access(&search_path);
         let host = Arc::new(StoreHost::new(
             Arc::clone(&self.store),
-            &self.platform.system,
-            self.search_path(),
+            self.system(),
+            search_path,
             Arc::clone(&self.events),
             Box::new(realise),
         ));
-        let settings = saltire_eval::Settings { show_trace: self.settings.show_trace, ..Default::default() };
+        host.limit(access, self.settings.read_only);
+        let settings = saltire_eval::Settings {
+            show_trace: self.settings.show_trace,
+            pure: self.settings.pure,
+            pipe_operators: self.settings.pipe_operators,
+            max_call_depth: self.settings.max_call_depth,
+            ..Default::default()
+        };
         let result = with_large_stack(|| {
             let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);
             work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error))
@@ -101,8 +111,33 @@ impl Session {
         Ok(result)
     }
 
+    /// What `builtins.currentSystem` says.
+    pub fn system(&self) -> &str {
+        self.settings.system.as_deref().unwrap_or(&self.platform.system)
+    }
+
+    /// What evaluation may look at.
+    fn access(&self, search_path: &[(String, String)]) -> Access {
+        let paths = search_path.iter().map(|(_, path)| PathBuf::from(path));
+        let resolved = |path: PathBuf| [path.canonicalize().ok(), Some(path)].into_iter().flatten();
+        match (self.settings.pure, self.settings.restricted) {
+            (true, _) => Access::Pure { paths: Vec::new() },
+            (false, true) => Access::Restricted {
+                paths: paths.flat_map(resolved).collect(),
+                uris: self.settings.allowed_uris.clone(),
+            },
+            (false, false) => Access::Full,
+        }
+    }
+
+    /// An evaluation error as its user sees it, with the source around its place.
+    pub fn error_text(&self, evaluator: &Evaluator, error: EvaluationError) -> String {
+        self.lay_out_error(evaluator, error).to_string()
+    }
+
     fn lay_out_error(&self, evaluator: &Evaluator, error: EvaluationError) -> Error {
         match error {
+            EvaluationError::Nix(error) if error.kind == ErrorKind::Interrupted => Error::Interrupted,
             EvaluationError::Nix(error) => {
                 let style = Style { colour: self.settings.colour, show_trace: self.settings.show_trace };
                 Error::Evaluation(render(&error.to_diagnostic(), evaluator.sources(), style))
@@ -113,9 +148,12 @@ impl Session {
 
     /// `-I` and `NIX_PATH`: prefix (perhaps empty) and path.
     fn search_path(&self) -> Vec<(String, String)> {
-        let variable = std::env::var("NIX_PATH").unwrap_or_default();
+        let variable = std::env::var("NIX_PATH").ok();
+        let set = variable.as_deref().map(split_search_path);
+        let usual = || self.settings.nix_path.iter().map(String::as_str).collect();
         let entries = self.settings.search_path.iter().map(String::as_str);
-        entries.chain(split_search_path(&variable)).map(search_path_entry).collect()
+        let entries = entries.chain(set.unwrap_or_else(usual));
+        if self.settings.pure { Vec::new() } else { entries.map(search_path_entry).collect() }
     }
 
     /// Builds what evaluation needs to go on.
@@ -131,6 +169,10 @@ impl Session {
                     wanted.push(Wanted { derivation: derivation.clone(), outputs: vec![output.to_string()] });
                 }
             }
+        }
+        if !wanted.is_empty() && !self.settings.import_from_derivation {
+            let derivation = self.store.display(&wanted[0].derivation);
+            return Err(Error::ImportFromDerivation { derivation });
         }
         self.realise(&wanted, Via::Auto)
     }
@@ -352,12 +394,13 @@ fn mirrors(settings: &Settings) -> Mirrors {
     Mirrors::choose(&settings.mirrors, &apt, snapshot.as_deref())
 }
 
-/// Splits `NIX_PATH` at colons, those of URLs aside.
+/// Splits `NIX_PATH` at colons, those of URLs and of `flake:` and `channel:` aside.
 fn split_search_path(text: &str) -> Vec<&str> {
     let mut entries = Vec::new();
     let mut start = 0;
     for (index, _) in text.match_indices(':') {
-        if !text[index..].starts_with("://") {
+        let value = text[start..index].rsplit('=').next().unwrap_or_default();
+        if !text[index..].starts_with("://") && !matches!(value, "flake" | "channel") {
             entries.push(&text[start..index]);
             start = index + 1;
         }
@@ -369,7 +412,7 @@ fn split_search_path(text: &str) -> Vec<&str> {
 
 fn search_path_entry(entry: &str) -> (String, String) {
     let (prefix, path) = entry.split_once('=').unwrap_or(("", entry));
-    let absolute = match path.contains("://") {
+    let absolute = match path.contains("://") || path.starts_with("flake:") || path.starts_with("channel:") {
         true => path.to_owned(),
         false => {
             std::path::absolute(path).map_or(path.to_owned(), |path| path.to_string_lossy().into_owned())
@@ -386,6 +429,7 @@ mod tests {
     fn search_paths_are_split_at_colons_but_not_in_urls() {
         assert_eq!(split_search_path("a=/b:/c::x=https://d/e"), ["a=/b", "/c", "x=https://d/e"]);
         assert_eq!(split_search_path(""), [""; 0]);
+        assert_eq!(split_search_path("a=flake:b:channel:c:/d"), ["a=flake:b", "channel:c", "/d"]);
         assert_eq!(search_path_entry("a=/b"), ("a".into(), "/b".into()));
         assert_eq!(search_path_entry("/c"), (String::new(), "/c".into()));
     }

@@ -1,6 +1,7 @@
 //! What the user set, and the directories that follow from the environment.
 
 use crate::error::Error;
+use crate::nix_conf::NixConfig;
 use std::path::PathBuf;
 
 /// Settings, already merged from flags and environment variables.
@@ -22,8 +23,26 @@ pub struct Settings {
     pub keep_going: bool,
     /// Entries of the search path for `<…>`, before those of `NIX_PATH`.
     pub search_path: Vec<String>,
+    /// The search path without `NIX_PATH`.
+    pub nix_path: Vec<String>,
     /// System features beyond those that every machine has.
     pub features: Vec<String>,
+    /// What `builtins.currentSystem` says, if not this machine's system.
+    pub system: Option<String>,
+    /// Evaluation sees only its inputs: no environment, no time, no search path.
+    pub pure: bool,
+    /// Evaluation sees only the search path and [`Self::allowed_uris`].
+    pub restricted: bool,
+    /// Beginnings of URLs that restricted evaluation may fetch from.
+    pub allowed_uris: Vec<String>,
+    /// Evaluation may have things built and read them.
+    pub import_from_derivation: bool,
+    /// Evaluation computes store paths and writes nothing to the store.
+    pub read_only: bool,
+    /// Calls that may be nested in evaluation.
+    pub max_call_depth: u32,
+    /// `|>` and `<|` are operators.
+    pub pipe_operators: bool,
     /// Show every step of an evaluation error's trace.
     pub show_trace: bool,
     /// Colour errors.
@@ -41,11 +60,63 @@ impl Default for Settings {
             keep_failed: false,
             keep_going: false,
             search_path: Vec::new(),
+            nix_path: Vec::new(),
             features: Vec::new(),
+            system: None,
+            pure: false,
+            restricted: false,
+            allowed_uris: Vec::new(),
+            import_from_derivation: true,
+            read_only: false,
+            max_call_depth: 10_000,
+            pipe_operators: false,
             show_trace: false,
             colour: false,
         }
     }
+}
+
+impl Settings {
+    /// Takes over what Nix's settings say.
+    pub fn apply(&mut self, config: &NixConfig) {
+        self.jobs = match config.text("max-jobs") {
+            "auto" => std::thread::available_parallelism().map_or(1, usize::from),
+            number => number.parse().unwrap_or(1),
+        };
+        self.cores = usize::try_from(config.number("cores")).unwrap_or(0);
+        self.keep_failed = config.is_on("keep-failed");
+        self.keep_going = config.is_on("keep-going");
+        self.show_trace = config.is_on("show-trace");
+        self.pure = config.is_on("pure-eval");
+        self.restricted = config.is_on("restrict-eval");
+        self.allowed_uris = config.list("allowed-uris");
+        self.import_from_derivation = config.is_on("allow-import-from-derivation");
+        self.max_call_depth = u32::try_from(config.number("max-call-depth")).unwrap_or(u32::MAX);
+        self.pipe_operators = config.has_feature("pipe-operators");
+        self.features = config.list("system-features");
+        self.nix_path = match config.is_set("nix-path") {
+            true => config.list("nix-path"),
+            false => usual_nix_path(),
+        };
+        let system =
+            [config.text("eval-system"), config.text("system")].into_iter().find(|name| !name.is_empty());
+        self.system = system.map(str::to_owned);
+        if !matches!(config.text("store"), "auto" | "daemon" | "") {
+            self.store = Some(config.text("store").to_owned());
+        }
+    }
+}
+
+/// Where Nix's channels are, as far as there are any.
+fn usual_nix_path() -> Vec<String> {
+    let home = std::env::var("HOME").map(|home| format!("{home}/.nix-defexpr/channels"));
+    let root = "/nix/var/nix/profiles/per-user/root/channels";
+    let all = home.into_iter().chain([format!("nixpkgs={root}/nixpkgs"), root.to_owned()]);
+    let exists = |entry: &String| {
+        let path = entry.rsplit('=').next().unwrap_or_default();
+        std::path::Path::new(path).exists()
+    };
+    all.filter(exists).collect()
 }
 
 /// The user's directories (XDG Base Directory Specification).

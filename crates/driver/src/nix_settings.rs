@@ -1,0 +1,191 @@
+//! The names, kinds and defaults of Nix's settings (those of Nix 2.35).
+//!
+//! Settings that have no meaning here are known as well, so that a machine's
+//! `nix.conf` is read without complaint; [`Known::used`] says which have one.
+
+/// What sort of value a setting has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Yes or no.
+    Boolean,
+    /// A number, perhaps with a unit (`K`, `M`, `G`, `T`).
+    Number,
+    /// A number or `auto`.
+    Jobs,
+    /// Yes, no or `relaxed`.
+    Sandbox,
+    /// Words.
+    List,
+    /// Any text.
+    Text,
+}
+
+/// A setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub name: &'static str,
+    /// Its older names.
+    pub aliases: &'static [&'static str],
+    /// What sort of value it has.
+    pub kind: Kind,
+    /// Its value when nobody sets it.
+    pub default: &'static str,
+    /// Whether it changes anything here.
+    pub used: bool,
+}
+
+const fn used(name: &'static str, kind: Kind, default: &'static str) -> Known {
+    Known { name, aliases: &[], kind, default, used: true }
+}
+
+const fn known(name: &'static str, kind: Kind, default: &'static str) -> Known {
+    Known { name, aliases: &[], kind, default, used: false }
+}
+
+const fn aliased(setting: Known, aliases: &'static [&'static str]) -> Known {
+    Known { aliases, ..setting }
+}
+
+use Kind::{Boolean, Jobs, List, Number, Sandbox, Text};
+
+/// All settings, by name.
+pub const KNOWN: &[Known] = &[
+    used("abort-on-warn", Boolean, "false"),
+    used("accept-flake-config", Boolean, "false"),
+    used("access-tokens", List, ""),
+    known("allow-dirty", Boolean, "true"),
+    known("allow-dirty-locks", Boolean, "false"),
+    used("allow-import-from-derivation", Boolean, "true"),
+    known("allow-new-privileges", Boolean, "false"),
+    known("allow-symlinked-store", Boolean, "false"),
+    known("allow-unsafe-native-code-during-evaluation", Boolean, "false"),
+    used("allowed-uris", List, ""),
+    known("allowed-users", List, "*"),
+    known("always-allow-substitutes", Boolean, "false"),
+    known("auto-allocate-uids", Boolean, "false"),
+    known("auto-optimise-store", Boolean, "false"),
+    known("bash-prompt", Text, ""),
+    known("bash-prompt-prefix", Text, ""),
+    known("bash-prompt-suffix", Text, ""),
+    known("build-dir", Text, ""),
+    known("build-hook", Text, ""),
+    known("build-poll-interval", Number, "5"),
+    known("build-users-group", Text, ""),
+    used("builders", Text, "@/etc/nix/machines"),
+    known("builders-use-substitutes", Boolean, "false"),
+    used("commit-lock-file-summary", Text, ""),
+    known("compress-build-log", Boolean, "true"),
+    known("connect-timeout", Number, "5"),
+    aliased(used("cores", Number, "0"), &["build-cores"]),
+    known("debugger-on-trace", Boolean, "false"),
+    known("debugger-on-warn", Boolean, "false"),
+    known("diff-hook", Text, ""),
+    known("download-attempts", Number, "5"),
+    known("download-buffer-size", Number, "67108864"),
+    known("download-speed", Number, "0"),
+    used("eval-cache", Boolean, "true"),
+    used("eval-cores", Jobs, "1"),
+    used("eval-system", Text, ""),
+    used("experimental-features", List, "nix-command flakes fetch-tree"),
+    used("extra-platforms", List, ""),
+    known("fallback", Boolean, "false"),
+    known("filter-syscalls", Boolean, "true"),
+    used("flake-registry", Text, "https://channels.nixos.org/flake-registry.json"),
+    known("fsync-metadata", Boolean, "true"),
+    known("fsync-store-paths", Boolean, "false"),
+    known("gc-reserved-space", Number, "8388608"),
+    known("hashed-mirrors", List, ""),
+    known("http-connections", Number, "25"),
+    known("http2", Boolean, "true"),
+    known("id-count", Number, "8388608"),
+    known("ignore-try", Boolean, "false"),
+    known("ignored-acls", List, "security.csm security.selinux system.nfs4_acl"),
+    known("impersonate-linux-26", Boolean, "false"),
+    aliased(known("keep-build-log", Boolean, "true"), &["build-keep-log"]),
+    aliased(known("keep-derivations", Boolean, "true"), &["gc-keep-derivations"]),
+    aliased(known("keep-env-derivations", Boolean, "false"), &["env-keep-derivations"]),
+    used("keep-failed", Boolean, "false"),
+    used("keep-going", Boolean, "false"),
+    aliased(known("keep-outputs", Boolean, "false"), &["gc-keep-outputs"]),
+    known("lint-absolute-path-literals", Text, "ignore"),
+    known("lint-short-path-literals", Text, "ignore"),
+    known("lint-url-literals", Text, "ignore"),
+    known("log-lines", Number, "25"),
+    aliased(known("max-build-log-size", Number, "0"), &["build-max-log-size"]),
+    used("max-call-depth", Number, "10000"),
+    known("max-free", Number, "9223372036854775807"),
+    aliased(used("max-jobs", Jobs, "auto"), &["build-max-jobs"]),
+    aliased(known("max-silent-time", Number, "0"), &["build-max-silent-time"]),
+    known("max-substitution-jobs", Number, "16"),
+    known("min-free", Number, "0"),
+    known("min-free-check-interval", Number, "5"),
+    known("nar-buffer-size", Number, "33554432"),
+    known("narinfo-cache-meta-ttl", Number, "604800"),
+    known("narinfo-cache-negative-ttl", Number, "3600"),
+    known("narinfo-cache-positive-ttl", Number, "2592000"),
+    known("netrc-file", Text, "/etc/nix/netrc"),
+    used("nix-path", List, ""),
+    known("nix-shell-always-looks-for-shell-nix", Boolean, "true"),
+    known("nix-shell-shebang-arguments-relative-to-script", Boolean, "true"),
+    known("plugin-files", List, ""),
+    known("post-build-hook", Text, ""),
+    known("pre-build-hook", Text, ""),
+    known("preallocate-contents", Boolean, "false"),
+    known("print-missing", Boolean, "true"),
+    used("pure-eval", Boolean, "false"),
+    known("require-drop-supplementary-groups", Boolean, "false"),
+    known("require-sigs", Boolean, "true"),
+    used("restrict-eval", Boolean, "false"),
+    known("run-diff-hook", Boolean, "false"),
+    aliased(known("sandbox", Sandbox, "true"), &["build-use-chroot", "build-use-sandbox"]),
+    known("sandbox-build-dir", Text, "/build"),
+    known("sandbox-dev-shm-size", Text, "50%"),
+    known("sandbox-fallback", Boolean, "false"),
+    aliased(known("sandbox-paths", List, ""), &["build-chroot-dirs", "build-sandbox-paths"]),
+    known("secret-key-files", List, ""),
+    used("show-trace", Boolean, "false"),
+    known("ssl-cert-file", Text, ""),
+    known("stalled-download-timeout", Number, "300"),
+    known("start-id", Number, "872415232"),
+    used("store", Text, "auto"),
+    aliased(known("substitute", Boolean, "true"), &["build-use-substitutes"]),
+    aliased(used("substituters", List, "https://cache.nixos.org/"), &["binary-caches"]),
+    known("sync-before-registering", Boolean, "false"),
+    used("system", Text, ""),
+    used("system-features", List, ""),
+    known("tarball-ttl", Number, "3600"),
+    aliased(known("timeout", Number, "0"), &["build-timeout"]),
+    known("trace-function-calls", Boolean, "false"),
+    known("trace-import-from-derivation", Boolean, "false"),
+    known("trace-verbose", Boolean, "false"),
+    aliased(
+        used("trusted-public-keys", List, "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="),
+        &["binary-cache-public-keys"],
+    ),
+    aliased(known("trusted-substituters", List, ""), &["trusted-binary-caches"]),
+    known("trusted-users", List, "root"),
+    known("upgrade-nix-store-path-url", Text, ""),
+    known("use-cgroups", Boolean, "false"),
+    known("use-registries", Boolean, "true"),
+    known("use-sqlite-wal", Boolean, "true"),
+    known("use-xdg-base-directories", Boolean, "false"),
+    known("user-agent-suffix", Text, ""),
+    known("warn-dirty", Boolean, "true"),
+    known("warn-large-path-threshold", Number, "0"),
+    known("warn-short-path-literals", Boolean, "false"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::KNOWN;
+
+    #[test]
+    fn names_are_sorted_and_unique() {
+        let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names, sorted);
+    }
+}
