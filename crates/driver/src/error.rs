@@ -35,6 +35,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file is nothing that can be run.
+    #[error(transparent)]
+    Program(#[from] crate::program::ProgramError),
     /// A program could not be started.
     #[error("can't run {program}: {source}")]
     Run {
@@ -101,6 +104,7 @@ impl Error {
                 hints.dedup();
                 hints
             }
+            Error::Program(error) => error.problem.hint(&error.path).into_iter().collect(),
             Error::Build { first, .. } => first.hint().into_iter().collect(),
             Error::Store(error) if error.is_no_space() => {
                 vec!["make room, or delete what nothing needs any more with 'saltire gc'".into()]

@@ -1,18 +1,31 @@
-//! Running programs, foreign ones included, with the user's own files around them.
+//! Running programs, foreign ones included, in place of this process.
 
 use crate::error::Error;
 use crate::select::Target;
 use crate::session::Session;
+use saltire_build::Event;
 use saltire_platforms::{Emulator, Platform, can_execute};
-use saltire_sandbox::{BinfmtEntry, Identity, Mount, SandboxSpec, Seccomp, Stdin};
+use saltire_sandbox::{Capability, Place, Problem, ViewSpec, find_problem};
 use saltire_store_model::StorePath;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::sync::Arc;
 
-/// Directories of the machine that a run gets fresh instead.
-const FRESH: [&str; 1] = ["proc"];
+/// A program that is ready to run: what this process becomes.
+pub struct Launch {
+    spec: ViewSpec,
+}
+
+impl Launch {
+    /// Becomes the program, which so has this process's terminal, signals, working
+    /// directory, user and network. Returns only on failure.
+    ///
+    /// The session and all threads should have ended before.
+    pub fn exec(self) -> Error {
+        let program = self.spec.program.display().to_string();
+        Error::Run { program, source: self.spec.exec() }
+    }
+}
 
 impl Session {
     /// The store path and the inside path of a target's program.
@@ -32,78 +45,67 @@ impl Session {
         Err(Error::NoProgram { package: target.package.clone(), program: name.to_owned(), available })
     }
 
-    /// The emulators that programs of a platform need here.
-    pub fn emulators_for(self: &Arc<Self>, platform: &Platform) -> Result<Vec<BinfmtEntry>, Error> {
-        if can_execute(self.platform, platform) {
-            Ok(Vec::new())
-        } else {
-            self.emulator_entries(&platform.system)
-        }
+    /// The emulator that programs of a platform need here, if they do and there is one.
+    pub fn emulator_for(&self, platform: &Platform) -> Option<&'static Emulator> {
+        if can_execute(self.platform, platform) { None } else { platform.emulator() }
     }
 
-    /// The emulator for a program's bytes; `None` if this machine runs it, or
-    /// nothing is known to.
-    pub fn emulator_of(&self, start: &[u8]) -> Option<&'static Emulator> {
-        let identity = saltire_platforms::identify_elf(start).ok()?;
-        let own = identity.platforms().into_iter().any(|platform| can_execute(self.platform, platform));
-        if own { None } else { identity.emulator }
-    }
-
-    /// Runs a program with the user's files, network, terminal and identity, the
-    /// store in its place, and emulators registered for it and all that it starts.
-    pub fn run(
-        &self,
+    /// Makes a program ready to run on the machine as it is, with the store in its
+    /// place. `own` is the emulator that it needs itself, `others` those for what it
+    /// may start.
+    ///
+    /// Where the kernel can't register emulators for one program only, the machine's
+    /// own registrations are used if they cover it; else the emulator runs the
+    /// program itself, but nothing that the program starts. The user is told so.
+    pub fn launch(
+        self: &Arc<Self>,
         program: &Path,
         arguments: &[OsString],
-        emulators: Vec<BinfmtEntry>,
-    ) -> Result<ExitStatus, Error> {
-        let failed = |source| Error::Run { program: program.display().to_string(), source };
-        let mut spec = SandboxSpec::new(program);
+        own: Option<&'static Emulator>,
+        others: &[&'static Emulator],
+    ) -> Result<Launch, Error> {
+        let mut spec = ViewSpec::new(program);
         spec.args.extend(arguments.iter().cloned());
-        spec.env = std::env::vars_os().collect();
-        spec.cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        spec.mounts = self.machine_mounts()?;
-        spec.readonly_root = false;
-        spec.foreground = true;
-        spec.network = true;
-        spec.stdin = Stdin::Inherit;
-        spec.seccomp = Seccomp::Off;
-        spec.binfmt = emulators;
-        spec.hostname = rustix::system::uname().nodename().to_string_lossy().into_owned().into();
-        spec.identity = Identity {
-            uid: rustix::process::getuid().as_raw(),
-            gid: rustix::process::getgid().as_raw(),
-            build_user: None,
-        };
-        let mut child = spec.spawn().map_err(failed)?;
-        Ok(child.wait().map_err(failed)?.exit)
-    }
-
-    /// The machine's root directory, with the store in its place.
-    fn machine_mounts(&self) -> Result<Vec<Mount>, Error> {
-        let root = Path::new("/");
-        let failed = |source| Error::File { action: "read", path: root.to_owned(), source };
-        let private = self.store().location().is_private();
-        let mut mounts = Vec::new();
-        for entry in std::fs::read_dir(root).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let hidden = FRESH.iter().any(|fresh| name == *fresh) || private && name == "nix";
-            if !hidden {
-                let path = root.join(&name);
-                mounts.push(Mount::Bind(saltire_sandbox::Bind {
-                    source: path.clone(),
-                    target: path,
-                    writable: true,
-                    optional: true,
-                    devices: true,
-                }));
+        let location = self.store().location();
+        let store = PathBuf::from(self.store().store_dir().as_str());
+        if location.is_private() && location.physical_store.is_dir() {
+            // Without namespaces, what is outside the store still runs.
+            if program.starts_with(&store) || find_problem(Capability::UserNamespaces).is_none() {
+                spec.places.push(Place { source: location.physical_store.clone(), target: store });
             }
         }
-        mounts.push(Mount::Proc { target: "/proc".into() });
-        if private {
-            let store = &self.store().location().physical_store;
-            mounts.push(Mount::bind(store, self.store().store_dir().as_str()));
+        let wanted: Vec<_> = own.into_iter().chain(others.iter().copied()).collect();
+        if !wanted.is_empty() {
+            match find_problem(Capability::NamespacedBinfmt) {
+                None => spec.binfmt = self.emulator_entries(&wanted)?,
+                Some(problem) => self.launch_without_binfmt(&mut spec, own, &wanted, &problem)?,
+            }
         }
-        Ok(mounts)
+        if self.is_cancelled() { Err(Error::Interrupted) } else { Ok(Launch { spec }) }
+    }
+
+    fn launch_without_binfmt(
+        self: &Arc<Self>,
+        spec: &mut ViewSpec,
+        own: Option<&'static Emulator>,
+        wanted: &[&'static Emulator],
+        problem: &Problem,
+    ) -> Result<(), Error> {
+        let registered = saltire_emulation::host_registrations().unwrap_or_default();
+        let is_missing = |emulator: &Emulator| !registered.iter().any(|one| one.covers(emulator));
+        if !wanted.iter().any(|emulator| is_missing(emulator)) {
+            return Ok(());
+        }
+        let name = spec.program.display().to_string();
+        if let Some(emulator) = own.filter(|emulator| is_missing(emulator)) {
+            let path = self.emulator_path(emulator)?;
+            spec.args = saltire_emulation::direct_command(&path, &spec.program, &spec.args);
+            spec.program = path;
+        }
+        self.tell(Event::Warning(&format_args!(
+            "foreign programs that {name} starts are not emulated.\n{}\n{}",
+            problem.cause, problem.remedy
+        )));
+        Ok(())
     }
 }

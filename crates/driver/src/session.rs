@@ -227,7 +227,8 @@ impl Session {
         let mut emulators = HashMap::new();
         for system in plan.steps.iter().flat_map(|step| &step.emulate) {
             if !emulators.contains_key(system) {
-                emulators.insert(system.clone(), self.emulator_entries(system)?);
+                let emulator = saltire_platforms::by_system(system).and_then(|platform| platform.emulator());
+                emulators.insert(system.clone(), self.emulator_entries(emulator.as_slice())?);
             }
         }
         let builder = Builder {
@@ -339,18 +340,25 @@ impl Session {
             .ok_or_else(|| Error::NotADerivation(format!("{}^{output}", self.store.display(derivation))))
     }
 
-    /// What to register so that the programs of a system run; nothing if this
-    /// machine runs them itself.
-    pub fn emulator_entries(self: &Arc<Self>, system: &str) -> Result<Vec<BinfmtEntry>, Error> {
-        let emulator = saltire_platforms::by_system(system).and_then(|platform| platform.emulator());
-        emulator.map_or(Ok(Vec::new()), |emulator| Ok(vec![self.emulator_entry(emulator)?]))
+    /// What to register so that the programs of emulators run. Those that are not in
+    /// the store are built.
+    pub fn emulator_entries(self: &Arc<Self>, emulators: &[&Emulator]) -> Result<Vec<BinfmtEntry>, Error> {
+        let entry = |emulator: &&Emulator| {
+            let path = self.emulator_path(emulator)?;
+            saltire_emulation::registration(emulator, &path).map_err(Error::Emulator)
+        };
+        emulators.iter().map(entry).collect()
     }
 
-    /// What to register for one emulator, which is built if it is not there.
-    pub fn emulator_entry(self: &Arc<Self>, emulator: &Emulator) -> Result<BinfmtEntry, Error> {
+    /// Where an emulator is, physically; it is built if it is not in the store.
+    pub(crate) fn emulator_path(self: &Arc<Self>, emulator: &Emulator) -> Result<PathBuf, Error> {
         let path = self.tool(&format!("emulators.{}", emulator.name))?;
-        let path = path.join("bin").join(emulator.program());
-        saltire_emulation::registration(emulator, &path).map_err(Error::Emulator)
+        Ok(path.join("bin").join(emulator.program()))
+    }
+
+    /// Tells the user something.
+    pub(crate) fn tell(&self, event: Event<'_>) {
+        self.events.event(event);
     }
 
     /// Whether the user called it off.

@@ -12,6 +12,8 @@ use crate::platform::{ByteOrder, Class, Platform, cpus, platforms};
 const HEADER_32: usize = 52;
 /// Size of a 64-bit ELF header.
 const HEADER_64: usize = 64;
+/// Program header type: a part of the file to load.
+const PT_LOAD: u32 = 1;
 /// Program header type: path of the interpreter.
 const PT_INTERP: u32 = 3;
 /// Program header type: dynamic linking information.
@@ -52,6 +54,9 @@ pub struct ElfIdentity {
     pub interpreter: Option<String>,
     /// Whether it has dynamic linking information (as far as was seen).
     pub is_dynamic: bool,
+    /// Bytes that the file must have at least, as far as its program headers were
+    /// seen: a shorter one is truncated.
+    pub size: u64,
     /// QEMU's emulator for it.
     pub emulator: Option<&'static Emulator>,
 }
@@ -135,7 +140,7 @@ pub fn identify_elf(start: &[u8]) -> Result<ElfIdentity, ElfError> {
         Class::Elf32 => 36,
         Class::Elf64 => 48,
     };
-    let (interpreter, is_dynamic) = reader.segments();
+    let Segments { interpreter, is_dynamic, end } = reader.segments();
     Ok(ElfIdentity {
         class,
         byte_order,
@@ -145,6 +150,7 @@ pub fn identify_elf(start: &[u8]) -> Result<ElfIdentity, ElfError> {
         flags: field(flags_offset, 4) as u32,
         interpreter,
         is_dynamic,
+        size: end.max(need as u64),
         emulator: emulator_for_bytes(start),
     })
 }
@@ -212,6 +218,15 @@ fn other_format(start: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// What the program headers say.
+#[derive(Default)]
+struct Segments {
+    interpreter: Option<String>,
+    is_dynamic: bool,
+    /// End of the last thing that is loaded, in the file.
+    end: u64,
+}
+
 /// Numbers at offsets that may lie anywhere.
 struct Reader<'a> {
     bytes: &'a [u8],
@@ -230,35 +245,37 @@ impl Reader<'_> {
         })
     }
 
-    /// The interpreter, and whether there is a dynamic section.
-    fn segments(&self) -> (Option<String>, bool) {
+    fn segments(&self) -> Segments {
         // Offsets of e_phoff, e_phentsize; of p_offset, p_filesz; word size.
         let (table, entry_size, offset, size, word) = match self.class {
             Class::Elf32 => (28, 42, 4, 16, 4),
             Class::Elf64 => (32, 54, 8, 32, 8),
         };
-        let mut interpreter = None;
-        let mut is_dynamic = false;
+        let mut found = Segments::default();
         let table = self.number(table, word).unwrap_or_default();
         let stride = self.number(entry_size, 2).unwrap_or_default();
         let count = self.number(entry_size + 2, 2).unwrap_or_default();
+        found.end = table.saturating_add(stride * count);
         for index in 0..count {
             let Some(header) = (index * stride).checked_add(table) else {
                 break;
             };
             let at = |field: u64, width| self.number(header.checked_add(field)?, width);
+            let extent = || at(offset, word).zip(at(size, word));
             match at(0, 4) {
-                Some(kind) if kind == u64::from(PT_DYNAMIC) => is_dynamic = true,
+                Some(kind) if kind == u64::from(PT_LOAD) => {
+                    let end = extent().map_or(0, |(start, length)| start.saturating_add(length));
+                    found.end = found.end.max(end);
+                }
+                Some(kind) if kind == u64::from(PT_DYNAMIC) => found.is_dynamic = true,
                 Some(kind) if kind == u64::from(PT_INTERP) => {
-                    interpreter = at(offset, word)
-                        .zip(at(size, word))
-                        .and_then(|(start, length)| self.text(start, length));
+                    found.interpreter = extent().and_then(|(start, length)| self.text(start, length));
                 }
                 Some(_) => {}
                 None => break,
             }
         }
-        (interpreter, is_dynamic)
+        found
     }
 
     fn text(&self, offset: u64, length: u64) -> Option<String> {
@@ -347,6 +364,15 @@ mod tests {
         assert!(identity.platform().is_none());
         assert_eq!(machine_name(identity.machine), None);
         assert_eq!(machine_name(243), Some("riscv"));
+    }
+
+    #[test]
+    fn what_is_loaded_tells_the_size() {
+        let mut bytes = program(by_name("riscv64").expect("listed"));
+        assert_eq!(identify_elf(&bytes).expect("a valid header").size, 64 + 56);
+        // Now the segment is to be loaded.
+        bytes[64] = 1;
+        assert_eq!(identify_elf(&bytes).expect("a valid header").size, bytes.len() as u64);
     }
 
     fn check_error(bytes: &[u8], expected: &str) {

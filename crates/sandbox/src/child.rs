@@ -35,8 +35,6 @@ pub(crate) struct Plan {
     pub(crate) gid_map: Vec<u8>,
     pub(crate) limits: Vec<(Resource, Rlimit)>,
     pub(crate) umask: u32,
-    /// Whether to stay in the caller's session.
-    pub(crate) foreground: bool,
     pub(crate) personality: (libc::c_ulong, Option<libc::c_ulong>),
     pub(crate) cwd: CString,
     pub(crate) program: CString,
@@ -178,10 +176,8 @@ fn become_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> Fail
 }
 
 fn prepare_program(plan: &Plan, descriptors: Descriptors, proc: &OwnedFd) -> StepResult {
-    if !plan.foreground {
-        // No terminal of the caller's can be the program's controlling terminal.
-        rustix::process::setsid().at(Step::StartSession)?;
-    }
+    // No terminal of the caller's can be the program's controlling terminal.
+    rustix::process::setsid().at(Step::StartSession)?;
     // The failure pipe moves out of the way of 0, 1 and 2 by itself: it was
     // opened while these were open.
     sys::set_stdio([descriptors.stdin, descriptors.stdout, descriptors.stderr]).at(Step::AttachStdio)?;

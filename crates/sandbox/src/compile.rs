@@ -107,7 +107,12 @@ impl Compiler {
         self.operations
     }
 
-    pub(crate) fn push(&mut self, operation: Operation) {
+    /// Takes a directory and those above it for existing.
+    pub(crate) fn assume(&mut self, directory: &Path) {
+        self.made.extend(directory.ancestors().map(Path::to_owned));
+    }
+
+    fn push(&mut self, operation: Operation) {
         self.operations.push(operation);
     }
 
@@ -175,6 +180,17 @@ impl Compiler {
     }
 
     fn bind(&mut self, bind: &Bind) -> Result<(), SandboxError> {
+        self.bind_as(bind, false)
+    }
+
+    /// Binds a file or directory at its own place, with the attributes that its
+    /// mounts have.
+    pub(crate) fn bind_unchanged(&mut self, path: &Path) -> Result<(), SandboxError> {
+        let (source, target) = (path.to_owned(), path.to_owned());
+        self.bind_as(&Bind { source, target, writable: true, optional: true, devices: true }, true)
+    }
+
+    fn bind_as(&mut self, bind: &Bind, unchanged: bool) -> Result<(), SandboxError> {
         check_target(&bind.target)?;
         let failed = |error| SandboxError::Source { path: bind.source.clone(), error };
         let metadata = match bind.source.symlink_metadata() {
@@ -201,13 +217,8 @@ impl Compiler {
             self.push(Operation::MountPoint { path: path.clone() });
             path
         };
-        self.push(Operation::Bind {
-            source,
-            target,
-            readonly: !bind.writable,
-            nodev: !bind.devices,
-            unchanged: false,
-        });
+        let (readonly, nodev) = (!bind.writable, !bind.devices);
+        self.push(Operation::Bind { source, target, readonly, nodev, unchanged });
         Ok(())
     }
 

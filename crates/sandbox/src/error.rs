@@ -197,6 +197,10 @@ fn advice(step: Step, error: &io::Error) -> &'static str {
             "\nThe kernel needs binfmt_misc per user namespace: Linux 6.7 or later, with the \
              module binfmt_misc loaded; 'saltire doctor' lists what works without."
         }
+        (
+            Step::MapUser | Step::PrivateMounts | Step::CreateRoot | Step::AttachBinfmt,
+            libc::EPERM | libc::EACCES,
+        ) => "\nA security module may forbid this in user namespaces; 'saltire doctor' says more.",
         (Step::Mount, libc::EPERM) => {
             "\nIn a container, /proc may be covered in part, which keeps a new one from being \
              mounted; 'saltire doctor' says more."

@@ -1,9 +1,9 @@
 //! Running a program in namespaces of its own, from a plain description.
 //!
-//! A program sees only what its [`SandboxSpec`] lists, has no privileges, no
-//! network unless asked for, and nothing of it outlives the run. For running
-//! rather than building, the description can list the machine's own directories
-//! and keep its user, network and terminal ([`SandboxSpec::foreground`]).
+//! For building: a program sees only what its [`SandboxSpec`] lists, has no
+//! privileges, no network unless asked for, and nothing of it outlives the run.
+//! For running: a program sees the machine as it is, but for the places and
+//! emulators that its [`ViewSpec`] lists, and this process becomes it.
 //!
 //! It works for root and for ordinary users, starts no helper programs, and
 //! changes nothing outside its namespaces. [`probe()`] tells what of this the
@@ -47,9 +47,11 @@ mod process;
 mod seccomp;
 mod spec;
 mod sys;
+mod view;
 
 pub use binfmt::BinfmtEntry;
 pub use error::{SandboxError, Step};
-pub use probe::{Capability, Finding, Probe, Problem, probe};
+pub use probe::{Capability, Finding, Probe, Problem, find_problem, probe};
 pub use process::{Resources, SandboxChild, Status};
 pub use spec::{Bind, BuildUser, Identity, Limit, Mount, Output, Personality, SandboxSpec, Seccomp, Stdin};
+pub use view::{Place, ViewSpec};

@@ -47,6 +47,10 @@ impl Capability {
         Self::NamespacedBinfmt,
         Self::Overlay,
     ];
+
+    /// Those without which no build can run.
+    pub const FOR_BUILDS: [Self; 4] =
+        [Self::UserNamespaces, Self::OtherNamespaces, Self::OwnProc, Self::SystemCallFilter];
 }
 
 impl fmt::Display for Capability {
@@ -97,28 +101,20 @@ impl Probe {
 
     /// Whether builds can run in a sandbox.
     pub fn can_build(&self) -> bool {
-        [
-            Capability::UserNamespaces,
-            Capability::OtherNamespaces,
-            Capability::OwnProc,
-            Capability::SystemCallFilter,
-        ]
-        .into_iter()
-        .all(|capability| self.has(capability))
+        Capability::FOR_BUILDS.into_iter().all(|capability| self.has(capability))
     }
 }
 
 /// Tries everything; takes a few milliseconds.
 pub fn probe() -> Probe {
-    let surroundings = Surroundings::read();
-    let findings = Capability::ALL
-        .into_iter()
-        .map(|capability| Finding {
-            capability,
-            problem: attempt(capability).err().map(|error| surroundings.explain(capability, error)),
-        })
-        .collect();
-    Probe { findings }
+    let finding = |capability| Finding { capability, problem: find_problem(capability) };
+    Probe { findings: Capability::ALL.map(finding).into() }
+}
+
+/// Tries one thing, which takes about a millisecond: why it does not work, or
+/// `None` if it does.
+pub fn find_problem(capability: Capability) -> Option<Problem> {
+    attempt(capability).err().map(|error| Surroundings::read().explain(capability, error))
 }
 
 /// Tries one.

@@ -137,7 +137,6 @@ impl SandboxSpec {
             gid_map: format!("{} {inner} 1", self.identity.gid).into_bytes(),
             limits: self.limits.iter().map(clip).collect(),
             umask: self.umask,
-            foreground: self.foreground,
             personality: personality(self.personality),
             cwd: c_string("the working directory", &self.cwd)?,
             program: c_string("the program", &self.program)?,

@@ -52,10 +52,6 @@ pub struct SandboxSpec {
     /// Whether everything dies when the calling process dies, however it dies.
     /// Default: yes.
     pub die_with_parent: bool,
-    /// Whether the program stays in the caller's session and process group, and
-    /// so can use the caller's terminal: Ctrl-C then reaches both. For programs
-    /// that a person runs. Default: no, it gets a session of its own.
-    pub foreground: bool,
 }
 
 impl SandboxSpec {
@@ -83,7 +79,6 @@ impl SandboxSpec {
             seccomp: Seccomp::default(),
             personality: Personality::default(),
             die_with_parent: true,
-            foreground: false,
         }
     }
 }

@@ -110,13 +110,18 @@ pub(crate) fn set_signal_mask(mask: &libc::sigset_t) -> libc::sigset_t {
 /// ignores what this process ignored nor runs its handlers.
 pub(crate) fn default_signals() {
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL with an empty mask is a valid action. Numbers that
-        // are no signals, and SIGKILL and SIGSTOP, are refused, harmlessly.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = libc::SIG_DFL;
-            libc::sigaction(signal, &action, std::ptr::null_mut());
-        }
+        default_signal(signal);
+    }
+}
+
+/// Gives one signal its default action.
+pub(crate) fn default_signal(signal: libc::c_int) {
+    // SAFETY: SIG_DFL with an empty mask is a valid action. Numbers that are no
+    // signals, and SIGKILL and SIGSTOP, are refused, harmlessly.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(signal, &action, std::ptr::null_mut());
     }
 }
 
@@ -199,6 +204,20 @@ pub(crate) struct MountAttributes {
 
 /// Adds attributes to the mount at a path; `nosuid` always.
 pub(crate) fn restrict_mount(target: &CStr, attributes: MountAttributes) -> SysResult {
+    set_attributes(libc::AT_FDCWD, target, libc::AT_SYMLINK_NOFOLLOW, attributes)
+}
+
+/// Adds attributes to the mount that a descriptor is of; `nosuid` always.
+pub(crate) fn restrict_descriptor(mount: &OwnedFd, attributes: MountAttributes) -> SysResult {
+    set_attributes(mount.as_raw_fd(), c"", libc::AT_EMPTY_PATH, attributes)
+}
+
+fn set_attributes(
+    directory: RawFd,
+    path: &CStr,
+    mut flags: libc::c_int,
+    attributes: MountAttributes,
+) -> SysResult {
     let mut set = libc::MOUNT_ATTR_NOSUID;
     if attributes.readonly {
         set |= libc::MOUNT_ATTR_RDONLY;
@@ -207,7 +226,6 @@ pub(crate) fn restrict_mount(target: &CStr, attributes: MountAttributes) -> SysR
         set |= libc::MOUNT_ATTR_NODEV;
     }
     let attr = libc::mount_attr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let mut flags = libc::AT_SYMLINK_NOFOLLOW;
     if attributes.recursive {
         flags |= libc::AT_RECURSIVE;
     }
@@ -215,8 +233,8 @@ pub(crate) fn restrict_mount(target: &CStr, attributes: MountAttributes) -> SysR
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            target.as_ptr(),
+            directory,
+            path.as_ptr(),
             flags,
             &attr,
             size_of::<libc::mount_attr>(),

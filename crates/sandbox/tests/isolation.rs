@@ -443,17 +443,6 @@ fn a_build_user_is_not_root() {
 }
 
 #[test]
-fn a_foreground_program_stays_in_the_session() {
-    let mut spec = spec("cut -d' ' -f6 /proc/self/stat");
-    if !possible() {
-        return;
-    }
-    spec.foreground = true;
-    // The session's leader is outside, hence has no number inside.
-    assert_eq!(run(spec).1, "0\n");
-}
-
-#[test]
 fn directories_have_the_modes_that_were_asked_for() {
     if !possible() {
         return;

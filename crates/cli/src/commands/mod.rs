@@ -17,7 +17,7 @@ use crate::progress::{Progress, Verbosity};
 use saltire_driver::{Argument, PackageSet, Session, Settings};
 use saltire_platforms::Platform;
 use std::io::IsTerminal;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -102,11 +102,4 @@ fn platforms_or_own(session: &Session, names: &[String]) -> Result<Vec<&'static 
         return Ok(vec![session.platform]);
     }
     names.iter().map(|name| platforms::find(name)).collect()
-}
-
-/// The exit code of a program that was run, as a shell gives it.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    use std::os::unix::process::ExitStatusExt;
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

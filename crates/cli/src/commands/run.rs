@@ -1,13 +1,14 @@
-//! `saltire run`: builds a package and runs its program.
+//! `saltire run`: builds a package and becomes its program.
 
+use super::exec::become_program;
 use super::plan::summary;
-use super::{Opened, exit_code, open, package_set, platforms_or_own};
+use super::{Opened, open, package_set, platforms_or_own};
 use crate::args::{Global, RunArgs};
 use crate::failure::Failure;
 use saltire_driver::Plan;
 use std::process::ExitCode;
 
-/// Builds and runs; the program's exit code is ours.
+/// Builds and runs: this process becomes the program.
 pub fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
     let Opened { session, progress } = open(global, Some(&args.source), Some(&args.execution))?;
     let names: Vec<String> = args.platform.iter().cloned().collect();
@@ -15,8 +16,8 @@ pub fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
     let target = session.target(&package_set(&args.source), &args.package, platform, args.via)?;
     let announce = |plan: &Plan| progress.announce(&summary(std::slice::from_ref(&target), plan));
     session.realise_as_planned(std::slice::from_ref(&target.wanted), args.via, &announce)?;
-    let emulators = session.emulators_for(platform)?;
     let program = session.program(&target, args.program.as_deref())?;
-    progress.finish();
-    Ok(exit_code(session.run(&program, &args.arguments, emulators)?))
+    let emulator = session.emulator_for(platform);
+    let launch = session.launch(&program, &args.arguments, emulator, &[])?;
+    become_program(Opened { session, progress }, launch)
 }
