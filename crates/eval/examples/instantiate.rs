@@ -18,7 +18,7 @@ fn main() {
             write_derivations(&host, directory.as_ref());
         }
         if std::env::var_os("STATISTICS").is_some() {
-            eprintln!("{} bytes of values and code", evaluator.allocated());
+            eprint!("{}", evaluator.statistics().to_json());
         }
         failed
     });

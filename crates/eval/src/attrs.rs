@@ -32,6 +32,8 @@ impl Shape {
         positions: &'static [Pos],
     ) -> &'static Shape {
         debug_assert!(symbols.is_sorted() && symbols.len() == positions.len());
+        region.counts.shapes += 1;
+        region.counts.shape_names += symbols.len() as u64;
         region.alloc(Shape { symbols, positions, by_name: OnceLock::new() })
     }
 
@@ -224,6 +226,8 @@ impl Attrs {
     #[inline]
     fn allocate(region: &mut Region, shape: &'static Shape) -> (*mut Value, Attrs) {
         let at = region.words(1 + shape.symbols.len());
+        region.counts.sets += 1;
+        region.counts.set_slots += shape.symbols.len() as u64;
         // SAFETY: there is room for the header and the slots.
         unsafe {
             at.cast::<AttrsObj>().write(AttrsObj { shape: std::ptr::from_ref(shape) as usize });
@@ -292,6 +296,7 @@ impl Attrs {
 
     /// `self // other`
     pub(crate) fn update(self, region: &mut Region, other: Attrs) -> Attrs {
+        region.counts.updates += 1;
         if other.is_empty() {
             return self;
         }
@@ -300,6 +305,7 @@ impl Attrs {
         }
         let depth = self.layer().map_or(0, |layer| layer.depth + 1);
         if other.layer().is_none() && depth < MAX_DEPTH && self.len() >= 16 && self.len() >= other.len() * 4 {
+            region.counts.update_copies += other.len() as u64;
             return self.add_layer(region, other, depth);
         }
         let items = if self.layer().is_none() {
@@ -307,6 +313,7 @@ impl Attrs {
         } else {
             merge(&self.merged(), other.iter())
         };
+        region.counts.update_copies += items.len() as u64;
         Self::from_sorted(region, &items)
     }
 
@@ -315,6 +322,8 @@ impl Attrs {
         let fresh = shape.symbols.iter().filter(|name| !self.contains(**name)).count();
         let header = 1 + size_of::<Layer>() / 8;
         let at = region.words(header + shape.symbols.len());
+        region.counts.sets += 1;
+        region.counts.set_slots += shape.symbols.len() as u64 + header as u64 - 1;
         let total = (self.len() + fresh) as u32;
         // SAFETY: there is room for the header, the layer and the slots.
         unsafe {

@@ -78,8 +78,14 @@ impl Evaluator {
     #[inline]
     fn call_builtin(&mut self, builtin: &'static Builtin, arguments: &[Value], pos: Pos) -> Result<Value> {
         self.enter(pos)?;
+        self.region.counts.builtin_calls += 1;
         // The step added below has the place; as in the reference, steps inside have none.
-        let result = (builtin.function)(self, arguments, Pos::NONE);
+        let result = match self.profile {
+            None => (builtin.function)(self, arguments, Pos::NONE),
+            Some(_) => self.profiled_builtin(builtin, arguments, pos, |this| {
+                (builtin.function)(this, arguments, Pos::NONE)
+            }),
+        };
         self.leave();
         match result {
             Ok(value) => self.force(value),
@@ -120,7 +126,10 @@ impl Evaluator {
     #[inline]
     fn run_body(&mut self, code: &'static LambdaCode, env: &'static Env, pos: Pos) -> Result<Value> {
         self.enter(pos)?;
-        let result = self.eval(code.body, env);
+        let result = match self.profile {
+            None => self.eval(code.body, env),
+            Some(_) => self.profiled_function(code, pos, |this| this.eval(code.body, env)),
+        };
         self.leave();
         match result {
             Ok(value) => Ok(value),
@@ -137,6 +146,7 @@ impl Evaluator {
         argument: Value,
         pos: Pos,
     ) -> Result<&'static Env> {
+        self.region.counts.calls += 1;
         let env = Env::new(&mut self.region, env, code.slots as usize);
         match &code.formals {
             None => env.slot(0).set(argument),

@@ -19,6 +19,7 @@ use crate::ir::{Expr, ExprRef, FileCode};
 use crate::list::List;
 use crate::lower::Lowerer;
 use crate::paths;
+use crate::profile::Profile;
 use crate::region::Region;
 use crate::scope::{Scope, ScopeKind};
 use crate::stack;
@@ -37,11 +38,14 @@ pub struct Settings {
     pub pure: bool,
     /// Whether `|>` and `<|` are operators.
     pub pipe_operators: bool,
+    /// Samples a second that the profiler takes (0: as many as it is used to); no
+    /// profile if none.
+    pub profile: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_call_depth: 10_000, show_trace: false, pure: false, pipe_operators: false }
+        Self { max_call_depth: 10_000, show_trace: false, pure: false, pipe_operators: false, profile: None }
     }
 }
 
@@ -74,12 +78,14 @@ pub struct Evaluator {
     pub(crate) builtins: Value,
     /// Compiled patterns of `match` and `split`.
     pub(crate) regexes: HashMap<Symbol, std::rc::Rc<saltire_posix_regex::Regex>>,
+    pub(crate) profile: Option<Box<Profile>>,
     not_send: PhantomData<*const ()>,
 }
 
 impl Evaluator {
     /// An evaluator without any file read.
     pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
+        let profile = settings.profile.map(|frequency| Box::new(Profile::new(frequency)));
         let shared = Arc::new(Shared {
             host,
             settings,
@@ -99,6 +105,7 @@ impl Evaluator {
             globals: &NOTHING,
             builtins: Value::NULL,
             regexes: HashMap::new(),
+            profile,
             not_send: PhantomData,
         };
         evaluator.make_globals();
@@ -218,6 +225,12 @@ impl Evaluator {
         self.region.allocated()
     }
 
+    /// Bytes of syntax trees.
+    pub(crate) fn tree_bytes(&self) -> u64 {
+        let bytes = self.arena.allocated_bytes() - self.arena.chunk_capacity();
+        bytes as u64
+    }
+
     /// Another evaluator for another thread, with the same files and host.
     pub fn fork(&self) -> impl FnOnce() -> Evaluator + Send + use<> {
         let shared = Arc::clone(&self.shared);
@@ -232,6 +245,7 @@ impl Evaluator {
             globals,
             builtins,
             regexes: HashMap::new(),
+            profile: None,
             not_send: PhantomData,
         }
     }

@@ -98,6 +98,8 @@ impl List {
         }
         assert!(len < u32::MAX as usize, "a list of over four billion elements");
         let at = region.words(2 + len);
+        region.counts.lists += 1;
+        region.counts.list_elements += len as u64;
         // SAFETY: there is room for the header and the slots; a slot is a value's word.
         unsafe {
             let items = at.add(2).cast::<Value>();
@@ -128,6 +130,7 @@ impl List {
 
     /// The elements of all, in order.
     pub(crate) fn concat(region: &mut Region, lists: &[List]) -> List {
+        region.counts.list_concats += 1;
         let total: usize = lists.iter().map(|list| list.len()).sum();
         if let [left, right] = lists
             && total >= GROWABLE
@@ -156,6 +159,7 @@ impl List {
         let slack = if large.0.buffered { total } else { total / 4 } as u32;
         let capacity = total as u32 + slack;
         let items = region.words(capacity as usize).cast::<Slot>();
+        region.counts.list_elements += u64::from(capacity);
         let offset = if append { 0 } else { slack };
         let buffer = region.alloc(Buffer {
             start: AtomicU32::new(offset),
@@ -199,6 +203,7 @@ impl Buffer {
         // SAFETY: `start` is inside the buffer.
         let items = unsafe { self.items.add(start as usize) };
         let list = ListObj { len: large.0.len + small.0.len, buffered: true, items };
+        region.counts.lists += 1;
         let object = region.alloc(BufferedList { list, buffer: self });
         // The reference covers the whole object's allocation, which never moves.
         let object: *const BufferedList = object;

@@ -13,7 +13,7 @@ use crate::list::List;
 use crate::print::describe;
 use crate::stack;
 use crate::symbol::Symbol;
-use crate::value::{ClosureObj, Env, Kind, Pending, Slot, Thunk, Value};
+use crate::value::{Env, Kind, Pending, Slot, Thunk, Value};
 
 type EnvRef = &'static Env;
 
@@ -150,7 +150,7 @@ impl Evaluator {
                     };
                 }
                 Expr::Lambda(code) => {
-                    return Ok(Value::from_closure(self.region.alloc(ClosureObj { code, env })));
+                    return Ok(Value::new_closure(&mut self.region, code, env));
                 }
                 Expr::Let { scope, body } => {
                     env = self.enter_scope(scope, env);
@@ -235,16 +235,25 @@ impl Evaluator {
     #[inline]
     pub(crate) fn delay(&mut self, expr: ExprRef, env: EnvRef) -> Value {
         match expr {
-            Expr::Constant(value) => *value,
+            Expr::Constant(value) => {
+                self.region.counts.avoided += 1;
+                *value
+            }
             Expr::Local { slot, .. } => match env.slot(*slot).get_if_set() {
-                Some(value) => value.shorten(),
+                Some(value) => {
+                    self.region.counts.avoided += 1;
+                    value.shorten()
+                }
                 None => Thunk::in_env(&mut self.region, expr, env),
             },
             Expr::Variable { depth, slot, .. } => match env.outer(*depth).slot(*slot).get_if_set() {
-                Some(value) => value.shorten(),
+                Some(value) => {
+                    self.region.counts.avoided += 1;
+                    value.shorten()
+                }
                 None => Thunk::in_env(&mut self.region, expr, env),
             },
-            Expr::Lambda(code) => Value::from_closure(self.region.alloc(ClosureObj { code, env })),
+            Expr::Lambda(code) => Value::new_closure(&mut self.region, code, env),
             _ => Thunk::in_env(&mut self.region, expr, env),
         }
     }
@@ -399,6 +408,7 @@ impl Evaluator {
 
     #[inline]
     fn eval_select(&mut self, select: &'static Select, env: EnvRef) -> Result<Value> {
+        self.region.counts.lookups += 1;
         let subject = match select.subject {
             Expr::Local { slot, pos } => self.variable(env.slot(*slot), *pos)?,
             Expr::Variable { depth, slot, pos } => self.variable(env.outer(*depth).slot(*slot), *pos)?,

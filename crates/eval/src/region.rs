@@ -9,6 +9,8 @@
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
+use crate::statistics::Counts;
+
 /// Size of the first block, in bytes; each further one is twice as large.
 const FIRST_BLOCK: usize = 1 << 20;
 /// Size at which blocks stop growing.
@@ -25,12 +27,13 @@ pub(crate) struct Region {
     /// Bytes of all blocks but the current one that were handed out.
     finished: u64,
     start: usize,
+    pub(crate) counts: Counts,
 }
 
 impl Region {
     /// A region without a block; the first allocation makes one.
     pub(crate) const fn new() -> Self {
-        Self { cursor: 8, end: 0, next_block: FIRST_BLOCK, finished: 0, start: 8 }
+        Self { cursor: 8, end: 0, next_block: FIRST_BLOCK, finished: 0, start: 8, counts: Counts::NONE }
     }
 
     /// Bytes handed out so far.

@@ -130,6 +130,13 @@ impl Table {
     }
 }
 
+/// Number of symbols of the process and the bytes that they take.
+pub(crate) fn table_size() -> (u64, u64) {
+    let table = Interner::lock().0;
+    let bytes = table.region.allocated() + (table.slots.len() * size_of::<(u32, u32)>()) as u64;
+    (u64::from(table.count), bytes)
+}
+
 impl Symbol {
     /// The symbol with this text.
     pub fn intern(text: impl AsRef<[u8]>) -> Self {

@@ -111,7 +111,13 @@ impl Value {
     }
 
     #[inline]
-    pub(crate) fn from_closure(closure: &'static ClosureObj) -> Self {
+    pub(crate) fn new_closure(region: &mut Region, code: &'static LambdaCode, env: &'static Env) -> Self {
+        region.counts.closures += 1;
+        Self::from_closure(region.alloc(ClosureObj { code, env }))
+    }
+
+    #[inline]
+    fn from_closure(closure: &'static ClosureObj) -> Self {
         Self(std::ptr::from_ref(closure) as u64 | CLOSURE)
     }
 
@@ -351,6 +357,8 @@ impl Env {
     #[inline]
     pub(crate) fn new(region: &mut Region, up: &'static Env, slots: usize) -> &'static Env {
         let at = region.words(1 + slots);
+        region.counts.envs += 1;
+        region.counts.env_slots += slots as u64;
         // SAFETY: there is room for the header and the slots; zero is an unset slot.
         unsafe {
             at.cast::<Option<&'static Env>>().write(Some(up));
@@ -405,6 +413,8 @@ impl Thunk {
     #[inline]
     pub(crate) fn in_env(region: &mut Region, code: &'static Expr, env: &'static Env) -> Value {
         let at = region.words(2);
+        region.counts.thunks += 1;
+        region.counts.thunk_words += 2;
         // SAFETY: there is room for two words.
         unsafe {
             at.write(std::ptr::from_ref(code) as u64);
@@ -417,6 +427,8 @@ impl Thunk {
     #[inline]
     pub(crate) fn with_values(region: &mut Region, code: &'static Expr, values: &[Value]) -> Value {
         let at = region.words(1 + values.len());
+        region.counts.thunks += 1;
+        region.counts.thunk_words += 1 + values.len() as u64;
         // SAFETY: there is room for the state and the values.
         unsafe {
             at.write(std::ptr::from_ref(code) as u64);
