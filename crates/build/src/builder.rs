@@ -6,8 +6,11 @@ use crate::error::BuildError;
 use crate::events::{Event, Events, StepId};
 use crate::log::LogLines;
 use crate::references::{ReferenceCheck, check_references};
+use crate::user::UserLock;
 use saltire_fetch::Downloader;
-use saltire_sandbox::{BinfmtEntry, Mount, Output, Personality, SandboxChild, SandboxSpec, Seccomp, Status};
+use saltire_sandbox::{
+    BinfmtEntry, BuildUser, Mount, Output, Personality, SandboxChild, SandboxSpec, Seccomp, Status,
+};
 use saltire_store::{OutputToFinish, Store, Wait, remove_tree};
 use saltire_store_model::nar::{keep_all, write_tree};
 use saltire_store_model::{Derivation, ScanningHasher, StorePath};
@@ -158,7 +161,12 @@ impl Builder<'_> {
     ) -> Result<(), BuildError> {
         let derivation = request.derivation;
         let name = derivation.name.clone();
-        let spec = self.sandbox(request, outputs, inputs, scratch)?;
+        let user = UserLock::acquire(&self.store.location().state_dir)?;
+        let mut spec = self.sandbox(request, outputs, inputs, scratch)?;
+        if let Some(lock) = &user {
+            scratch.give_to(lock.user)?;
+            spec.identity.build_user = Some(lock.user);
+        }
         let mut child = spec.spawn().map_err(|source| BuildError::Sandbox { name: name.clone(), source })?;
         let file = self.store.create_log(request.path).ok();
         let lines = LogLines::new(self.events, request.step, &name, file);
@@ -340,6 +348,21 @@ impl Scratch {
 
     fn build(&self) -> PathBuf {
         self.root.join("build")
+    }
+
+    /// Makes the directories, and what is in them so far, the build user's. The root
+    /// above, which nobody else can enter, stays ours.
+    fn give_to(&self, user: BuildUser) -> Result<(), BuildError> {
+        let give = |path: &Path| {
+            std::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid))
+                .map_err(|e| file_error("change the owner of", path, e))
+        };
+        let build = self.build();
+        for entry in std::fs::read_dir(&build).map_err(|e| file_error("read", &build, e))? {
+            give(&entry.map_err(|e| file_error("read", &build, e))?.path())?;
+        }
+        give(&self.store())?;
+        give(&build)
     }
 
     /// Moves the build directory to the machine's temporary directory.

@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod log;
 mod references;
+mod user;
 
 pub use builder::{BuildRequest, Builder};
 pub use environment::{BUILD_DIRECTORY, Environment, EnvironmentRequest, environment};

@@ -47,6 +47,7 @@ mod process;
 mod seccomp;
 mod spec;
 mod sys;
+mod user;
 mod view;
 
 pub use binfmt::BinfmtEntry;

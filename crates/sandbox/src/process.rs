@@ -85,7 +85,7 @@ impl SandboxSpec {
         let network = self.network;
         let identity = self.identity.clone();
         let channels = Channels::new(self.die_with_parent)?;
-        let stdio = Stdio::new(self.stdin, self.output)?;
+        let stdio = Stdio::new(self.stdin, self.output, effective_build_user(&identity))?;
         let descriptors = Descriptors {
             go: channels.go.0.as_raw_fd(),
             failures: channels.failures.1.as_raw_fd(),
@@ -192,7 +192,7 @@ impl Channels {
 }
 
 impl Stdio {
-    fn new(stdin: Stdin, output: Output) -> Result<Self, SandboxError> {
+    fn new(stdin: Stdin, output: Output, user: Option<BuildUser>) -> Result<Self, SandboxError> {
         let mut owned = Vec::new();
         let mut keep = |descriptor: OwnedFd| {
             let number = descriptor.as_raw_fd();
@@ -208,18 +208,26 @@ impl Stdio {
                 keep(null.into())
             }
         };
+        // So that the build user can open them by their names in /proc and /dev.
+        let give = |output: &OwnedFd| match user {
+            Some(user) => std::os::unix::fs::fchown(output, Some(user.uid), Some(user.gid))
+                .map_err(|error| SandboxError::System { what: "give the output to the build user", error }),
+            None => Ok(()),
+        };
         let mut log = None;
         let (stdout, stderr) = match output {
             Output::Inherit => (1, 2),
             Output::Descriptors { stdout, stderr } => (keep(stdout), keep(stderr)),
             Output::Pipe => {
                 let (read, write) = pipe()?;
+                give(&write)?;
                 log = Some(File::from(read));
                 let number = keep(write);
                 (number, number)
             }
             Output::Terminal => {
                 let (controller, terminal) = terminal()?;
+                give(&terminal)?;
                 log = Some(File::from(controller));
                 let number = keep(terminal);
                 (number, number)
