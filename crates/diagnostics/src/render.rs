@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::diagnostic::{Diagnostic, Frame};
-use crate::source::{Pos, SourceMap};
+use crate::source::{Origin, Pos, SourceMap};
 
 /// How to render a [`Diagnostic`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ const WIDTH: usize = 200;
 pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, style: Style) -> String {
     let mut output = Output { text: String::new(), sources, style };
     if !diagnostic.trace.is_empty() {
-        output.trace(&diagnostic.trace);
+        output.trace(&diagnostic.trace, diagnostic.pos);
         output.text.push('\n');
         output.paint(RED, "error:");
         output.text.push(' ');
@@ -105,17 +105,24 @@ impl Output<'_> {
         }
     }
 
-    fn trace(&mut self, trace: &[Frame]) {
+    /// The steps; without a place of the error itself the innermost step with one is
+    /// shown even where the trace is cut.
+    fn trace(&mut self, trace: &[Frame], pos: Pos) {
         let mut seen: HashSet<(Pos, &str)> = HashSet::new();
         let mut repeated: Vec<&Frame> = Vec::new();
         let mut weight = 0;
         let mut cut = false;
-        for frame in trace.iter().rev() {
+        let mut innermost = None;
+        let frames: Vec<&Frame> = trace.iter().rev().filter(|frame| !self.is_internal(frame)).collect();
+        for frame in frames {
             cut |= !self.style.show_trace && weight > STEPS;
             if cut && !frame.always {
+                if frame.pos.is_some() {
+                    innermost = Some(frame);
+                }
                 continue;
             }
-            if !seen.insert((frame.pos, &frame.message)) {
+            if !seen.insert(key(frame)) {
                 repeated.push(frame);
                 continue;
             }
@@ -132,7 +139,18 @@ impl Output<'_> {
             self.text.push('\n');
             self.paint(MAGENTA, note);
             self.text.push('\n');
+            if let Some(frame) = innermost.filter(|frame| !pos.is_some() && !seen.contains(&key(frame))) {
+                self.step(frame);
+            }
         }
+    }
+
+    /// Whether a step is in a text of the program itself, of which users need to see
+    /// only where a derivation is made.
+    fn is_internal(&self, frame: &Frame) -> bool {
+        let file = self.sources.lookup(frame.pos).map(|(file, _)| file);
+        file.is_some_and(|file| matches!(file.origin, Origin::Internal(_)))
+            && !frame.message.contains("'derivationStrict'")
     }
 
     fn step(&mut self, frame: &Frame) {
@@ -178,6 +196,11 @@ impl Output<'_> {
             }
         }
     }
+}
+
+/// What steps have in common that are the same.
+fn key(frame: &Frame) -> (Pos, &str) {
+    (frame.pos, &frame.message)
 }
 
 /// Where the caret is below a line, and which part of long lines is shown.

@@ -48,6 +48,8 @@ pub enum Origin {
     String,
     /// Standard input.
     Stdin,
+    /// A text that is part of the program, by the name that it can be found under.
+    Internal(&'static str),
 }
 
 impl fmt::Display for Origin {
@@ -56,6 +58,7 @@ impl fmt::Display for Origin {
             Origin::File(path) => write!(f, "{}", path.display()),
             Origin::String => f.write_str("«string»"),
             Origin::Stdin => f.write_str("«stdin»"),
+            Origin::Internal(name) => write!(f, "<{name}>"),
         }
     }
 }

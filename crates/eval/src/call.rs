@@ -8,7 +8,6 @@ use crate::builtins::Builtin;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean};
 use crate::evaluator::Evaluator;
 use crate::ir::{Expr, Formals, LambdaCode};
-use crate::print::describe;
 use crate::value::{Closure, ClosureObj, Env, Kind, Other, Partial, Value};
 
 impl Evaluator {
@@ -62,12 +61,19 @@ impl Evaluator {
                         })?;
                         rest = others;
                     }
-                    None => return Err(not_a_function(function, pos)),
+                    None => return Err(self.not_a_function(function, pos)),
                 },
-                _ => return Err(not_a_function(function, pos)),
+                _ => return Err(self.not_a_function(function, pos)),
             }
         }
         Ok(function)
+    }
+
+    #[cold]
+    fn not_a_function(&self, value: Value, pos: Pos) -> Box<EvalError> {
+        let found = self.describe(value);
+        let message = format!("attempt to call something which is not a function but {found}");
+        EvalError::type_error(pos, message)
     }
 
     fn partial(&mut self, builtin: &'static Builtin, first: &[Value], more: &[Value]) -> Value {
@@ -165,7 +171,7 @@ impl Evaluator {
     ) -> Result<()> {
         let value = self.force(argument)?;
         let Some(attrs) = value.as_attrs() else {
-            let message = format!("expected a set but found {}", describe(value));
+            let message = format!("expected a set but found {}", self.describe(value));
             return Err(EvalError::type_error(code.pos, message)
                 .traced(pos, "while evaluating the value passed for the lambda argument"));
         };
@@ -259,12 +265,6 @@ impl Evaluator {
         let argument = self.new_attrs_at(given);
         self.call(function, &[argument], Pos::NONE)
     }
-}
-
-#[cold]
-fn not_a_function(value: Value, pos: Pos) -> Box<EvalError> {
-    let message = format!("attempt to call something which is not a function but {}", describe(value));
-    EvalError::type_error(pos, message)
 }
 
 /// A function's name for messages.

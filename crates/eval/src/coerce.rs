@@ -14,7 +14,6 @@ use crate::host::AddPath;
 use crate::ir::{ExprRef, Operator};
 use crate::list::List;
 use crate::paths;
-use crate::print::describe;
 use crate::string::{MAX_LEN, Str};
 use crate::value::{Env, Kind, Value};
 
@@ -41,20 +40,29 @@ impl Coerce {
 impl Evaluator {
     /// The integer that a value must be.
     pub fn int_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<i64> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
-        value.as_int().ok_or_else(|| expected("an integer", value, pos, what))
+        let value = self.forced(value, pos, what)?;
+        value.as_int().ok_or_else(|| self.expected("an integer", value, pos, what))
     }
 
     /// The boolean that a value must be.
     pub fn bool_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<bool> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
-        value.as_bool().ok_or_else(|| expected("a Boolean", value, pos, what))
+        let value = self.forced(value, pos, what)?;
+        value.as_bool().ok_or_else(|| self.expected("a Boolean", value, pos, what))
+    }
+
+    /// The value, evaluated; errors say `what` was being done, unless that is empty.
+    #[inline]
+    fn forced(&mut self, value: Value, pos: Pos, what: &str) -> Result<Value> {
+        match self.force(value) {
+            Err(error) if !what.is_empty() => Err(error.traced(pos, what)),
+            result => result,
+        }
     }
 
     /// The string that a value must be; nothing is converted.
     pub fn string_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<Str> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
-        value.as_str().ok_or_else(|| expected("a string", value, pos, what))
+        let value = self.forced(value, pos, what)?;
+        value.as_str().ok_or_else(|| self.expected("a string", value, pos, what))
     }
 
     /// The string without context that a value must be.
@@ -64,7 +72,7 @@ impl Evaluator {
             let message = format!(
                 "the string '{}' is not allowed to refer to a store path (such as '{}')",
                 text.as_bstr(),
-                element.to_text(self.host().store_dir())
+                element.display(self.host().store_dir())
             );
             return Err(EvalError::other(pos, message).traced(pos, what));
         }
@@ -73,29 +81,29 @@ impl Evaluator {
 
     /// The list that a value must be.
     pub fn list_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<List> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
-        value.as_list().ok_or_else(|| expected("a list", value, pos, what))
+        let value = self.forced(value, pos, what)?;
+        value.as_list().ok_or_else(|| self.expected("a list", value, pos, what))
     }
 
     /// The set that a value must be.
     pub fn attrs_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<Attrs> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
-        value.as_attrs().ok_or_else(|| expected("a set", value, pos, what))
+        let value = self.forced(value, pos, what)?;
+        value.as_attrs().ok_or_else(|| self.expected("a set", value, pos, what))
     }
 
     /// Checks that a value is a function (or a set with `__functor`).
     pub fn function_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<Value> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
+        let value = self.forced(value, pos, what)?;
         let functor = self.names.functor;
         if value.is_function() || value.as_attrs().is_some_and(|attrs| attrs.contains(functor)) {
             return Ok(value);
         }
-        Err(expected("a function", value, pos, what))
+        Err(self.expected("a function", value, pos, what))
     }
 
     /// The value as a string with its context.
     pub fn coerce(&mut self, value: Value, mode: Coerce, pos: Pos, what: &str) -> Result<Str> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
+        let value = self.force(value)?;
         if let Some(text) = value.as_str() {
             return Ok(text);
         }
@@ -130,10 +138,11 @@ impl Evaluator {
             Kind::Attrs(attrs) => {
                 if let Some(function) = attrs.get(self.names.to_string) {
                     let result = self.call(function, &[value], pos)?;
+                    let what = "while evaluating the result of the `__toString` attribute";
                     return self.coerce_into(result, mode, pos, what, text, context);
                 }
                 let Some(out_path) = attrs.get(self.names.out_path) else {
-                    return Err(cannot_coerce(value, pos, what));
+                    return Err(self.cannot_coerce(value, pos, what));
                 };
                 self.check_stack(pos)?;
                 return self.coerce_into(out_path, mode, pos, what, text, context);
@@ -145,8 +154,10 @@ impl Evaluator {
             Kind::List(list) if mode.more => {
                 self.check_stack(pos)?;
                 for (index, item) in list.iter().enumerate() {
-                    let item = self.force(item)?;
-                    self.coerce_into(item, mode, pos, what, text, context)?;
+                    let inner = "while evaluating one element of the list";
+                    let item = self.force(item).traced(pos, || what.to_owned())?;
+                    let added = self.coerce_into(item, mode, pos, inner, text, context);
+                    added.traced(pos, || what.to_owned())?;
                     // An empty list in the list gives no separator.
                     let empty = item.as_list().is_some_and(List::is_empty);
                     if index + 1 < list.len() && !empty {
@@ -154,7 +165,7 @@ impl Evaluator {
                     }
                 }
             }
-            _ => return Err(cannot_coerce(value, pos, what)),
+            _ => return Err(self.cannot_coerce(value, pos, what)),
         }
         Ok(())
     }
@@ -188,7 +199,7 @@ impl Evaluator {
 
     /// The absolute path that a value names, and the context of its text.
     pub fn path_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<(Vec<u8>, Context)> {
-        let value = self.force(value).traced(pos, || what.to_owned())?;
+        let value = self.forced(value, pos, what)?;
         if let Some(path) = value.as_path() {
             return Ok((path.as_bytes().to_vec(), Context::EMPTY));
         }
@@ -355,16 +366,17 @@ impl Evaluator {
         let location = self.sources().resolve(pos);
         location.map_or_else(|| "«none»".to_owned(), |location| location.to_string())
     }
-}
 
-#[cold]
-fn expected(kind: &str, value: Value, pos: Pos, what: &str) -> Box<EvalError> {
-    let error = EvalError::type_error(pos, format!("expected {kind} but found {}", describe(value)));
-    if what.is_empty() { error } else { error.traced(pos, what) }
-}
+    #[cold]
+    fn expected(&self, kind: &str, value: Value, pos: Pos, what: &str) -> Box<EvalError> {
+        let error = EvalError::type_error(pos, format!("expected {kind} but found {}", self.describe(value)));
+        if what.is_empty() { error } else { error.traced(pos, what) }
+    }
 
-#[cold]
-fn cannot_coerce(value: Value, pos: Pos, what: &str) -> Box<EvalError> {
-    let error = EvalError::type_error(pos, format!("cannot coerce {} to a string", describe(value)));
-    if what.is_empty() { error } else { error.traced(pos, what) }
+    #[cold]
+    fn cannot_coerce(&self, value: Value, pos: Pos, what: &str) -> Box<EvalError> {
+        let (kind, shown) = (crate::print::type_name(value), self.short_text(value));
+        let error = EvalError::type_error(Pos::NONE, format!("cannot coerce {kind} to a string: {shown}"));
+        if what.is_empty() { error.at(pos) } else { error.traced(pos, what) }
+    }
 }

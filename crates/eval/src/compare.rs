@@ -8,7 +8,6 @@ use crate::attrs::Attrs;
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
 use crate::print::type_name;
-use crate::printer::short_text;
 use crate::value::{Kind, Value};
 
 impl Evaluator {
@@ -109,7 +108,8 @@ impl Evaluator {
                 self.check_stack(pos)?;
                 for (x, y) in a.iter().zip(b.iter()) {
                     if !self.equal_inside(x, y, pos)? {
-                        return self.compare(x, y, pos);
+                        let what = "while comparing two list elements";
+                        return self.compare(x, y, pos).map_err(|error| error.traced(Pos::NONE, what));
                     }
                 }
                 Ok(a.len().cmp(&b.len()))
@@ -117,7 +117,7 @@ impl Evaluator {
             (a, b) => {
                 let same = std::mem::discriminant(&a) == std::mem::discriminant(&b);
                 let (kinds, values) =
-                    ((type_name(left), type_name(right)), (short_text(left), short_text(right)));
+                    ((type_name(left), type_name(right)), (self.short_text(left), self.short_text(right)));
                 let values = format!("values are {} and {}", values.0, values.1);
                 let message = if same {
                     format!(

@@ -27,6 +27,15 @@ pub enum ContextElement {
 }
 
 impl ContextElement {
+    /// As messages show it: `path`, `path (deep)` or `path^output`.
+    pub fn display(&self, store: &StoreDir) -> String {
+        match self {
+            Self::Opaque(path) => store.display(path),
+            Self::DerivationDeep(path) => format!("{} (deep)", store.display(path)),
+            Self::Output { derivation, output } => format!("{}^{output}", store.display(derivation)),
+        }
+    }
+
     /// As Nix writes it: a path, `=path` or `!output!path`.
     pub fn to_text(&self, store: &StoreDir) -> String {
         match self {

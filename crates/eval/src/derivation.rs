@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
-use saltire_diagnostics::Pos;
+use saltire_diagnostics::{Origin, Pos};
 use saltire_store_model::{
     ContentAddress, Derivation, DerivationOutput, Hash, HashAlgorithm, Ingestion, StorePath, placeholder,
 };
@@ -15,6 +15,9 @@ use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::Evaluator;
 use crate::symbol::Symbol;
 use crate::value::Value;
+
+/// Where [`DERIVATION_FUNCTION`] is said to be.
+pub(crate) const DERIVATION_ORIGIN: Origin = Origin::Internal("nix/derivation-internal.nix");
 
 /// The global function `derivation`: `derivationStrict`, done when a path of the
 /// result is needed. In it the builtins are in scope by their plain names.
@@ -31,7 +34,7 @@ let
     value = shared // {
       inherit outputName;
       inherit (result) drvPath;
-      outPath = getAttr outputName result;
+      outPath = result.${outputName};
       type = "derivation";
     };
   }) outputs;
@@ -88,15 +91,17 @@ impl Evaluator {
         let what = "while evaluating the argument passed to builtins.derivationStrict";
         let attrs = self.attrs_value(argument, pos, what)?;
         let Some(name_attr) = attrs.attr(self.names.name) else {
-            let error = EvalError::new(ErrorKind::MissingAttribute, pos, "required attribute 'name' missing");
-            return Err(error);
+            let error = EvalError::new(ErrorKind::MissingAttribute, pos, "attribute 'name' missing");
+            return Err(error.traced(pos, "in the attrset passed as argument to builtins.derivationStrict"));
         };
         let what = "while evaluating the `name` attribute passed to builtins.derivationStrict";
-        let name = self.plain_string(name_attr.value, name_attr.pos, what)?;
+        let name = self.plain_string(name_attr.value, pos, what).map_err(|error| {
+            error.traced(name_attr.pos, "while evaluating the derivation attribute 'name'")
+        })?;
         let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
         self.finish_derivation(attrs, name.clone(), pos).map_err(|error| {
             let what = format!(
-                "while evaluating derivation '{name}'\nwhose name attribute is located at {}",
+                "while evaluating derivation '{name}'\n  whose name attribute is located at {}",
                 self.describe_pos(name_attr.pos)
             );
             error.traced(Pos::NONE, what)
@@ -107,24 +112,23 @@ impl Evaluator {
         check_name(&name, pos)?;
         let mut build = Build::default();
         build.derivation.name = name;
-        let flag = |this: &mut Self, name: Symbol, text: &str| match attrs.attr(name) {
+        let flag = |this: &mut Self, name: Symbol, what: &str| match attrs.attr(name) {
             None => Ok(false),
-            Some(attr) => {
-                let what =
-                    format!("while evaluating the `{text}` attribute passed to builtins.derivationStrict");
-                this.bool_value(attr.value, attr.pos, &what)
-            }
+            Some(attr) => this.bool_value(attr.value, pos, what),
         };
-        let ignore_nulls = flag(self, self.names.ignore_nulls, "__ignoreNulls")?;
-        if flag(self, self.names.structured_attrs, "__structuredAttrs")? {
+        let whose = "passed to builtins.derivationStrict";
+        let what = format!("while evaluating the `__structuredAttrs` attribute {whose}");
+        if flag(self, self.names.structured_attrs, &what)? {
             build.json = Some(vec![b'{']);
         }
-        for (name, text) in
-            [(self.names.content_addressed, "__contentAddressed"), (self.names.impure, "__impure")]
+        let what = format!("while evaluating the `__ignoreNulls` attribute {whose}");
+        let ignore_nulls = flag(self, self.names.ignore_nulls, &what)?;
+        for (name, feature) in
+            [(self.names.content_addressed, "ca-derivations"), (self.names.impure, "impure-derivations")]
         {
-            if flag(self, name, text)? {
+            if flag(self, name, "")? {
                 let message = format!(
-                    "experimental Nix feature for '{text}' is disabled: this derivation can't be addressed by its content"
+                    "experimental Nix feature '{feature}' is disabled; add '--extra-experimental-features {feature}' to enable it"
                 );
                 return Err(EvalError::other(pos, message));
             }
@@ -158,9 +162,9 @@ impl Evaluator {
             }
         }
         if attr.name == names.args {
-            for item in self.list_value(value, attr.pos, "")?.iter() {
+            for item in self.list_value(value, Pos::NONE, "")?.iter() {
                 let what = "while evaluating an element of the argument list";
-                let text = self.coerce(item, Coerce::ENVIRONMENT, attr.pos, what)?;
+                let text = self.coerce(item, Coerce::ENVIRONMENT, Pos::NONE, what)?;
                 build.context.push(text.context());
                 build.derivation.arguments.push(text.as_bytes().into());
             }
@@ -169,7 +173,7 @@ impl Evaluator {
         if build.json.is_some() {
             return self.structured_attribute(build, attr, value);
         }
-        let text = self.coerce(value, Coerce::ENVIRONMENT, attr.pos, "")?;
+        let text = self.coerce(value, Coerce::ENVIRONMENT, Pos::NONE, "")?;
         build.context.push(text.context());
         let bytes = text.as_bytes();
         if attr.name == names.builder {
@@ -203,8 +207,8 @@ impl Evaluator {
         }
         build.context.push(context);
         if attr.name == names.outputs {
-            for item in self.list_value(value, attr.pos, "")?.iter() {
-                let text = self.plain_string(item, attr.pos, "")?;
+            for item in self.list_value(value, Pos::NONE, "")?.iter() {
+                let text = self.plain_string(item, Pos::NONE, "")?;
                 build.outputs.push(String::from_utf8_lossy(text.as_bytes()).into_owned());
             }
             return Ok(());
@@ -212,7 +216,7 @@ impl Evaluator {
         let special =
             [names.builder, names.system, names.output_hash, names.output_hash_algo, names.output_hash_mode];
         if special.contains(&attr.name) {
-            let text = self.string_value(value, attr.pos, "")?;
+            let text = self.string_value(value, Pos::NONE, "")?;
             build.context.push(text.context());
             if attr.name == names.builder {
                 build.derivation.builder = text.as_bytes().into();
@@ -238,7 +242,7 @@ impl Evaluator {
                 b"text" => Ingestion::Text,
                 _ => {
                     let message = format!("invalid value '{}' for 'outputHashMode' attribute", text());
-                    return Err(EvalError::other(attr.pos, message));
+                    return Err(EvalError::other(Pos::NONE, message));
                 }
             });
         }
@@ -366,14 +370,39 @@ impl Evaluator {
 
 fn check_name(name: &str, pos: Pos) -> Result<()> {
     if name.ends_with(".drv") {
-        let message = format!("derivation names are not allowed to end in '.drv': '{name}'");
+        let message =
+            "derivation names are allowed to end in '.drv' only if they produce a single derivation file";
         return Err(EvalError::other(pos, message));
     }
-    let checked = StorePath::from_parts(&[0; 20], name);
-    checked.map(drop).map_err(|error| {
+    check_store_name(name).map_err(|error| {
         let message = format!("invalid derivation name: {error}. Please pass a different 'name'.");
         EvalError::other(pos, message)
     })
+}
+
+/// Says what is wrong with a name for a store path.
+pub(crate) fn check_store_name(name: &str) -> std::result::Result<(), String> {
+    /// Bytes that a name may have.
+    const MAX: usize = 211;
+    if name.is_empty() {
+        return Err("name must not be empty".to_owned());
+    }
+    if name.len() > MAX {
+        return Err(format!("name '{name}' must be no longer than {MAX} characters"));
+    }
+    if name == "." || name == ".." {
+        return Err(format!("name '{name}' is not valid"));
+    }
+    if let Some((first @ ("." | ".."), _)) = name.split_once('-') {
+        return Err(format!(
+            "name '{name}' is not valid: first dash-separated component must not be '{first}'"
+        ));
+    }
+    let legal = |c: &char| c.is_ascii_alphanumeric() || "+-._?=".contains(*c);
+    match name.chars().find(|c| !legal(c)) {
+        Some(character) => Err(format!("name '{name}' contains illegal character '{character}'")),
+        None => Ok(()),
+    }
 }
 
 fn content_address(text: &str, build: &Build, pos: Pos) -> Result<ContentAddress> {

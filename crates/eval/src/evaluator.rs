@@ -12,7 +12,7 @@ use saltire_syntax::ParseOptions;
 use crate::attrs::{Attr, Attrs};
 use crate::builtins::{self, Builtin};
 use crate::context::Context;
-use crate::derivation::{DERIVATION_FUNCTION, FETCHURL_FUNCTION, FETCHURL_PATH};
+use crate::derivation::{DERIVATION_FUNCTION, DERIVATION_ORIGIN, FETCHURL_FUNCTION, FETCHURL_PATH};
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::host::{Host, HostError};
 use crate::ir::{Expr, ExprRef, FileCode};
@@ -164,7 +164,7 @@ impl Evaluator {
         }
         let search_path = self.search_path_value();
         all.push(("nixPath", search_path, false));
-        let file = self.add_source(Origin::String, DERIVATION_FUNCTION.into(), b"/");
+        let file = self.add_source(DERIVATION_ORIGIN, DERIVATION_FUNCTION.into(), b"/");
         let scope = self.globals_for_derivation();
         let expr = file.and_then(|file| self.parse(file, scope));
         if let Ok(expr) = expr {

@@ -141,7 +141,6 @@ pub(crate) struct SelectPath {
     pub(crate) subject: ExprRef,
     pub(crate) path: &'static [Key],
     pub(crate) default: Option<ExprRef>,
-    pub(crate) pos: Pos,
 }
 
 /// A name in an attribute path.

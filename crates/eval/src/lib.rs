@@ -19,6 +19,8 @@
 
 #![warn(missing_docs)]
 
+mod arithmetic;
+mod assertion;
 mod attrs;
 pub mod builtins;
 mod call;

@@ -119,7 +119,7 @@ impl Lowerer<'_> {
             ExprKind::SearchPath(text) => Expr::SearchPath { name: self.string(text), pos },
             ExprKind::Var(text) => return self.variable(text, pos, scope),
             ExprKind::Select { subject, path, default } => {
-                return self.select(subject, path, *default, pos, scope);
+                return self.select(subject, path, *default, scope);
             }
             ExprKind::HasAttr { subject, path } => {
                 Expr::HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)?, pos }
@@ -331,7 +331,6 @@ impl Lowerer<'_> {
         subject: &'static Ast<'static>,
         path: &'static [AttrName<'static>],
         default: Option<&'static Ast<'static>>,
-        pos: Pos,
         scope: ScopeRef,
     ) -> Result<ExprRef> {
         let mut subject = self.expr(subject, scope)?;
@@ -349,7 +348,7 @@ impl Lowerer<'_> {
         }
         let path = self.keys(path, scope)?;
         let default = default.map(|ast| self.later(ast, scope, None)).transpose()?;
-        let select = self.region.alloc(SelectPath { subject, path, default, pos });
+        let select = self.region.alloc(SelectPath { subject, path, default });
         Ok(self.node(Expr::SelectPath(select)))
     }
 

@@ -3,6 +3,7 @@
 use saltire_diagnostics::Pos;
 use smallvec::SmallVec;
 
+use crate::arithmetic::in_operator;
 use crate::attrs::{Attr, Attrs};
 use crate::error::{ErrorKind, EvalError, Result, Traced, did_you_mean};
 use crate::evaluator::Evaluator;
@@ -10,10 +11,9 @@ use crate::ir::{
     Binding, ComplexAttrs, Expr, ExprRef, Key, Operator, ScopeCode, Select, SelectPath, WithVariable,
 };
 use crate::list::List;
-use crate::print::describe;
 use crate::stack;
 use crate::symbol::Symbol;
-use crate::value::{Env, Kind, Pending, Slot, Thunk, Value};
+use crate::value::{Env, Pending, Slot, Thunk, Value};
 
 type EnvRef = &'static Env;
 
@@ -185,7 +185,7 @@ impl Evaluator {
                     let holds = self.eval(condition, env);
                     let what = || "in the condition of the assert statement".to_owned();
                     if !self.condition(holds, *pos).traced(*pos, what)? {
-                        return Err(self.assertion_failed(condition, *pos));
+                        return Err(self.assertion_failed(condition, *pos, env));
                     }
                     expr = body;
                 }
@@ -196,9 +196,11 @@ impl Evaluator {
                     return Ok(Value::from_bool(!value));
                 }
                 Expr::Negate { operand, pos } => {
-                    let value = self.eval(operand, env)?;
+                    let value = self.eval(operand, env);
                     let zero = self.new_int(0);
-                    return self.arithmetic(Operator::Subtract, zero, value, *pos);
+                    let result =
+                        value.and_then(|value| self.arithmetic(Operator::Subtract, zero, value, Pos::NONE));
+                    return result.map_err(|error| in_operator(error, Operator::Subtract, *pos));
                 }
                 Expr::Binary { operator, operands, pos } => {
                     return self.binary(*operator, operands.0, operands.1, *pos, env);
@@ -350,7 +352,7 @@ impl Evaluator {
         let pos = code.pos;
         let value = self.force(env.slot(slot).get())?;
         let Some(overrides) = value.as_attrs() else {
-            let message = format!("expected a set but found {}", describe(value));
+            let message = format!("expected a set but found {}", self.describe(value));
             return Err(EvalError::type_error(pos, message)
                 .traced(pos, "while evaluating the `__overrides` attribute"));
         };
@@ -385,7 +387,7 @@ impl Evaluator {
             };
             slot.set(value);
             let Some(attrs) = value.as_attrs() else {
-                let message = format!("expected a set but found {}", describe(value));
+                let message = format!("expected a set but found {}", self.describe(value));
                 let what = "while evaluating the first subexpression of a with expression";
                 return Err(EvalError::type_error(variable.pos, message).traced(variable.pos, what));
             };
@@ -455,8 +457,8 @@ impl Evaluator {
     pub(crate) fn select(&mut self, subject: Value, name: Symbol, pos: Pos) -> Result<Value> {
         let subject = self.force(subject)?;
         let Some(attrs) = subject.as_attrs() else {
-            let message = format!("expected a set but found {}", describe(subject));
-            return Err(EvalError::type_error(pos, message));
+            let message = format!("expected a set but found {}", self.describe(subject));
+            return Err(EvalError::type_error(pos, message).traced(pos, "while selecting an attribute"));
         };
         match attrs.find(name) {
             Some((slot, _)) => self.attribute(slot, attrs, name, pos),
@@ -513,16 +515,10 @@ impl Evaluator {
         match value.as_bool() {
             Some(value) => Ok(value),
             None => {
-                let message = format!("expected a Boolean but found {}", describe(value));
+                let message = format!("expected a Boolean but found {}", self.describe(value));
                 Err(EvalError::type_error(pos, message))
             }
         }
-    }
-
-    #[cold]
-    fn assertion_failed(&mut self, condition: ExprRef, pos: Pos) -> Box<EvalError> {
-        let text = self.expr_text(condition);
-        EvalError::new(ErrorKind::Assertion, pos, format!("assertion '{text}' failed"))
     }
 
     fn binary(
@@ -548,12 +544,24 @@ impl Evaluator {
             Operator::Implies => Ok(Value::from_bool(
                 !decide(self, left, "left", "IMPL (->)")? || decide(self, right, "right", "IMPL (->)")?,
             )),
-            _ => {
-                let left = self.eval(left, env)?;
-                let right = self.eval(right, env)?;
-                self.apply_operator(operator, left, right, pos)
-            }
+            _ => self
+                .operands(operator, left, right, pos, env)
+                .map_err(|error| in_operator(error, operator, pos)),
         }
+    }
+
+    #[inline]
+    fn operands(
+        &mut self,
+        operator: Operator,
+        left: ExprRef,
+        right: ExprRef,
+        pos: Pos,
+        env: EnvRef,
+    ) -> Result<Value> {
+        let left = self.eval(left, env)?;
+        let right = self.eval(right, env)?;
+        self.apply_operator(operator, left, right, pos)
     }
 
     fn apply_operator(&mut self, operator: Operator, left: Value, right: Value, pos: Pos) -> Result<Value> {
@@ -577,73 +585,21 @@ impl Evaluator {
             }
             Operator::Equal => Ok(Value::from_bool(self.equal(left, right, pos)?)),
             Operator::NotEqual => Ok(Value::from_bool(!self.equal(left, right, pos)?)),
-            Operator::Less => Ok(Value::from_bool(self.less(left, right, pos)?)),
-            Operator::Greater => Ok(Value::from_bool(self.less(right, left, pos)?)),
-            Operator::LessOrEqual => Ok(Value::from_bool(!self.less(right, left, pos)?)),
-            Operator::GreaterOrEqual => Ok(Value::from_bool(!self.less(left, right, pos)?)),
-            _ => self.arithmetic(operator, left, right, pos),
+            Operator::Less => Ok(Value::from_bool(self.less(left, right, Pos::NONE)?)),
+            Operator::Greater => Ok(Value::from_bool(self.less(right, left, Pos::NONE)?)),
+            Operator::LessOrEqual => Ok(Value::from_bool(!self.less(right, left, Pos::NONE)?)),
+            Operator::GreaterOrEqual => Ok(Value::from_bool(!self.less(left, right, Pos::NONE)?)),
+            _ => self.arithmetic(operator, left, right, Pos::NONE),
         }
     }
 
     fn attrs_operand(&mut self, value: Value, pos: Pos, side: &str) -> Result<Attrs> {
         value.as_attrs().ok_or_else(|| {
-            let message = format!("expected a set but found {}", describe(value));
+            let message = format!("expected a set but found {}", self.describe(value));
             let what = format!("in the {side} operand of the update (//) operator");
             EvalError::type_error(pos, message).traced(pos, what)
         })
     }
-
-    /// `+ - * /` on numbers.
-    pub(crate) fn arithmetic(
-        &mut self,
-        operator: Operator,
-        left: Value,
-        right: Value,
-        pos: Pos,
-    ) -> Result<Value> {
-        let (a, b) = match (left.kind(), right.kind()) {
-            (Kind::Int(a), Kind::Int(b)) => return self.integer_arithmetic(operator, a, b, pos),
-            (Kind::Int(a), Kind::Float(b)) => (a as f64, b),
-            (Kind::Float(a), Kind::Int(b)) => (a, b as f64),
-            (Kind::Float(a), Kind::Float(b)) => (a, b),
-            (Kind::Int(_) | Kind::Float(_), _) => return Err(not_a_number(right, pos)),
-            _ => return Err(not_a_number(left, pos)),
-        };
-        let result = match operator {
-            Operator::Subtract => a - b,
-            Operator::Multiply => a * b,
-            Operator::Divide if b == 0.0 => {
-                return Err(EvalError::new(ErrorKind::Arithmetic, pos, "division by zero"));
-            }
-            Operator::Divide => a / b,
-            _ => a + b,
-        };
-        Ok(self.new_float(result))
-    }
-
-    fn integer_arithmetic(&mut self, operator: Operator, a: i64, b: i64, pos: Pos) -> Result<Value> {
-        let (result, verb, sign) = match operator {
-            Operator::Subtract => (a.checked_sub(b), "subtracting", '-'),
-            Operator::Multiply => (a.checked_mul(b), "multiplying", '*'),
-            Operator::Divide if b == 0 => {
-                return Err(EvalError::new(ErrorKind::Arithmetic, pos, "division by zero"));
-            }
-            Operator::Divide => (a.checked_div(b), "dividing", '/'),
-            _ => (a.checked_add(b), "adding", '+'),
-        };
-        match result {
-            Some(result) => Ok(self.new_int(result)),
-            None => {
-                let message = format!("integer overflow in {verb} {a} {sign} {b}");
-                Err(EvalError::new(ErrorKind::Arithmetic, pos, message))
-            }
-        }
-    }
-}
-
-#[cold]
-fn not_a_number(value: Value, pos: Pos) -> Box<EvalError> {
-    EvalError::type_error(pos, format!("expected an integer but found {}", describe(value)))
 }
 
 /// The error for an attribute that isn't there.

@@ -7,7 +7,6 @@ use saltire_diagnostics::Pos;
 
 use crate::error::Result;
 use crate::evaluator::Evaluator;
-use crate::ir::{Expr, ExprRef};
 use crate::printer::short_text;
 use crate::value::{Kind, Value};
 
@@ -28,7 +27,7 @@ pub fn type_of(value: Value) -> &'static str {
 }
 
 /// The type with an article, for messages.
-pub fn type_name(value: Value) -> &'static str {
+pub fn type_name(value: Value) -> String {
     match value.kind() {
         Kind::Thunk(_) => "a thunk",
         Kind::Null => "null",
@@ -41,22 +40,17 @@ pub fn type_name(value: Value) -> &'static str {
         Kind::List(_) => "a list",
         Kind::Attrs(_) => "a set",
         Kind::Lambda(_) => "a function",
-        Kind::Builtin(_) => "a built-in function",
-        Kind::Partial(_) => "a partially applied built-in function",
+        Kind::Builtin(builtin) => return format!("the built-in function '{}'", builtin.name),
+        Kind::Partial(partial) => {
+            return format!("the partially applied built-in function '{}'", partial.builtin.name);
+        }
     }
+    .to_owned()
 }
 
 /// The type and the value, shortened, for messages: `a string: "abc"`.
 pub fn describe(value: Value) -> String {
-    let kind = type_name(value);
-    match value.kind() {
-        Kind::Null => kind.to_owned(),
-        Kind::Builtin(builtin) => format!("the built-in function '{}'", builtin.name),
-        Kind::Partial(partial) => {
-            format!("the partially applied built-in function '{}'", partial.builtin.name)
-        }
-        _ => format!("{kind}: {}", short_text(value)),
-    }
+    format!("{}: {}", type_name(value), short_text(value))
 }
 
 /// A string in quotes, with escapes.
@@ -91,6 +85,11 @@ pub fn attribute_name(out: &mut Vec<u8>, name: &[u8]) {
 }
 
 impl Evaluator {
+    /// The type and the value, shortened, for messages: `a string: "abc"`.
+    pub fn describe(&self, value: Value) -> String {
+        format!("{}: {}", type_name(value), self.short_text(value))
+    }
+
     /// Evaluates everything in a value.
     pub fn force_deep(&mut self, value: Value) -> Result<Value> {
         let mut seen = HashSet::new();
@@ -102,8 +101,10 @@ impl Evaluator {
         self.check_stack(Pos::NONE)?;
         match value.kind() {
             Kind::List(list) if !list.is_empty() && seen.insert(list.slots().as_ptr() as usize) => {
-                for item in list.iter() {
-                    self.force_deep_into(item, seen)?;
+                for (index, item) in list.iter().enumerate() {
+                    self.force_deep_into(item, seen).map_err(|error| {
+                        error.traced(Pos::NONE, format!("while evaluating list element at index {index}"))
+                    })?;
                 }
             }
             Kind::Attrs(attrs) if seen.insert(std::ptr::from_ref(attrs.0) as usize) => {
@@ -116,33 +117,5 @@ impl Evaluator {
             _ => {}
         }
         Ok(value)
-    }
-
-    /// An expression as in a message about a failed assertion.
-    pub(crate) fn expr_text(&self, expr: ExprRef) -> String {
-        let mut out = Vec::new();
-        if let Expr::Constant(value) = expr {
-            out = self.print(*value);
-        } else if let Some(pos) = self.expr_pos(expr)
-            && let Some(location) = self.sources().resolve(pos)
-        {
-            let line = location.file.line(location.line);
-            out.extend_from_slice(&line[(location.column as usize - 1).min(line.len())..]);
-            let end = out.iter().position(|byte| *byte == b';').unwrap_or(out.len());
-            out.truncate(end);
-        }
-        String::from_utf8_lossy(&out).into_owned()
-    }
-
-    fn expr_pos(&self, expr: ExprRef) -> Option<Pos> {
-        Some(match expr {
-            Expr::Local { pos, .. } | Expr::Variable { pos, .. } | Expr::Call { pos, .. } => *pos,
-            Expr::Not { pos, .. } | Expr::HasAttr { pos, .. } | Expr::If { pos, .. } => *pos,
-            Expr::Select(select) => return self.expr_pos(select.subject).or(Some(select.pos)),
-            Expr::SelectPath(select) => select.pos,
-            Expr::With(variable) => variable.pos,
-            Expr::Binary { operands, .. } => return self.expr_pos(operands.0),
-            _ => return None,
-        })
     }
 }

@@ -88,6 +88,14 @@ pub(crate) fn short_text(value: Value) -> String {
 }
 
 impl Evaluator {
+    /// The value, shortened, for messages.
+    pub(crate) fn short_text(&self, value: Value) -> String {
+        let mut printer = Printer::new(PrintOptions::MESSAGE, Access::Read(self));
+        // Without evaluation there are no errors.
+        let _ = printer.value(value, 0);
+        String::from_utf8_lossy(&printer.out).into_owned()
+    }
+
     /// The value as text in one line, as far as it is evaluated.
     pub fn print(&self, value: Value) -> Vec<u8> {
         let mut printer = Printer::new(PrintOptions::LAZY, Access::Read(self));

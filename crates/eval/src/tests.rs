@@ -99,7 +99,7 @@ fn updates_in_layers_are_one_set() {
 #[test]
 fn strings_and_paths() {
     check("\"a${\"b\"}${toString 1}\"", "\"ab1\"");
-    check("\"${1}\"", "error: cannot coerce an integer: 1 to a string");
+    check("\"${1}\"", "error: cannot coerce an integer to a string: 1");
     check("toString [ 1 [ ] [ 2 3 ] null true ./x ]", "\"1 2 3  1 /base/x\"");
     check("./a/../b + \"/c\"", "/base/b/c");
     check("/a + ./b", "/a/base/b");
@@ -202,7 +202,7 @@ fn derivations_have_the_paths_of_the_reference() {
     );
     check(
         "(derivation { name = \"a b\"; system = \"x\"; builder = \"/b\"; }).drvPath",
-        "error: invalid derivation name: store path '00000000000000000000000000000000-a b' contains illegal character ' '. Please pass a different 'name'.",
+        "error: invalid derivation name: name 'a b' contains illegal character ' '. Please pass a different 'name'.",
     );
 }
 

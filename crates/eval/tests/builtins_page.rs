@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use saltire_eval::builtins::tables;
+use saltire_eval::builtins::{DEVIATIONS, tables};
 
 const HEAD: &str = "# Builtin functions
 
@@ -30,7 +30,13 @@ fn page() -> String {
         let doc = builtin.doc.replace('|', "\\|").replace('\n', " ");
         let _ = writeln!(page, "| `{}` | {} | {global}{doc} |", builtin.name, builtin.arguments.join(", "));
     }
-    page + CONSTANTS
+    page += CONSTANTS;
+    page += "\n## Deviations from Nix 2.35\n\nAll others are meant to be the same; where they aren't it is a mistake.\n\n";
+    page += "| function | deviation |\n|---|---|\n";
+    for (name, deviation) in DEVIATIONS {
+        let _ = writeln!(page, "| `{name}` | {deviation} |");
+    }
+    page
 }
 
 #[test]
@@ -51,5 +57,32 @@ fn every_builtin_is_described_once() {
     for builtin in tables() {
         assert!(builtin.doc.ends_with('.'), "{}: no description", builtin.name);
         assert!(!builtin.arguments.is_empty(), "{}: no arguments", builtin.name);
+    }
+}
+
+/// All builtins that are functions of Nix 2.35.2, with those of experimental
+/// features, but without those that it has for its own use.
+const REFERENCE: &str = "abort add addDrvOutputDependencies addErrorContext all any appendContext \
+    attrNames attrValues baseNameOf bitAnd bitOr bitXor break catAttrs ceil compareVersions concatLists \
+    concatMap concatStringsSep convertHash deepSeq derivationStrict dirOf div elem elemAt exec \
+    fetchClosure fetchGit fetchMercurial fetchTarball fetchTree fetchurl filter filterSource findFile \
+    flakeRefToString floor foldl' fromJSON fromTOML functionArgs genList genericClosure getAttr \
+    getContext getEnv getFlake groupBy hasAttr hasContext hashFile hashString head import importNative \
+    intersectAttrs isAttrs isBool isFloat isFunction isInt isList isNull isPath isString length lessThan \
+    listToAttrs map mapAttrs match mul outputOf parseDrvName parseFlakeRef partition path pathExists \
+    placeholder readDir readFile readFileType removeAttrs replaceStrings scopedImport seq sort split \
+    splitVersion storePath stringLength sub substring tail throw toFile toJSON toPath toString toXML trace \
+    traceVerbose tryEval typeOf unsafeDiscardOutputDependency unsafeDiscardStringContext \
+    unsafeGetAttrPos warn zipAttrsWith";
+
+#[test]
+fn every_builtin_of_the_reference_is_there_or_explained() {
+    for name in REFERENCE.split_whitespace() {
+        let there = tables().any(|builtin| builtin.name == name);
+        let explained = DEVIATIONS.iter().any(|(other, why)| *other == name && why.starts_with("Missing"));
+        assert!(there != explained, "{name}: there: {there}, said to be missing: {explained}");
+    }
+    for builtin in tables() {
+        assert!(REFERENCE.split_whitespace().any(|name| name == builtin.name), "{}: unknown", builtin.name);
     }
 }

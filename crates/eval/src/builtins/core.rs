@@ -103,7 +103,7 @@ fn derivation_strict(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> 
 
 /// The path to import; what its text depends on is built first.
 fn import_path(e: &mut Evaluator, value: Value, pos: Pos) -> Result<Vec<u8>> {
-    let what = "while evaluating the first argument passed to 'import'";
+    let what = "while realising the context of a path";
     let value = e.force(value)?;
     let (path, context) = e.path_value(value, pos, what)?;
     e.realised_path(path, context, pos)
@@ -145,18 +145,18 @@ fn deep_seq(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
 }
 
 fn message(e: &mut Evaluator, value: Value, pos: Pos, name: &str) -> Result<String> {
-    let what = format!("while evaluating the error message passed to builtins.{name}");
+    let what = format!("while evaluating the error message passed to {name}");
     let text = e.coerce(value, Coerce::INTERPOLATION, pos, &what)?;
     Ok(String::from_utf8_lossy(text.as_bytes()).into_owned())
 }
 
 fn throw(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let message = message(e, a[0], pos, "throw")?;
+    let message = message(e, a[0], pos, "builtin.throw")?;
     Err(EvalError::new(ErrorKind::Throw, Pos::NONE, message))
 }
 
 fn abort(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let message = message(e, a[0], pos, "abort")?;
+    let message = message(e, a[0], pos, "builtins.abort")?;
     let message = format!("evaluation aborted with the following error message: '{message}'");
     Err(EvalError::new(ErrorKind::Abort, Pos::NONE, message))
 }
@@ -243,7 +243,7 @@ fn length(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn head(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let list = e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.head")?;
+    let list = e.list_value(a[0], pos, "while evaluating the first argument passed to 'builtins.head'")?;
     match list.slots().first() {
         Some(slot) => e.force_slot(slot),
         None => Err(EvalError::other(pos, "'builtins.head' called on an empty list")),
@@ -251,7 +251,7 @@ fn head(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn tail(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let list = e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.tail")?;
+    let list = e.list_value(a[0], pos, "while evaluating the first argument passed to 'builtins.tail'")?;
     if list.is_empty() {
         return Err(EvalError::other(pos, "'builtins.tail' called on an empty list"));
     }
@@ -259,8 +259,8 @@ fn tail(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn elem_at(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let list = e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.elemAt")?;
-    let index = e.int_value(a[1], pos, "while evaluating the second argument passed to builtins.elemAt")?;
+    let list = e.list_value(a[0], pos, "while evaluating the first argument passed to 'builtins.elemAt'")?;
+    let index = e.int_value(a[1], pos, "while evaluating the second argument passed to 'builtins.elemAt'")?;
     match usize::try_from(index).ok().and_then(|index| list.slots().get(index)) {
         Some(slot) => e.force_slot(slot),
         None => {
@@ -367,7 +367,10 @@ fn get_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.getAttr")?;
     match attrs.find(name) {
         Some((slot, _)) => e.force_slot(slot),
-        None => Err(crate::machine::missing_attribute(attrs, name, pos)),
+        None => {
+            let error = crate::machine::missing_attribute(attrs, name, pos);
+            Err(error.traced(pos, "in the attribute set under consideration"))
+        }
     }
 }
 

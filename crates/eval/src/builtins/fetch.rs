@@ -9,7 +9,6 @@ use crate::context::{Context, ContextElement};
 use crate::error::{EvalError, Result};
 use crate::evaluator::{Evaluator, host_error};
 use crate::host::{FetchAttrs, FetchKind, FetchValue, Fetched};
-use crate::print::describe;
 use crate::symbol::Symbol;
 use crate::value::{Kind, Value};
 
@@ -74,7 +73,7 @@ fn fetch_file(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &s
         put("url", e.plain_string(argument, pos, what)?.as_bytes());
     }
     if !request.contains_key("url") {
-        return Err(EvalError::other(pos, format!("'url' argument required in call to '{who}'")));
+        return Err(EvalError::other(pos, "'url' argument required"));
     }
     if e.settings().pure && !request.contains_key("sha256") {
         let message = format!("in pure evaluation mode, '{who}' requires a 'sha256' argument");
@@ -93,19 +92,28 @@ fn fetch_tree(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &s
         );
         return Err(EvalError::other(pos, message));
     }
-    let mut fetched = e.host().fetch(kind, &request).map_err(|error| host_error(error).at(pos))?;
+    let fetched = e.host().fetch(kind, &request).map_err(|error| host_error(error).at(pos))?;
+    Ok(tree_value(e, fetched, kind))
+}
+
+/// A fetched tree as a set: `outPath`, `narHash`, `rev`, …
+pub(super) fn tree_value(e: &mut Evaluator, mut fetched: Fetched, kind: FetchKind) -> Value {
     complete(&mut fetched.attributes, kind);
     let path = out_path(e, &fetched);
     let mut items = vec![(e.names.out_path, path)];
     for (name, value) in &fetched.attributes {
-        let value = match value {
-            FetchValue::String(text) => e.new_string(text.as_bytes()),
-            FetchValue::Int(number) => e.new_int(*number),
-            FetchValue::Bool(value) => Value::from_bool(*value),
-        };
-        items.push((Symbol::intern(name), value));
+        items.push((Symbol::intern(name), attribute_value(e, value)));
     }
-    Ok(e.new_attrs(items))
+    e.new_attrs(items)
+}
+
+/// An attribute from the host as a value.
+pub(super) fn attribute_value(e: &mut Evaluator, value: &FetchValue) -> Value {
+    match value {
+        FetchValue::String(text) => e.new_string(text.as_bytes()),
+        FetchValue::Int(number) => e.new_int(*number),
+        FetchValue::Bool(value) => Value::from_bool(*value),
+    }
 }
 
 fn tree_request(e: &mut Evaluator, value: Value, pos: Pos, kind: FetchKind, who: &str) -> Result<FetchAttrs> {
@@ -135,7 +143,7 @@ fn tree_request(e: &mut Evaluator, value: Value, pos: Pos, kind: FetchKind, who:
                 let message = format!(
                     "argument '{}' to '{who}' is {} while a string, Boolean or integer is expected",
                     attr.name,
-                    describe(value)
+                    crate::print::type_name(value)
                 );
                 return Err(EvalError::type_error(pos, message));
             }
@@ -149,7 +157,7 @@ fn tree_request(e: &mut Evaluator, value: Value, pos: Pos, kind: FetchKind, who:
 }
 
 /// The store path of what was fetched, as a string that depends on it.
-fn out_path(e: &mut Evaluator, fetched: &Fetched) -> Value {
+pub(super) fn out_path(e: &mut Evaluator, fetched: &Fetched) -> Value {
     let text = e.host().store_dir().display(&fetched.path);
     let context = Context::from_element(ContextElement::Opaque(fetched.path.clone()));
     e.new_string_with_context(text.as_bytes(), context)

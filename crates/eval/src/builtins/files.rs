@@ -40,6 +40,8 @@ pub(super) static BUILTINS: &[Builtin] = &[
     ),
 ];
 
+const REALISING: &str = "while realising the context of a path";
+
 /// The path that an argument names, after building what its text depends on.
 fn realised(e: &mut Evaluator, value: Value, pos: Pos, what: &str) -> Result<Vec<u8>> {
     let (path, context) = e.path_value(value, pos, what)?;
@@ -55,7 +57,7 @@ fn path_exists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let text = text.as_bytes();
         text.ends_with(b"/") || text.ends_with(b"/.")
     });
-    let path = realised(e, value, pos, "while evaluating the first argument passed to builtins.pathExists")?;
+    let path = realised(e, value, pos, REALISING)?;
     let host = std::sync::Arc::clone(e.host());
     let exists = if directory {
         let resolved = host.resolve_symlinks(&path).ok();
@@ -68,7 +70,7 @@ fn path_exists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn read_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let path = realised(e, a[0], pos, "while evaluating the first argument passed to builtins.readFile")?;
+    let path = realised(e, a[0], pos, REALISING)?;
     let text = e.host().read_file(&path).map_err(|error| host_error(error).at(pos))?;
     if text.contains(&0) {
         let message =
@@ -81,7 +83,7 @@ fn read_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn read_dir(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let path = realised(e, a[0], pos, "while evaluating the first argument passed to builtins.readDir")?;
+    let path = realised(e, a[0], pos, REALISING)?;
     let entries = e.host().read_dir(&path).map_err(|error| host_error(error).at(pos))?;
     let attr =
         |(name, kind): (Vec<u8>, FileType)| (Symbol::intern(name), Symbol::intern(kind.name()).to_value());
@@ -89,7 +91,7 @@ fn read_dir(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn read_file_type(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let path = realised(e, a[0], pos, "while evaluating the first argument passed to builtins.readFileType")?;
+    let path = realised(e, a[0], pos, REALISING)?;
     match e.host().file_type(&path).map_err(|error| host_error(error).at(pos))? {
         Some(kind) => Ok(Symbol::intern(kind.name()).to_value()),
         None => Err(EvalError::other(pos, format!("path '{}' does not exist", path.as_bstr()))),
@@ -106,7 +108,7 @@ pub(super) fn algorithm(e: &mut Evaluator, value: Value, pos: Pos, what: &str) -
 fn hash_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let algorithm =
         algorithm(e, a[0], pos, "while evaluating the first argument passed to builtins.hashFile")?;
-    let path = realised(e, a[1], pos, "while evaluating the second argument passed to builtins.hashFile")?;
+    let path = realised(e, a[1], pos, REALISING)?;
     let text = e.host().read_file(&path).map_err(|error| host_error(error).at(pos))?;
     Ok(e.new_string(algorithm.hash(&text).to_base16().as_bytes()))
 }
@@ -175,7 +177,7 @@ fn to_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             let message = format!(
                 "files created by builtins.toFile may not reference derivations, but {} references {}",
                 name.as_bstr(),
-                element.to_text(e.host().store_dir())
+                element_name(element)
             );
             return Err(EvalError::other(pos, message));
         };
@@ -184,6 +186,15 @@ fn to_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
     let added = e.host().add_text(&name, text.as_bytes(), &references);
     in_store(e, added.map_err(|error| host_error(error).at(pos))?)
+}
+
+/// A context element that isn't allowed, as the reference writes it: without the store.
+fn element_name(element: &ContextElement) -> String {
+    match element {
+        ContextElement::Opaque(path) => path.base_name().to_owned(),
+        ContextElement::DerivationDeep(path) => format!("={}", path.base_name()),
+        ContextElement::Output { derivation, output } => format!("!{output}!{}", derivation.base_name()),
+    }
 }
 
 /// A store path as a string that depends on it.

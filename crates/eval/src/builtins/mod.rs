@@ -3,13 +3,14 @@
 //! Each module has a table `BUILTINS`; [`tables`] lists them. A builtin gets its
 //! arguments as they are (perhaps thunks) and forces what it needs.
 //!
-//! Missing, as they are in the reference unless experimental features are on:
-//! `getFlake`, `parseFlakeRef`, `flakeRefToString`, `fetchClosure`, `outputOf`.
+//! Builtins that the reference has only with an experimental feature are there
+//! without one; what is missing or different is in [`DEVIATIONS`].
 
 mod core;
 mod data;
 mod fetch;
 mod files;
+mod flakes;
 pub(crate) mod float_text;
 pub(crate) mod json_text;
 mod strings;
@@ -62,7 +63,36 @@ const fn global(
 
 /// All tables of builtins.
 pub fn tables() -> impl Iterator<Item = &'static Builtin> {
-    [core::BUILTINS, data::BUILTINS, fetch::BUILTINS, files::BUILTINS, strings::BUILTINS, xml::BUILTINS]
-        .into_iter()
-        .flatten()
+    let tables: [&[Builtin]; 7] = [
+        core::BUILTINS,
+        data::BUILTINS,
+        fetch::BUILTINS,
+        files::BUILTINS,
+        flakes::BUILTINS,
+        strings::BUILTINS,
+        xml::BUILTINS,
+    ];
+    tables.into_iter().flatten()
 }
+
+/// Where builtins differ from those of Nix 2.35: the builtin, and how.
+pub static DEVIATIONS: &[(&str, &str)] = &[
+    ("exec", "Missing; the reference has it only with `allow-unsafe-native-code-during-evaluation`."),
+    ("importNative", "Missing; the reference has it only with `allow-unsafe-native-code-during-evaluation`."),
+    ("outputOf", "Missing; the reference has it only with the experimental feature `dynamic-derivations`."),
+    ("fetchFinalTree", "Missing; the reference has it for its own use."),
+    ("fetchClosure", "There without the experimental feature `fetch-closure`."),
+    ("fetchTree", "There without the experimental feature `fetch-tree`."),
+    ("flakeRefToString", "There without the experimental feature `flakes`."),
+    ("getFlake", "There without the experimental feature `flakes`."),
+    ("parseFlakeRef", "There without the experimental feature `flakes`."),
+    ("break", "Never stops: there is no debugger."),
+    (
+        "derivationStrict",
+        "Refuses `__contentAddressed` and `__impure`, as the reference does without their experimental features.",
+    ),
+    (
+        "fromTOML",
+        "Dates and times are an error, as in the reference without the experimental feature `parse-toml-timestamps`.",
+    ),
+];
