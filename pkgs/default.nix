@@ -30,7 +30,18 @@ let
     } // arguments);
   };
   cross = lib.systems.elaborate crossSystem;
+
+  # The form of the first cross-compilation work in nixpkgs, with facts that are
+  # inferred nowadays. Attributes of its package set are native packages, and each
+  # has the cross-built one as `hostDrv`.
+  isOldForm = builtins.isAttrs crossSystem
+    && !(crossSystem ? parsed)
+    && builtins.any (name: crossSystem ? ${name}) [ "bigEndian" "withTLS" "arch" "platform" ];
 in
 if crossSystem == null || lib.systems.equals cross local
 then stages.native
+else if isOldForm then
+  builtins.trace
+    "note: crossSystem is in its old form, so `bison` is the native package and `bison.hostDrv` the one for ${cross.config}. With crossSystem = { config = \"${cross.config}\"; } `bison` is the cross-built one itself."
+    (stages.nativeWithHostDrv cross)
 else stages.crossTo cross

@@ -46,6 +46,10 @@ let
         };
         stdenvNoCC = final.stdenv.override { cc = null; };
 
+        fromSeed = import ./build-support/from-seed.nix {
+          inherit lib seed;
+          inherit (final) stdenvNoCC;
+        };
         fetchurl = import ./build-support/fetchurl.nix { inherit lib; };
         debianSource = import ./build-support/debian-source.nix {
           inherit lib;
@@ -127,7 +131,18 @@ let
       };
     in
     if lib.systems.equals crossPlatform localPlatform then native else run;
+
+  # The native packages, each with its cross-built variant as `hostDrv`.
+  nativeWithHostDrv = crossPlatform:
+    let run = crossTo crossPlatform;
+    in
+    builtins.mapAttrs
+      (name: package:
+        if lib.isDerivation package && run ? ${name}
+        then package // { hostDrv = run.${name}; }
+        else package)
+      native;
 in
 {
-  inherit native crossTo;
+  inherit native crossTo nativeWithHostDrv;
 }

@@ -1,5 +1,10 @@
 # Compilers, linkers and C libraries of one stage. They run on its host platform
 # and make code for its target platform.
+#
+# Where they come from is decided once for each target (`kindFor`): the seed's
+# prebuilt ones where it has any, else sources in the wiki's order
+# (toolchains/source.nix). A target for which there are neither evaluates all the
+# same: its compiler is a derivation that says what is missing when it is built.
 { lib, config, seed, hostPlatform, targetPlatform, final }:
 
 let
@@ -9,34 +14,104 @@ let
     # Wrappers are made, as everything is, on the build machine.
     inherit (final) buildPlatform;
   };
-  # Debian's programs are for the build machine only.
-  onlyHere = what: value:
-    if lib.systems.equals hostPlatform final.buildPlatform then value
-    else throw "${what} that runs on ${hostPlatform.config} would have to be built from source, which this package set does not do yet";
-in
-{
-  glibc = seed.libcFor hostPlatform;
-  libc = final.glibc;
-  # The C library that the compilers of this stage link to.
-  libcCross = seed.libcFor targetPlatform;
-  gccLibs = seed.gccLibsFor hostPlatform;
+  isNative = runsHere && lib.systems.equals hostPlatform targetPlatform;
+  runsHere = lib.systems.equals hostPlatform final.buildPlatform;
 
-  binutils-unwrapped = onlyHere "a linker" (seed.binutilsFor targetPlatform);
+  source = import ./toolchains/source.nix { inherit lib config seed hostPlatform targetPlatform final; };
+  musl = import ./toolchains/musl.nix { inherit lib seed final; };
+  other = import ./toolchains/prebuilt.nix { inherit lib seed targetPlatform; };
+  missing = import ./toolchains/missing.nix { inherit lib targetPlatform; inherit (final) buildPlatform; bootstrapTools = seed.tools; };
+
+  # What makes code for a platform: the kind of a prebuilt toolchain, "source",
+  # or "missing".
+  kindFor = platform: major:
+    let
+      inherit (platform) prebuilt;
+      hasPrebuilt = prebuilt != null && prebuilt.kind != "headers" && runsHere
+        && (!builtins.elem prebuilt.kind [ "glibc" "musl" ] || seed.hasGcc platform major);
+    in
+    # The build machine's own compiler has to come from somewhere.
+    if hasPrebuilt && (config.toolchain != "source" || isNative) then prebuilt.kind
+    else if config.toolchain != "prebuilt" && source.supports platform then "source"
+    else "missing";
+  kind = kindFor targetPlatform (toString config.gccVersion);
+
+  # The unwrapped compiler of a version.
+  compiler = major: {
+    glibc = seed.gccFor targetPlatform major;
+    musl = musl.compilerOf (seed.gccFor targetPlatform major) targetPlatform;
+    source = source.gcc major;
+    inherit missing;
+  }.${kindFor targetPlatform major} or other.compiler;
+
+  gccLibsFor = kind: {
+    glibc = seed.gccLibsFor targetPlatform;
+    source = source.gccLibs (toString config.gccVersion);
+  }.${kind} or null;
+
+  # Compilers of a version of their own come with libraries of their own.
+  wrapVersion = major:
+    let kindOfMajor = kindFor targetPlatform major;
+    in
+    final.wrapCCWith {
+      cc = final."gcc${major}-unwrapped";
+      gccLibs =
+        if kindOfMajor == "source" then source.gccLibs major
+        else gccLibsFor kindOfMajor;
+      libc =
+        if kindOfMajor == kind then final.libcCross
+        else source.libcFor targetPlatform;
+      bintools =
+        if kindOfMajor == "source" && kind != "source"
+        then final.wrapBintoolsWith { bintools = source.binutils; libc = source.libcFor targetPlatform; }
+        else final.bintools;
+    };
+in
+source.stages
+// {
+  # What this stage's own programs run with comes with the compiler that made them.
+  libc = final.pkgsBuildHost.libcCross;
+  gccLibs = final.pkgsBuildHost.gccLibsCross;
+  # What the programs run with that the compilers of this stage make.
+  libcCross =
+    if !runsHere then final.libc
+    else {
+      glibc = seed.libcFor targetPlatform;
+      musl = musl.libcFor targetPlatform;
+      source = source.libcFor targetPlatform;
+      inherit missing;
+    }.${kind} or { };
+  gccLibsCross = gccLibsFor kind;
+
+  binutils-unwrapped = {
+    glibc = seed.binutilsFor targetPlatform;
+    musl = seed.binutilsFor targetPlatform;
+    source = source.binutils;
+    inherit missing;
+  }.${kind} or other.binutils;
   bintools = final.binutils;
   binutils = final.wrapBintoolsWith { bintools = final.binutils-unwrapped; };
   wrapBintoolsWith = { bintools, libc ? final.libcCross }:
     import ./stdenv/bintools-wrapper (wrapperArguments // { inherit bintools libc; });
-  wrapCCWith = { cc, libc ? final.libcCross, bintools ? final.bintools, gccLibs ? seed.gccLibsFor targetPlatform }:
-    import ./stdenv/cc-wrapper (wrapperArguments // { inherit cc libc bintools gccLibs; });
+  wrapCCWith =
+    { cc, libc ? final.libcCross, bintools ? final.bintools
+    , gccLibs ? gccLibsFor kind, stage ? "final"
+    }:
+    import ./stdenv/cc-wrapper (wrapperArguments // { inherit cc libc bintools gccLibs stage; });
   wrapCC = cc: final.wrapCCWith { inherit cc; };
 
-  gcc12-unwrapped = onlyHere "a compiler" (seed.gccFor targetPlatform "12");
-  gcc11-unwrapped = onlyHere "a compiler" (seed.gccFor targetPlatform "11");
-  gcc12 = final.wrapCC final.gcc12-unwrapped;
-  gcc11 = final.wrapCC final.gcc11-unwrapped;
+  gcc12-unwrapped = compiler "12";
+  gcc11-unwrapped = compiler "11";
+  gcc12 = wrapVersion "12";
+  gcc11 = wrapVersion "11";
   gcc = final."gcc${toString config.gccVersion}" or (throw
     "config.gccVersion is ${toString config.gccVersion}, but there are only 11 and 12");
+
+  # Whether a toolchain's programs can be had, for lists of what can be built.
+  toolchainKind = kind;
 
   bootstrapTools = seed.tools;
   inherit (seed) emulators sandboxShell;
 }
+// lib.optionalAttrs hostPlatform.isGnu { glibc = final.libc; }
+// lib.optionalAttrs hostPlatform.isMusl { musl = final.libc; }

@@ -67,11 +67,11 @@ let
   # How Debian names the compiler and libraries for a platform, from this one.
   namesFor = platform:
     let
-      inherit (platform.debian) arch triple;
+      inherit (platform.prebuilt) arch triple;
       isLocal = arch == localArch;
     in
-    if arch == null || triple == null
-    then throw "there is no prebuilt toolchain for ${platform.config}: its C library and compiler would have to be built from source, which this package set does not do yet"
+    if platform.prebuilt == null
+    then throw "the seed has no toolchain for ${platform.config}"
     else {
       inherit isLocal triple;
       dashedTriple = dashes triple;
@@ -81,7 +81,18 @@ let
       # Cross packages have everything below /usr/<triple>; `usr` lets the result
       # be a sysroot.
       subtree = lib.optionalAttrs (!isLocal) { subtree = triple; links = [ "usr=." ]; };
-      library = name: if isLocal then name else "${name}-${arch}-cross";
+      # Versions in names differ between architectures: libc6.1 on alpha, libgcc-s2
+      # on m68k, libgcc-s4 on hppa.
+      library = name:
+        let
+          cross = name: if isLocal then name else "${name}-${arch}-cross";
+          others = {
+            libc6 = [ "libc6.1" ];
+            libc6-dev = [ "libc6.1-dev" ];
+            libgcc-s1 = [ "libgcc-s2" "libgcc-s4" ];
+          }.${name} or [ ];
+        in
+        lib.findFirst (n: index ? ${n}) (cross name) (map cross ([ name ] ++ others));
       program = name: if isLocal then name else "${name}-${dashes triple}";
       programPrefix = "${triple}-";
     };
@@ -119,6 +130,16 @@ let
       dynamicLinker = "${runtime}${loader}";
       libraryPath = "${runtime}/${libDir}";
     };
+
+  # Linux's headers for a platform, for C libraries that are built from source.
+  kernelHeadersFor = platform:
+    let names = namesFor platform;
+    in
+    tree ({
+      pname = "linux-headers-${platform.config}";
+      debs = [ (names.library "linux-libc-dev") ];
+      passthru.pname = "linux-headers";
+    } // (if names.isLocal then { links = [ "include/asm=${names.triple}/asm" ]; } else names.subtree));
 
   # GCC's run-time libraries (libgcc_s, libstdc++, …) for a platform.
   gccLibsFor = platform:
@@ -174,15 +195,17 @@ let
       passthru = { inherit (names) programPrefix; };
     };
 
+  # Whether there is a GCC of this version that runs here and makes code for the
+  # target platform.
+  hasGcc = target: major:
+    target.prebuilt != null && index ? ${(namesFor target).program "gcc-${major}"};
+
   # GCC for C and C++, running here, for the target platform.
   gccFor = target: major:
     let
       names = namesFor target;
       inherit (names) library program;
-      missing = !(index ? ${program "gcc-${major}"});
     in
-    lib.throwIf missing
-      "there is no prebuilt GCC ${major} for ${target.config} on ${localPlatform.config}"
       (tree {
         pname = "gcc-unwrapped-${target.config}";
         version = versionOf (program "gcc-${major}");
@@ -194,7 +217,7 @@ let
         dependencies = [ (gccLibsFor target) ] ++ programDependencies;
         remove = unneededOfGcc;
         passthru = {
-          inherit major;
+          programSuffix = "-${major}";
           inherit (names) programPrefix gccDir triple;
           isGNU = true;
           langC = true;
@@ -211,7 +234,8 @@ let
   };
 in
 {
-  inherit lock tools libraries libcFor gccLibsFor binutilsFor gccFor;
+  inherit lock index tree single versionOf tools libraries programDependencies
+    libcFor gccLibsFor binutilsFor gccFor hasGcc kernelHeadersFor;
 
   # The sandbox's /bin/sh.
   sandboxShell = single { pname = "sandbox-shell"; deb = "busybox-static"; file = "bin/busybox"; };

@@ -107,8 +107,10 @@ let
         else "${pname}${suffix}${lib.optionalString (args ? version) "-${args.version}"}";
 
       platformFlag = kind: "--${kind}=${stdenv."${kind}Platform".config}";
+      # Autoconf tries to run what it compiled when it is told the host platform
+      # only; with emulation that works, and it need not guess.
       configurePlatforms =
-        args.configurePlatforms or (lib.optionals isCross [ "build" "host" ]);
+        args.configurePlatforms or (lib.optionals isCross (lib.optional (!emulate) "build" ++ [ "host" ]));
 
       outputs = args.outputs or [ "out" ];
 

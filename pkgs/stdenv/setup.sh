@@ -40,6 +40,22 @@ runOne() {
   fi
 }
 
+# A program that is not found, in the build script or in any shell that it starts:
+# if a dependency for the host platform has it, it is in the wrong list.
+command_not_found_handle() {
+  local directory
+  printf '%s: command not found\n' "$1" >&2
+  for directory in ${NIX_HOST_PROGRAM_DIRECTORIES-}; do
+    if [ -e "$directory/$1" ]; then
+      printf "error: '%s' is in buildInputs (%s), which are for the platform that the package will run on, but it is run while building: it needs to be in nativeBuildInputs\n" \
+        "$1" "${directory%/bin}" >&2
+      break
+    fi
+  done
+  return 127
+}
+export -f command_not_found_handle
+
 # --- Dependencies ---------------------------------------------------------------
 #
 # A dependency has two offsets: where it runs and, if it makes code, where that
@@ -147,6 +163,8 @@ activateDependencies() {
     if [ "$hostOffset" = -1 ]; then
       addToSearchPath PATH "$package/bin"
       addToSearchPath XDG_DATA_DIRS_FOR_BUILD "$package/share"
+    elif [ -d "$package/bin" ]; then
+      export NIX_HOST_PROGRAM_DIRECTORIES="${NIX_HOST_PROGRAM_DIRECTORIES-} $package/bin"
     fi
     if [ -f "$package/nix-support/setup-hook" ]; then
       source "$package/nix-support/setup-hook"
@@ -483,7 +501,10 @@ fixupPhase() {
     listElfFiles
     if [ -z "${dontStrip-}" ]; then stripFiles; fi
     if [ -z "${dontPatchELF-}" ]; then shrinkRunPaths; fi
-    if [ -z "${dontVerifyMachine-}" ]; then verifyMachine; fi
+    if [ -z "${dontVerifyMachine-}" ]; then
+      verifyMachine
+      verifyReferences
+    fi
     runHook fixupOutput
   done
   recordPropagatedDependencies
@@ -568,6 +589,38 @@ verifyMachine() {
     readElfHeader "$file"
     if [ "$elfMachine" != "$hostMachine" ] || [ "$elfClass" != "$hostElfClass" ]; then
       die "$file is for another machine: ELF machine $elfMachine, $elfClass-bit, where the host platform has $hostMachine, $hostElfClass-bit. A compiler for the build platform made it (CC_FOR_BUILD instead of CC?); if that is meant, name it in allowForeignFiles"
+    fi
+  done
+}
+
+# In a cross build, a file that names a store path of a package for the build
+# machine would be wrong where the package runs, and bring that into its closure.
+verifyReferences() {
+  if [ -z "${crossConfig-}" ]; then return; fi
+  local entry hostOffset targetOffset package path name file needed=" " patterns=() suspects=()
+  for entry in ${allDependencies+"${allDependencies[@]}"}; do
+    read -r hostOffset targetOffset package <<< "$entry"
+    if [ "$hostOffset" != -1 ]; then needed+="$package "; fi
+  done
+  for entry in ${allDependencies+"${allDependencies[@]}"}; do
+    read -r hostOffset targetOffset package <<< "$entry"
+    case "$needed${allowBuildReferences-} " in
+      *" $package "*) ;;
+      *) if [ "$hostOffset" = -1 ] && [ -d "$package" ]; then suspects+=("$package"); fi ;;
+    esac
+  done
+  suspects+=(${disallowedReferences-})
+  for path in "${suspects[@]}"; do
+    name=${path##*/}
+    patterns+=(-e "${name%%-*}")
+  done
+  if [ ${#patterns[@]} = 0 ]; then return; fi
+  file=$(grep -rlF -m 1 "${patterns[@]}" "$output" 2> /dev/null | head -n 1) || true
+  if [ -z "$file" ]; then return; fi
+  for path in "${suspects[@]}"; do
+    name=${path##*/}
+    if grep -qF -e "${name%%-*}" "$file"; then
+      die "$file refers to $path, which is for the build platform, while the package is for $crossConfig. It was found in PATH while building: the package needs to be told the host platform's path, or what names it can be removed from the file. If it is meant, add the path to allowBuildReferences"
     fi
   done
 }

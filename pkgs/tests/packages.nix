@@ -22,7 +22,7 @@ assert cross.buildPackages.targetPlatform.system == "riscv64-linux";
 assert pathOf cross.stdenv.cc == pathOf cross.buildPackages.gcc;
 
 # Names
-assert cross.stdenv.cc.name == "riscv64-unknown-linux-gnu-gcc-wrapper-12.2.0";
+assert cross.stdenv.cc.name == "riscv64-unknown-linux-gnu-stage-final-gcc-wrapper-12.2.0";
 assert cross.stdenv.cc.targetPrefix == "riscv64-unknown-linux-gnu-" && pkgs.stdenv.cc.targetPrefix == "";
 assert cross.hello.name == "hello-riscv64-unknown-linux-gnu-${cross.hello.version}";
 assert pkgs.hello.name == "hello-${pkgs.hello.version}" && pkgs.hello.pname == "hello";
@@ -93,8 +93,53 @@ assert
   let set = import' { crossSystem = "riscv64-linux"; config.emulateChecks = true; };
   in set.zlib.drvAttrs.doCheck && set.zlib.drvAttrs.requiredSystemFeatures == [ "emulate-riscv64-linux" ];
 
+# Toolchains: the default, another version, from source, and for other kinds of target.
+assert (import' { config.gccVersion = "11"; }).pkgsCross.riscv64.stdenv.cc.name == "riscv64-unknown-linux-gnu-stage-final-gcc-wrapper-11.3.0";
+assert
+  let
+    a = import' {
+      crossSystem.config = "riscv64-unknown-linux-gnu";
+      config.gccVersion = "11";
+      overlays = [ (self: super: { gcc = self.gcc12; }) ];
+    };
+  in
+  a.pkgsCross.riscv64.stdenv.cc.name == "riscv64-unknown-linux-gnu-stage-final-gcc-wrapper-12.2.0"
+  && a.stdenv.cc.version == "12.2.0";
+assert
+  let source = import' { crossSystem = "aarch64-unknown-linux-musl"; config.toolchain = "source"; };
+  in lib.hasPrefix "gcc-unwrapped-aarch64" source.stdenv.cc.cc.name
+    && pathOf source.buildPackages.gccCrossStageFinal == pathOf source.stdenv.cc.cc
+    && lib.hasPrefix "gcc-static-" source.buildPackages.gccCrossStageStatic.name
+    && pathOf source.buildPackages.stdenv.cc == pathOf pkgs.stdenv.cc;
+assert pkgs.pkgsCross.mingwW64.stdenv.cc.targetPrefix == "x86_64-w64-mingw32-" && pkgs.pkgsCross.wasi32.stdenv.cc.isClang;
+assert pkgs.pkgsCross.riscv64-musl.stdenv.cc.libc.pname == "musl-riscv64-unknown-linux-musl";
+
+# The form of the first cross-compilation work.
+assert
+  let
+    old = import' {
+      crossSystem = {
+        config = "mips-unknown-linux";
+        bigEndian = true;
+        arch = "mips";
+        float = "soft";
+        withTLS = true;
+        libc = "uclibc";
+        platform = { name = "comtrend"; kernelArch = "mips"; uboot = null; };
+        openssl.system = "linux-generic32";
+        gcc.arch = "mips32";
+      };
+    };
+  in
+  pathOf old.bison == pathOf pkgs.bison && pathOf old.bison.buildDrv == pathOf pkgs.bison
+  && old.bison.hostDrv.drvAttrs.crossConfig == "mips-unknown-linux"
+  && old.bison.hostDrv.stdenv.hostPlatform.libc == "uclibc";
+
 # What can't be done says so.
-assert fails pkgs.pkgsCross.musl64.hello.drvPath && fails pkgs.pkgsCross.avr.hello.drvPath;
+assert fails pkgs.pkgsCross.avr.hello.drvPath;
+# A platform without a toolchain evaluates; building says what is missing.
+assert lib.hasInfix "no toolchain for loongarch64" pkgs.pkgsCross.loongarch64-linux.stdenv.cc.cc.message;
+assert lib.hasSuffix ".drv" (pathOf pkgs.pkgsCross.loongarch64-linux.hello);
 assert fails (import' { crossSystem = "nonsense"; }).hello.drvPath;
 assert builtins.all (name: builtins.isString pkgs.pkgsCross.${name}.stdenv.hostPlatform.config) (builtins.attrNames pkgs.pkgsCross);
 assert builtins.length (builtins.attrNames pkgs.pkgsCross) > 58;

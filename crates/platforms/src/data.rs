@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::emulator::Emulator;
-use crate::platform::{ByteOrder, Class, Cpu, ElfFacts, Float, GccOptions, Platform};
+use crate::platform::{ByteOrder, Class, Cpu, ElfFacts, Float, GccOptions, Platform, Prebuilt, PrebuiltKind};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +81,7 @@ struct PlatformRecord {
     dynamic_linker: Option<String>,
     debian_arch: Option<String>,
     debian_triple: Option<String>,
+    prebuilt: Option<Prebuilt>,
     #[serde(default)]
     gcc: GccOptions,
 }
@@ -198,6 +199,10 @@ impl PlatformRecord {
             elf,
             emulator_index,
             dynamic_linker: self.dynamic_linker,
+            prebuilt: self.prebuilt.or_else(|| {
+                let (triple, arch) = (self.debian_triple.clone()?, self.debian_arch.clone());
+                Some(Prebuilt { kind: PrebuiltKind::Glibc, triple, arch })
+            }),
             debian_arch: self.debian_arch,
             debian_triple: self.debian_triple,
             gcc: self.gcc,

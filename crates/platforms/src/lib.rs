@@ -23,7 +23,8 @@ pub use emulator::{Emulator, emulator_by_name, emulator_for_bytes, emulators};
 pub use execute::{Execution, can_execute, execution};
 pub use lookup::{UnknownPlatform, by_config, by_debian_arch, by_name, by_system, lookup, normalise_triple};
 pub use platform::{
-    ByteOrder, Class, Cpu, ElfFacts, Float, GccOptions, Platform, cpu_by_name, cpus, platforms,
+    ByteOrder, Class, Cpu, ElfFacts, Float, GccOptions, Platform, Prebuilt, PrebuiltKind, cpu_by_name, cpus,
+    platforms,
 };
 
 /// The text of `pkgs/platforms.toml`, for the package set that is compiled into

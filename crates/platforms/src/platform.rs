@@ -119,6 +119,38 @@ pub struct GccOptions {
     pub abi: Option<String>,
 }
 
+/// What kind of toolchain the package set's bootstrap seed has for a platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrebuiltKind {
+    /// Only the kernel's headers: compiler and C library come from source.
+    Headers,
+    /// GCC and glibc.
+    Glibc,
+    /// The GCC of the glibc platform; musl is built from source.
+    Musl,
+    /// GCC and MinGW-w64.
+    Mingw,
+    /// GCC and a C library for machines without an operating system.
+    Bare,
+    /// GCC and avr-libc.
+    Avr,
+    /// Clang, LLD and wasi-libc.
+    Wasi,
+}
+
+/// A toolchain of the package set's bootstrap seed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prebuilt {
+    /// What it consists of.
+    pub kind: PrebuiltKind,
+    /// Debian's triple of the compiler.
+    pub triple: String,
+    /// Debian's architecture with the same instruction set, where there is one.
+    pub arch: Option<String>,
+}
+
 /// A platform: what programs are built for.
 #[derive(Debug)]
 pub struct Platform {
@@ -152,6 +184,8 @@ pub struct Platform {
     /// Prefix of Debian's cross compiler, and (with `_` as `-`) suffix of its
     /// packages' names.
     pub debian_triple: Option<String>,
+    /// The toolchain that the package set's bootstrap seed has for it.
+    pub prebuilt: Option<Prebuilt>,
     /// Compiler options.
     pub gcc: GccOptions,
 }

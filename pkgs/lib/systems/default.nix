@@ -144,6 +144,13 @@ let
           arch = record.debianArch or null;
           triple = record.debianTriple or null;
         };
+        # The toolchain of the bootstrap seed: what kind, and Debian's names for it.
+        prebuilt =
+          if args ? prebuilt then args.prebuilt
+          else if record ? prebuilt && final.libc == record.libc then { arch = null; } // record.prebuilt
+          else if record ? debianTriple && final.libc == "glibc"
+          then { kind = "glibc"; triple = record.debianTriple; arch = record.debianArch or null; }
+          else null;
         linuxArch = cpuData.kernelArch or null;
         ubootArch = ubootArches.${cpu} or final.linuxArch;
         uname = {

@@ -1,4 +1,4 @@
-{ lib, stdenv, debianSource, m4 }:
+{ lib, stdenv, config, debianSource, m4 }:
 
 let source = debianSource "bison";
 in
@@ -19,6 +19,8 @@ stdenv.mkDerivation {
   nativeBuildInputs = [ m4 ];
   propagatedBuildInputs = [ m4 ];
   configureFlags = [ "M4=${lib.getBin m4}/bin/m4" ];
+  # Several hundred grammars, compiled and run.
+  doCheck = config.slowChecks;
   meta = {
     description = "Parser generator";
     homepage = "https://www.gnu.org/software/bison/";

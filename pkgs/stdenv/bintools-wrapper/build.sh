@@ -12,7 +12,7 @@ done
 
 # libc's linker script names the interpreter, which may have a directory of its own.
 interpreterFlag=
-if [ "${dynamicLinker%/*}" != "$libraryPath" ]; then
+if [ -n "$dynamicLinker" ] && [ "${dynamicLinker%/*}" != "$libraryPath" ]; then
   interpreterFlag=-L${dynamicLinker%/*}
 fi
 
@@ -20,11 +20,12 @@ substitute() {
   sed \
     -e "s|@shell@|$shell|g" \
     -e "s|@out@|$out|g" \
-    -e "s|@linker@|$bintools/bin/${programPrefix}ld.bfd|g" \
+    -e "s|@linker@|$bintools/bin/${programPrefix}$linker|g" \
     -e "s|@dynamicLinker@|$dynamicLinker|g" \
     -e "s|@libraryPath@|$libraryPath|g" \
+    -e "s|@libraryFlag@|${libraryPath:+-L$libraryPath}|g" \
     -e "s|@interpreterFlag@|$interpreterFlag|g" \
-    -e "s|@sysroot@|$sysroot|g" \
+    -e "s|@sysrootPattern@|${sysroot:-/none}\*|g" \
     -e "s|@suffixSalt@|$suffixSalt|g" \
     -e "s|@targetPrefix@|$targetPrefix|g" \
     "$1" > "$2"
@@ -35,9 +36,11 @@ ln -s "${targetPrefix}ld" "$out/bin/${targetPrefix}ld.bfd"
 substitute "$setupHook" "$out/nix-support/setup-hook"
 
 # Without the prefix, where the compiler looks for its assembler and linker.
-for name in as nm ar ranlib strip objcopy; do
+for name in as nm ar ranlib strip objcopy dlltool windres; do
+  if [ ! -e "$out/bin/$targetPrefix$name" ]; then continue; fi
   ln -s "$out/bin/$targetPrefix$name" "$out/libexec/$name"
 done
 ln -s "$out/bin/${targetPrefix}ld" "$out/libexec/ld"
 ln -s "$out/bin/${targetPrefix}ld" "$out/libexec/ld.bfd"
+if [ "$linker" = wasm-ld ]; then ln -s "../bin/${targetPrefix}ld" "$out/libexec/wasm-ld"; fi
 printf '%s\n' "$dynamicLinker" > "$out/nix-support/dynamic-linker"

@@ -25,10 +25,12 @@ lib.extendDerivation true attributes (derivation {
   inherit bintools targetPrefix suffixSalt;
   inherit (bintools) programPrefix;
   shell = "${bootstrapTools}/bin/bash";
-  inherit (libc) dynamicLinker libraryPath;
-  sysroot = libc.dev;
+  linker = bintools.linker or "ld.bfd";
+  # Empty where programs are linked statically only, or the compiler's own tree
+  # holds its C library.
+  dynamicLinker = libc.dynamicLinker or "";
+  libraryPath = libc.libraryPath or "";
+  sysroot = libc.dev or "";
   ldWrapper = ./ld-wrapper.sh;
   setupHook = ./setup-hook.sh;
-  # The linker scripts of a target that the linker was not made for by default.
-  emulation = "";
 })

@@ -6,8 +6,9 @@ set -f
 
 # Where the compiler's run-time libraries are; set by the compiler's wrapper.
 gcc_directory=${NIX_GCC_LIBRARY_PATH_@suffixSalt@-}
-needs_interpreter=1
-dynamic=1
+# Nothing is loaded at run time where there is no dynamic linker.
+dynamic=@dynamicLinker@
+needs_interpreter=$dynamic
 relocatable=
 libraries=
 directories=
@@ -65,7 +66,7 @@ scan_file() {
 # compiler's and the C library's own are known already.
 directory() {
   case $1 in
-    @sysroot@* | */gcc-unwrapped-* | */lib/gcc/* | */lib/gcc-cross/*) ;;
+    @sysrootPattern@ | */gcc-unwrapped-* | */lib/gcc/* | */lib/gcc-cross/*) ;;
     /nix/store/*) directories="$directories $1" ;;
   esac
 }
@@ -115,4 +116,4 @@ fi
 if [ -n "${NIX_DEBUG-}" ]; then
   printf 'ld wrapper adds:%s%s\n' "$extra" "$after" >&2
 fi
-exec @linker@ "$@" -L@libraryPath@ @interpreterFlag@ ${gcc_directory:+-L$gcc_directory} $extra $after
+exec @linker@ "$@" @libraryFlag@ @interpreterFlag@ ${gcc_directory:+-L$gcc_directory} $extra $after

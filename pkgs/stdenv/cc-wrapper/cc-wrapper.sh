@@ -3,16 +3,18 @@
 # this build are. Runs once for each compilation: only the shell's own commands.
 set -f
 
-sysroot=--sysroot=@sysroot@
+sysroot=@sysroot@
+static=@alwaysStatic@
 for argument; do
   case $argument in
+    -shared | -r | -static-pie) static= ;;
     --sysroot | --sysroot=* | -nostdinc) sysroot= ;;
     # Questions that need none of it.
     -dumpmachine | -dumpversion | -dumpfullversion) exec @compiler@ "$@" ;;
   esac
 done
 
-before="$sysroot -B@bintools@/libexec/ @machineFlags@"
+before="$sysroot -B@bintools@/libexec/ @machineFlags@ $static"
 after=
 case ${NIX_CC_TARGET_HOST_@suffixSalt@-} in
   1) after="$after ${NIX_CFLAGS_COMPILE-}"

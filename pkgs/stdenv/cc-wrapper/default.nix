@@ -1,12 +1,20 @@
 # A compiler with the C library, the assembler and linker and the packages that
 # a build asked for.
-{ lib, buildPlatform, hostPlatform, targetPlatform, bootstrapTools, cc, libc, bintools, gccLibs }:
+#
+# `cc` says how its programs are called: programPrefix and programSuffix around
+# the names in `drivers`, by default those of GCC. `machineFlags` are options that
+# it needs always, `linkFlags` options for the linker.
+{ lib, buildPlatform, hostPlatform, targetPlatform, bootstrapTools, cc, libc, bintools, gccLibs
+, stage ? "final"
+}:
 
 let
   isCross = !lib.systems.equals hostPlatform targetPlatform;
   targetPrefix = lib.optionalString isCross "${targetPlatform.config}-";
   inherit (bintools) suffixSalt;
   gcc = targetPlatform.gcc;
+  kind = if cc.isClang or false then "clang" else "gcc";
+  drivers = cc.drivers or { c = "gcc"; cxx = "g++"; cpp = "cpp"; };
   # What the platform's record says, as compiler options. -mfloat-abi is ARM's.
   machineFlags = lib.concatLists [
     (lib.optional (gcc ? arch) "-march=${gcc.arch}")
@@ -16,18 +24,20 @@ let
     (lib.optional (gcc ? float && targetPlatform.isAarch32) "-mfloat-abi=${gcc.float}")
     (lib.optional (gcc ? float && targetPlatform.isMips) "-m${gcc.float}-float")
     (lib.optional (gcc ? tune) "-mtune=${gcc.tune}")
+    (cc.machineFlags or [ ])
   ];
   attributes = {
-    pname = "${targetPrefix}gcc-wrapper";
+    # The name that a cross compiler's last stage has always had.
+    pname = "${targetPrefix}${lib.optionalString isCross "stage-${stage}-"}${kind}-wrapper";
     inherit (cc) version;
     inherit cc libc bintools targetPrefix suffixSalt gccLibs;
-    isGNU = cc.isGNU or true;
-    isClang = false;
+    isGNU = kind == "gcc";
+    isClang = kind == "clang";
     langC = true;
     langCC = cc.langCC or true;
     meta = {
-      description = "GCC for ${targetPlatform.config}";
-      mainProgram = "${targetPrefix}gcc";
+      description = "${if kind == "gcc" then "GCC" else "Clang"} for ${targetPlatform.config}";
+      mainProgram = "${targetPrefix}${drivers.c}";
     };
   };
 in
@@ -38,11 +48,20 @@ lib.extendDerivation true attributes (derivation {
   args = [ "-e" ./build.sh ];
   PATH = "${bootstrapTools}/bin";
   preferLocalBuild = true;
-  inherit cc bintools targetPrefix suffixSalt machineFlags;
-  inherit (cc) programPrefix major;
+  inherit cc bintools targetPrefix suffixSalt machineFlags kind;
+  inherit (cc) programPrefix programSuffix;
+  inherit (drivers) c cpp;
+  cxx = if cc.langCC or true then drivers.cxx else "";
   shell = "${bootstrapTools}/bin/bash";
-  sysroot = libc.dev;
-  gccLibraryPath = "${gccLibs}/${gccLibs.libDir}";
+  # Absent where the compiler's own tree holds its C library.
+  sysroot = libc.dev or "";
+  gccLibraryPath = if gccLibs == null then "" else "${gccLibs}/${gccLibs.libDir}";
+  alwaysStatic = if targetPlatform.isStatic && targetPlatform.isLinux then "-static" else "";
+  cargoTarget = lib.toUpper (lib.replaceStrings [ "-" "." ] [ "_" "_" ] targetPlatform.rust.rustcTarget);
+  rustTarget = targetPlatform.rust.rustcTarget;
+  # GOOS=… GOARCH=… and, on 32-bit ARM, GOARM=…
+  goVariables = lib.mapAttrsToList (name: value: "${name}=${toString value}")
+    (lib.filterAttrs (name: value: value != null) targetPlatform.go);
   ccWrapper = ./cc-wrapper.sh;
   setupHook = ./setup-hook.sh;
 })

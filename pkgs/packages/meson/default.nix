@@ -1,0 +1,30 @@
+{ lib, fromSeed, targetPlatform, buildPlatform }:
+
+let
+  isCross = !lib.systems.equals buildPlatform targetPlatform;
+in
+fromSeed {
+  pname = "meson";
+  debs = [
+    "meson" "python3.11-minimal" "libpython3.11-minimal" "libpython3.11-stdlib" "libexpat1" "libffi8" "libuuid1" "libssl3"
+    "python3-pkg-resources" "python3-setuptools" "ninja-build"
+  ];
+  links = [ "bin/python3=python3.11" ];
+  setupHook = ./setup-hook.sh;
+  substitutions = {
+    mesonSystem = if isCross then targetPlatform.parsed.kernel.name else "";
+    mesonCpuFamily =
+      let cpu = targetPlatform.parsed.cpu; in
+      if targetPlatform.isAarch32 then "arm"
+      else if targetPlatform.isx86_32 then "x86"
+      else { powerpc = "ppc"; powerpc64 = "ppc64"; powerpc64le = "ppc64"; mipsel = "mips"; mips64el = "mips64"; }.${cpu.name} or cpu.name;
+    mesonCpu = targetPlatform.parsed.cpu.name;
+    mesonEndian = if targetPlatform.isLittleEndian then "little" else "big";
+  };
+  meta = {
+    description = "Build system, to run in builds";
+    homepage = "https://mesonbuild.com/";
+    license = lib.licenses.asl20;
+    mainProgram = "meson";
+  };
+}

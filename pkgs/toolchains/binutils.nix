@@ -1,0 +1,25 @@
+# GNU binutils from source for one target.
+{ lib, stdenv, debianSource, zlib, target, isCross }:
+
+let source = debianSource "binutils";
+in
+stdenv.mkDerivation {
+  pname = "binutils-unwrapped-${target.config}";
+  inherit (source) version src;
+  buildInputs = [ zlib ];
+  configureFlags = [
+    "--target=${target.config}" "--with-sysroot=/" "--with-system-zlib" "--disable-nls"
+    "--disable-werror" "--disable-gprofng" "--disable-gdb" "--disable-gdbserver" "--disable-sim"
+    "--enable-deterministic-archives" "--enable-new-dtags" "--disable-multilib"
+  ];
+  # The manuals' sources are not in Debian's archive.
+  makeFlags = [ "MAKEINFO=true" ];
+  # Plugins and the linker share code by object file: one shared library of each.
+  dontDisableStatic = true;
+  passthru.programPrefix = lib.optionalString isCross "${target.config}-";
+  meta = {
+    description = "Assembler, linker and object tools for ${target.config}";
+    homepage = "https://www.gnu.org/software/binutils/";
+    license = lib.licenses.gpl3Plus;
+  };
+}

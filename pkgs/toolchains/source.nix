@@ -1,0 +1,76 @@
+# Toolchains from source, in stages that are packages themselves:
+#
+#   1 binutilsCross        assembler and linker for the target
+#   2 gccCrossStageStatic  a C compiler that needs no C library
+#   3 linuxHeadersCross    the kernel's headers
+#   4 libcCross            glibc or musl, compiled with 2
+#   5 gccCrossStageFinal   C and C++, with the libraries that 4 allows
+#   6 gcc                  5 with 1 and 4, wrapped (toolchain.nix)
+#
+# In the stage of packages that run on the build machine and make code for the
+# target. The kernel's headers are the seed's, so a Debian architecture with the
+# target's instruction set is needed.
+{ lib, config, seed, hostPlatform, targetPlatform, final }:
+
+let
+  major = toString config.gccVersion;
+  target = targetPlatform;
+  isCross = !lib.systems.equals hostPlatform targetPlatform;
+  build = final.pkgsBuildBuild;
+  runsHere = lib.systems.equals hostPlatform final.buildPlatform;
+
+  gccFor = major: stage: libc: import ./gcc.nix {
+    inherit lib target major stage libc isCross hostPlatform;
+    inherit (final) stdenv debianSource;
+    inherit (final) gmp mpfr libmpc;
+    binutils = self.binutils;
+  };
+  static = gccFor major "static" null;
+
+  self = {
+    # Libraries that the chain can build, for platforms whose kernel headers the
+    # seed has.
+    supports = platform:
+      platform.isLinux && (platform.libc == "musl" || platform.libc == "glibc")
+      && platform.prebuilt != null;
+
+    binutils = import ./binutils.nix {
+      inherit lib target isCross;
+      inherit (final) stdenv debianSource zlib;
+    };
+
+    libcFor = platform: if platform.libc == "musl" then musl platform else glibc platform;
+
+    # The compiler of a version, C library and all; its run-time libraries.
+    gcc = major: gccFor major "final" (if runsHere then self.libcFor target else final.libc);
+    gccLibs = major:
+      let gcc = self.gcc major;
+      in gcc.lib // { libDir = gcc.libDir; };
+
+    # The wiki's names, for each target.
+    stages = lib.optionalAttrs isCross {
+      binutilsCross = self.binutils;
+      gccCrossStageStatic = static;
+      linuxHeadersCross = seed.kernelHeadersFor target;
+      libcCrossSource = self.libcFor target;
+      gccCrossStageFinal = self.gcc major;
+    };
+  };
+
+  musl = platform: import ./musl-libc.nix {
+    inherit lib platform;
+    inherit (build) stdenv debianSource;
+    name = "musl-${platform.config}";
+    kernelHeaders = seed.kernelHeadersFor platform;
+    compiler = static;
+    binutils = self.binutils;
+  };
+  glibc = platform: import ./glibc-libc.nix {
+    inherit lib platform;
+    inherit (build) stdenv debianSource bison python3;
+    kernelHeaders = seed.kernelHeadersFor platform;
+    compiler = static;
+    binutils = self.binutils;
+  };
+in
+self
