@@ -16,8 +16,7 @@ pub fn physical(path: &str) -> PathBuf {
 
 /// The store paths that a path needs at run time, itself included.
 pub fn closure(path: &str) -> BTreeSet<String> {
-    let store =
-        Store::new(StoreLocation::below(&home().join("data/saltire/root")), StoreOptions::default());
+    let store = Store::new(StoreLocation::below(&home().join("data/saltire/root")), StoreOptions::default());
     let parsed = store.store_dir().parse(path).unwrap();
     store.query_closure([&parsed]).unwrap().iter().map(|member| store.display(member)).collect()
 }
