@@ -49,7 +49,15 @@ impl StoreHost {
         realise: Box<Realise>,
     ) -> Self {
         let limits = RwLock::new((Access::Full, false));
-        Self { store, files: FsHost::new(system), search_path, events, pending: Mutex::default(), realise, limits }
+        Self {
+            store,
+            files: FsHost::new(system),
+            search_path,
+            events,
+            pending: Mutex::default(),
+            realise,
+            limits,
+        }
     }
 
     /// Limits what evaluation may look at; `read_only`: store paths are only computed.

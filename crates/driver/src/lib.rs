@@ -19,6 +19,7 @@ mod schedule;
 mod select;
 mod session;
 mod settings;
+mod statistics;
 
 pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;
@@ -36,3 +37,4 @@ pub use select::{
 };
 pub use session::{EvaluationError, Session};
 pub use settings::{Directories, Settings};
+pub use statistics::ProfileSettings;

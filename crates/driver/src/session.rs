@@ -8,6 +8,7 @@ use crate::machine::machine;
 use crate::package_set;
 use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
 use crate::settings::{Directories, Settings};
+use crate::statistics;
 use saltire_build::{BuildError, BuildRequest, Builder, Event, Events, StepId, StepKind};
 use saltire_debian::{Lock, Mirrors};
 use saltire_diagnostics::{Style, render};
@@ -96,16 +97,20 @@ impl Session {
             Box::new(realise),
         ));
         host.limit(access, self.settings.read_only);
+        let profile = self.settings.profile.as_ref();
         let settings = saltire_eval::Settings {
             show_trace: self.settings.show_trace,
             pure: self.settings.pure,
             pipe_operators: self.settings.pipe_operators,
             max_call_depth: self.settings.max_call_depth,
+            profile: profile.map(|profile| profile.frequency),
             ..Default::default()
         };
         let result = with_large_stack(|| {
             let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);
-            work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error))
+            let result = work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error));
+            statistics::report(&evaluator, profile)?;
+            result
         })?;
         host.flush()?;
         Ok(result)

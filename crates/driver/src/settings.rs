@@ -4,6 +4,8 @@ use crate::error::Error;
 use crate::nix_conf::NixConfig;
 use std::path::PathBuf;
 
+use crate::statistics::ProfileSettings;
+
 /// Settings, already merged from flags and environment variables.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -47,6 +49,8 @@ pub struct Settings {
     pub show_trace: bool,
     /// Colour errors.
     pub colour: bool,
+    /// Profile evaluations (`--eval-profiler`).
+    pub profile: Option<ProfileSettings>,
 }
 
 impl Default for Settings {
@@ -72,6 +76,7 @@ impl Default for Settings {
             pipe_operators: false,
             show_trace: false,
             colour: false,
+            profile: None,
         }
     }
 }
