@@ -1,8 +1,9 @@
 //! Why something could not be done.
 
+use crate::machine::WITHOUT_SANDBOX;
 use saltire_build::BuildError;
 use saltire_plan::{NoRoute, Problem};
-use saltire_sandbox::SandboxError;
+use saltire_sandbox::{Finding, SandboxError};
 use saltire_store::StoreError;
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +16,9 @@ pub enum Error {
     /// with "error:".
     #[error("{0}")]
     Evaluation(String),
+    /// A store path is not there, and nothing that would make it.
+    #[error("{0} is not in this store, nor is a derivation that makes it")]
+    NoStorePath(String),
     /// What was selected is not a derivation.
     #[error("'{0}' is not a derivation")]
     NotADerivation(String),
@@ -35,6 +39,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The machine does not let builds run in a sandbox.
+    #[error("this machine can't build: it lacks {}", finding_text(.0))]
+    NoSandbox(Finding),
     /// A file is nothing that can be run.
     #[error(transparent)]
     Program(#[from] crate::program::ProgramError),
@@ -98,11 +105,18 @@ impl Error {
     /// What the user can do.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Error::NoStorePath(_) => {
+                vec!["name the package instead, or copy the path or its .drv to this store first".into()]
+            }
             Error::NoRoute(no_route) => vec![no_route.hint.clone()],
             Error::Plan(problems) => {
                 let mut hints: Vec<String> = problems.iter().map(|problem| problem.hint.clone()).collect();
                 hints.dedup();
                 hints
+            }
+            Error::NoSandbox(finding) => {
+                let remedy = finding.problem.as_ref().map(|problem| problem.remedy.clone());
+                remedy.into_iter().chain([WITHOUT_SANDBOX.to_owned()]).collect()
             }
             Error::Program(error) => error.problem.hint(&error.path).into_iter().collect(),
             Error::Build { first, .. } => first.hint().into_iter().collect(),
@@ -113,6 +127,12 @@ impl Error {
             _ => Vec::new(),
         }
     }
+}
+
+fn finding_text(finding: &Finding) -> String {
+    let problem = finding.problem.as_ref();
+    let why = problem.map(|problem| format!(" ({})\n{}", problem.error, problem.cause));
+    format!("{}{}", finding.capability, why.unwrap_or_default())
 }
 
 fn problems_text(problems: &[Problem]) -> String {

@@ -20,6 +20,7 @@ mod select;
 mod session;
 mod settings;
 mod statistics;
+mod store_target;
 
 pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;

@@ -3,9 +3,35 @@
 use crate::settings::Settings;
 use saltire_plan::Machine;
 use saltire_platforms::{Platform, can_execute, platforms};
+use saltire_sandbox::{Capability, Finding, find_problem};
+use std::sync::OnceLock;
 
 /// System features that every machine offers, as in Nix.
 const FEATURES: [&str; 3] = ["benchmark", "big-parallel", "nixos-test"];
+
+/// What a machine without a sandbox can do all the same.
+pub(crate) const WITHOUT_SANDBOX: &str =
+    "without it, 'saltire' evaluates, plans and unpacks, and 'saltire exec' runs programs outside the store";
+
+/// What a machine without namespaced `binfmt_misc` can do all the same.
+const WITHOUT_EMULATION: &str =
+    "without it, everything can be built that runs no foreign programs ('--via cross')";
+
+/// Why builds can't be emulated here, found out once: by trying.
+fn no_emulation() -> Option<String> {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let find = || {
+        let problem = find_problem(Capability::NamespacedBinfmt)?;
+        Some(format!("{}\n{}\n{}", problem.cause, problem.remedy, WITHOUT_EMULATION))
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+/// What keeps builds from running in a sandbox here, found out by trying.
+pub(crate) fn no_sandbox() -> Option<Finding> {
+    let finding = |capability| Some(Finding { capability, problem: Some(find_problem(capability)?) });
+    Capability::FOR_BUILDS.into_iter().find_map(finding)
+}
 
 /// Looks at the machine.
 pub(crate) fn machine(current: &Platform, settings: &Settings) -> Machine {
@@ -24,7 +50,7 @@ pub(crate) fn machine(current: &Platform, settings: &Settings) -> Machine {
             .map(|platform| platform.system.clone())
             .collect(),
         emulators: emulators.collect(),
-        no_emulation: None,
+        no_emulation: no_emulation(),
         features,
         no_network: settings.offline.then(|| "'--offline' is set".to_owned()),
     }

@@ -103,7 +103,7 @@ impl Session {
             spec.program = path;
         }
         self.tell(Event::Warning(&format_args!(
-            "foreign programs that {name} starts are not emulated.\n{}\n{}",
+            "foreign programs that {name} starts are not emulated. {} {}",
             problem.cause, problem.remedy
         )));
         Ok(())

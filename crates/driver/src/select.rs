@@ -59,7 +59,8 @@ pub struct Target {
 }
 
 impl Session {
-    /// Evaluates a package for a platform, by the best way that evaluates.
+    /// Evaluates a package for a platform, by the best way that evaluates. A store
+    /// path stands for itself.
     pub fn target(
         self: &Arc<Self>,
         set: &PackageSet,
@@ -67,6 +68,9 @@ impl Session {
         platform: &'static Platform,
         via: Via,
     ) -> Result<Target, Error> {
+        if let Some(target) = self.store_target(package, platform)? {
+            return Ok(target);
+        }
         let emulator = platform.emulator().map(|emulator| emulator.program());
         let choices =
             routes(via, &self.route_facts(platform, emulator.as_deref())).map_err(Error::NoRoute)?;

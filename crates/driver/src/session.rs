@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::error::Error;
 use crate::graph::{Loaded, Wanted, load};
 use crate::host::StoreHost;
-use crate::machine::machine;
+use crate::machine::{machine, no_sandbox};
 use crate::package_set;
 use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
 use crate::settings::{Directories, Settings};
@@ -226,7 +226,11 @@ impl Session {
         let runs_programs =
             |step: &Step| matches!(step.method, Method::Native | Method::Cross | Method::Emulate);
         let sandbox_shell = match plan.steps.iter().any(runs_programs) {
-            true => Some(self.tool("sandboxShell")?.join("bin/busybox")),
+            true => {
+                // Before anything is downloaded in vain.
+                no_sandbox().map_or(Ok(()), |finding| Err(Error::NoSandbox(finding)))?;
+                Some(self.tool("sandboxShell")?.join("bin/busybox"))
+            }
             false => None,
         };
         let mut emulators = HashMap::new();

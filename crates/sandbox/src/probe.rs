@@ -239,15 +239,26 @@ impl Surroundings {
     }
 
     fn explain(&self, capability: Capability, error: Errno) -> Problem {
-        let (cause, remedy) = match capability {
-            Capability::NamespacedBinfmt if self.namespaces_blocked().is_none() => (
+        let blocked = self.namespaces_blocked();
+        let (cause, remedy) = blocked.unwrap_or_else(|| Self::cause(capability));
+        Problem {
+            error: std::io::Error::from(error).to_string(),
+            cause: cause.to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    /// The usual cause and what helps, where namespaces as such are allowed.
+    fn cause(capability: Capability) -> (&'static str, &'static str) {
+        match capability {
+            Capability::NamespacedBinfmt => (
                 "The kernel has binfmt_misc per user namespace from Linux 6.7 on, and needs the \
                  module binfmt_misc loaded.",
                 "Load it (as root: modprobe binfmt_misc) or use a newer kernel. Without it, \
                  cross-compiling works, a single foreign program can be run with its emulator, \
                  and registering emulators for the whole machine (as root) makes the rest work.",
             ),
-            Capability::OwnProc if self.namespaces_blocked().is_none() => (
+            Capability::OwnProc => (
                 "Parts of this machine's /proc are covered by other mounts, as containers do, \
                  which keeps a new one from being mounted.",
                 "Start the container with an uncovered /proc (podman: --security-opt \
@@ -262,15 +273,10 @@ impl Surroundings {
                  machine has none yet.",
                 "Use a kernel with CONFIG_SECCOMP_FILTER.",
             ),
-            _ => self.namespaces_blocked().unwrap_or((
+            Capability::UserNamespaces | Capability::OtherNamespaces => (
                 "The kernel or a security module does not let this user create namespaces.",
                 "Use a kernel with CONFIG_USER_NS, or run as root.",
-            )),
-        };
-        Problem {
-            error: std::io::Error::from(error).to_string(),
-            cause: cause.to_owned(),
-            remedy: remedy.to_owned(),
+            ),
         }
     }
 
