@@ -13,6 +13,7 @@ mod machine;
 mod nix_conf;
 mod nix_settings;
 mod package_set;
+mod packages;
 mod program;
 mod run;
 mod schedule;
@@ -33,6 +34,7 @@ pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
 pub use saltire_plan::{Method, Plan, Via};
 pub use saltire_sandbox::{Capability, Finding, Probe, probe};
 pub use saltire_store_model::StorePath;
+pub use packages::{Package, packages};
 pub use select::{
     Argument, PackageSet, Source, Target, argument_set, arguments, current_directory, file_argument,
 };

@@ -144,6 +144,12 @@ impl Value {
         self.0 == other.0
     }
 
+    /// A number that only this object (or this immediate value) has.
+    #[inline]
+    pub fn identity(self) -> u64 {
+        self.0
+    }
+
     #[inline(always)]
     fn pointer<T>(self) -> &'static T {
         // SAFETY: only called by accessors that checked the tag, which says that

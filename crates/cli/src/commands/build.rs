@@ -2,8 +2,8 @@
 
 use super::{Opened, open, package_set, platforms_or_own};
 use crate::args::{BuildArgs, Global, Selection};
-use crate::failure::{Failure, print};
 use saltire_driver::{Plan, Session, Target, Wanted};
+use saltire_terminal::{Failure, print};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! `saltire completions`: a completion script for a shell.
 
 use crate::args::{Cli, CompletionsArgs};
-use crate::failure::{Failure, print};
 use clap::CommandFactory;
+use saltire_terminal::{Failure, print};
 use std::process::ExitCode;
 
 /// Prints the script.

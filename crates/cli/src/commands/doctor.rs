@@ -2,8 +2,8 @@
 
 use super::open;
 use crate::args::{DoctorArgs, Global};
-use crate::failure::{Failure, print};
 use saltire_driver::{Probe, probe};
+use saltire_terminal::{Failure, print};
 use std::process::ExitCode;
 
 /// Tries and prints; fails if builds can't run.

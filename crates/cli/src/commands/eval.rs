@@ -2,10 +2,10 @@
 
 use super::{open, package_set, platforms_or_own};
 use crate::args::{EvalArgs, Global};
-use crate::failure::{Failure, print};
 use saltire_diagnostics::Pos;
 use saltire_driver::{EvaluationError, Source};
 use saltire_eval::{EvalError, Evaluator, Value, describe};
+use saltire_terminal::{Failure, print};
 use std::process::ExitCode;
 
 /// Evaluates and prints.

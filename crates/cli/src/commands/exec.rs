@@ -2,8 +2,8 @@
 
 use super::{Opened, open};
 use crate::args::{ExecArgs, Global};
-use crate::failure::Failure;
 use saltire_driver::Launch;
+use saltire_terminal::Failure;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,9 +2,9 @@
 
 use super::open;
 use crate::args::{GcArgs, Global};
-use crate::failure::{Failure, print};
 use saltire_driver::Error;
 use saltire_store::GarbageOptions;
+use saltire_terminal::{Failure, print};
 use std::process::ExitCode;
 
 /// Collects and says what was freed.

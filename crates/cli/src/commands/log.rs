@@ -2,9 +2,9 @@
 
 use super::{open, package_set, platforms_or_own};
 use crate::args::{Global, LogArgs};
-use crate::failure::{Failure, print};
 use saltire_driver::{Error, Session};
 use saltire_store::Store;
+use saltire_terminal::{Failure, print};
 use std::process::ExitCode;
 use std::sync::Arc;
 

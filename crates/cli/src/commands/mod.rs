@@ -12,14 +12,13 @@ mod platforms;
 mod run;
 
 use crate::args::{Cli, Command, Execution, Global, Source};
-use crate::failure::Failure;
-use crate::progress::{Progress, Verbosity};
 use saltire_driver::{Argument, PackageSet, Session, Settings};
 use saltire_platforms::Platform;
+use saltire_terminal::Failure;
+use saltire_terminal::{Interrupt, Progress, SignalWatch, Verbosity};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Runs the command that was asked for.
 pub fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
@@ -46,17 +45,12 @@ struct Opened {
 
 /// Opens a session that Ctrl-C ends cleanly; a second one ends it at once.
 fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>) -> Result<Opened, Failure> {
-    let progress = Arc::new(Progress::new(Verbosity {
+    let verbosity = Verbosity {
         quiet: global.quiet,
         build_logs: execution.is_some_and(|execution| execution.print_build_logs),
         verbose: global.verbose > 0,
-    }));
-    let cancelled = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        let armed = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&cancelled))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancelled)));
-        armed.map_err(|error| Failure::new(format_args!("can't handle signals: {error}")))?;
-    }
+    };
+    let progress = Arc::new(Progress::new(verbosity, SignalWatch::start(Interrupt::Command)?));
     let mut settings = Settings {
         store: global.store.clone(),
         mirrors: global.mirror.clone(),
@@ -74,7 +68,7 @@ fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>)
         settings.keep_failed = execution.keep_failed;
         settings.keep_going = execution.keep_going;
     }
-    let session = Session::open(settings, Arc::clone(&progress) as _, cancelled)?;
+    let session = Session::open(settings, Arc::clone(&progress) as _, progress.cancelled())?;
     Ok(Opened { session, progress })
 }
 

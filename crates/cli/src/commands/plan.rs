@@ -2,8 +2,8 @@
 
 use super::{Opened, build, open};
 use crate::args::{Global, PlanArgs};
-use crate::failure::{Failure, print};
 use saltire_driver::{Method, Plan, Target, Wanted};
+use saltire_terminal::{Failure, print};
 use std::process::ExitCode;
 
 /// Prints the plan.

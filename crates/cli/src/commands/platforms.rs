@@ -1,8 +1,8 @@
 //! `saltire platforms`: every platform, and how this machine runs its programs.
 
 use crate::args::PlatformsArgs;
-use crate::failure::{Failure, print};
 use saltire_platforms::{Execution, Platform};
+use saltire_terminal::{Failure, print};
 use serde::Serialize;
 use std::process::ExitCode;
 

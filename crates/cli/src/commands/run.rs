@@ -4,8 +4,8 @@ use super::exec::become_program;
 use super::plan::summary;
 use super::{Opened, open, package_set, platforms_or_own};
 use crate::args::{Global, RunArgs};
-use crate::failure::Failure;
 use saltire_driver::Plan;
+use saltire_terminal::Failure;
 use std::process::ExitCode;
 
 /// Builds and runs: this process becomes the program.

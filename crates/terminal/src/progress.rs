@@ -1,10 +1,12 @@
 //! Shows what happens: bars on a terminal, lines elsewhere.
 
+use crate::interrupt::SignalWatch;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use saltire_driver::{Event, Events, StepId, StepKind};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How much to show.
@@ -24,6 +26,8 @@ pub struct Progress {
     terminal: bool,
     bars: MultiProgress,
     state: Mutex<State>,
+    /// Lives as long as the session that shows its events here.
+    signals: SignalWatch,
 }
 
 #[derive(Default)]
@@ -42,8 +46,9 @@ struct Running {
 }
 
 impl Progress {
-    /// Bars if standard error is a terminal, else lines.
-    pub fn new(verbosity: Verbosity) -> Self {
+    /// Bars if standard error is a terminal, else lines. Watches for signals as long
+    /// as it exists.
+    pub fn new(verbosity: Verbosity, signals: SignalWatch) -> Self {
         let terminal =
             std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
         let target = if terminal && !verbosity.quiet {
@@ -51,7 +56,13 @@ impl Progress {
         } else {
             ProgressDrawTarget::hidden()
         };
-        Self { verbosity, terminal, bars: MultiProgress::with_draw_target(target), state: Mutex::default() }
+        let bars = MultiProgress::with_draw_target(target);
+        Self { verbosity, terminal, bars, state: Mutex::default(), signals }
+    }
+
+    /// What becomes true when the user calls it off.
+    pub fn cancelled(&self) -> Arc<AtomicBool> {
+        self.signals.cancelled()
     }
 
     /// Removes the bars, before something else is printed or run.

@@ -42,7 +42,13 @@ impl Failure {
 /// Writes a command's result to standard output; a closed pipe
 /// (`saltire platforms | head`) ends the program quietly.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes())
+}
+
+/// [`print`] for what need not be UTF-8.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => Err(Failure::new(format_args!("can't write the result: {error}"))),
         Ok(()) => Ok(()),

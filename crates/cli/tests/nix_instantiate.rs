@@ -1,0 +1,161 @@
+//! `nix-instantiate`, compared with the reference where it is installed.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Our `nix-instantiate` in a directory, with a store there.
+fn ours(arguments: &[&str], directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_saltire"));
+    command.arg("nix-instantiate").args(arguments);
+    prepare(command, directory)
+}
+
+fn prepare(mut command: Command, directory: &Path) -> Command {
+    command.current_dir(directory);
+    command.env("HOME", directory).env("XDG_CACHE_HOME", directory).env("XDG_DATA_HOME", directory);
+    command.env("XDG_CONFIG_HOME", directory).env("NIX_CONF_DIR", directory).env_remove("NIX_PATH");
+    command.env("NIX_CONFIG", "build-users-group =\nsandbox = false");
+    command.env("SALTIRE_STORE", directory.join("store"));
+    command
+}
+
+/// The reference's output of the same, if it is installed.
+fn reference(arguments: &[&str], directory: &Path) -> Option<Output> {
+    let mut command = Command::new("nix-instantiate");
+    command.args(arguments).arg("--store").arg(directory.join("reference"));
+    let output = prepare(command, directory).output();
+    if output.is_err() {
+        println!("skipped: nix-instantiate is not installed");
+    }
+    output.ok()
+}
+
+fn example() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write(
+        "default.nix",
+        "{ name ? \"a\", system ? \"x86_64-linux\" }:
+        let make = name: derivation { inherit name system; builder = \"/b\"; src = ./source; outputs = [ \"out\" \"dev\" ]; };
+        in { one = make name; two = { recurseForDerivations = true; x = (make \"x\").dev; }; n = 1; s.y = make \"y\"; }",
+    );
+    write("source", "text");
+    write(
+        "value.nix",
+        "{ a = [ 1 2.5 \"x\\n\" null true ./source ]; f = x: x; g = { a, b ? 1 }: a; t = 1 + 1; n.m = { }; }",
+    );
+    directory
+}
+
+/// Checks that both print the same, and returns it.
+fn same(arguments: &[&str]) -> String {
+    let directory = example();
+    let output = ours(arguments, directory.path()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    let output = text(&output.stdout);
+    // The reference replaces no link that is not its own.
+    for link in ["link", "link-2"] {
+        let _ = std::fs::remove_file(directory.path().join(link));
+    }
+    if let Some(reference) = reference(arguments, directory.path()) {
+        // Nix 2.8 ends JSON without a line break.
+        assert_eq!(
+            output.trim_end(),
+            text(&reference.stdout).trim_end(),
+            "{arguments:?}: {}",
+            text(&reference.stderr)
+        );
+    }
+    output
+}
+
+#[test]
+fn values_are_printed_in_each_form() {
+    same(&["--eval", "value.nix", "-A", "a"]);
+    same(&["--eval", "--strict", "value.nix", "-A", "a"]);
+    same(&["--eval", "--strict", "--json", "value.nix", "-A", "a"]);
+    same(&["--eval", "--strict", "--xml", "value.nix"]);
+    same(&["--eval", "--xml", "--no-location", "value.nix", "-A", "t"]);
+    same(&["--eval", "-E", "{ a, b ? a }: b", "--arg", "a", "1 + 1"]);
+    same(&["--eval", "-E", "{ a ? 1 }: a"]);
+    same(&["--eval", "-E", "1", "-E", "[ ]"]);
+    same(&["--parse", "-E", "a: c: a.b or c"]);
+    assert_eq!(same(&["--eval", "-E", "./x"]).lines().count(), 1);
+}
+
+#[test]
+fn derivations_have_the_same_paths() {
+    let one = same(&[]);
+    assert_eq!(one.lines().count(), 2);
+    assert!(one.lines().next().unwrap().ends_with("-a.drv"), "{one}");
+    same(&["-A", "two.x", "--argstr", "system", "riscv64-linux"]);
+    same(&["-A", "s.y", "-A", "one", "--arg", "name", "\"b\""]);
+    same(&["default.nix", "--add-root", "link", "--indirect"]);
+}
+
+#[test]
+fn evaluation_writes_to_the_store_only_when_told_to() {
+    let directory = example();
+    let arguments = ["--eval", "-A", "one.drvPath"];
+    let run = |more: &[&str]| {
+        let output = ours(&[&arguments, more].concat(), directory.path()).output().unwrap();
+        text(&output.stdout).trim().trim_matches('"').to_owned()
+    };
+    let path = run(&[]);
+    let file = directory.path().join("store").join(path.trim_start_matches('/'));
+    assert!(path.ends_with("-a.drv") && !file.exists(), "{path}");
+    assert_eq!(run(&["--read-write-mode"]), path);
+    assert!(file.exists());
+}
+
+#[test]
+fn the_search_path_comes_from_options_and_the_environment() {
+    let directory = example();
+    let place = directory.path().display();
+    let find = |arguments: &[&str], variable: &str| {
+        let output = ours(arguments, directory.path()).env("NIX_PATH", variable).output().unwrap();
+        text(if output.status.success() { &output.stdout } else { &output.stderr })
+    };
+    assert_eq!(find(&["--find-file", "x/source"], &format!("x={place}")), format!("{place}/source\n"));
+    assert_eq!(find(&["--find-file", "source", "-I", "."], ""), format!("{place}/source\n"));
+    let text = find(&["--find-file", "missing"], "");
+    assert!(text.contains("file 'missing' was not found in the Nix search path"), "{text}");
+}
+
+#[test]
+fn pure_and_restricted_evaluation_see_only_what_they_may() {
+    let directory = example();
+    let check = |arguments: &[&str], expected: &str| {
+        let output = ours(arguments, directory.path()).output().unwrap();
+        let both = text(&output.stdout) + &text(&output.stderr);
+        assert!(both.contains(expected), "{arguments:?}: {both}");
+    };
+    check(&["--eval", "--option", "restrict-eval", "true", "value.nix"], "is forbidden in restricted mode");
+    check(&["--eval", "--restrict-eval", "-I", ".", "value.nix", "-A", "t"], "2");
+    check(
+        &["--eval", "--pure-eval", "-E", "builtins.readFile ./source"],
+        "is forbidden in pure evaluation mode",
+    );
+    check(&["--eval", "--pure-eval", "-E", "builtins ? currentSystem"], "false");
+    check(&["--eval", "--restrict-eval", "-E", "builtins.getEnv \"HOME\""], "\"\"");
+    check(&["--eval", "--nonsense"], "unrecognised flag '--nonsense'");
+    check(&["--eval", "--option", "nonsense", "1", "-E", "1"], "warning: unknown setting 'nonsense'");
+}
+
+#[test]
+fn the_program_acts_by_the_name_that_it_is_called_by() {
+    let directory = example();
+    let link = directory.path().join("nix-instantiate");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_saltire"), &link).unwrap();
+    let mut command = Command::new(&link);
+    command.args(["--eval", "-E", "1 + 1"]);
+    assert_eq!(text(&prepare(command, directory.path()).output().unwrap().stdout), "2\n");
+    let mut command = Command::new(&link);
+    command.arg("--version");
+    let version = text(&prepare(command, directory.path()).output().unwrap().stdout);
+    assert!(version.starts_with("nix-instantiate (Saltire, like Nix) 2."), "{version}");
+}

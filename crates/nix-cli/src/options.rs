@@ -1,0 +1,209 @@
+//! Options that all commands take, and what follows from them.
+
+use crate::arguments::{Arguments, Word};
+use saltire_driver::{Argument, Found, NixConfig, PackageSet, Session, SettingKind, Settings, find_setting};
+use saltire_terminal::{Failure, Interrupt, Progress, SignalWatch, Verbosity};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Options that all commands take.
+pub struct Options {
+    /// Nix's settings: those of the machine and the user, changed by options.
+    pub config: NixConfig,
+    /// `-I`
+    pub search_path: Vec<String>,
+    /// `--arg` and `--argstr`
+    pub arguments: Vec<(String, Argument)>,
+    /// `-v` less `--quiet`
+    pub verbosity: i32,
+    /// `-L`
+    pub build_logs: bool,
+    /// `--dry-run`
+    pub dry_run: bool,
+    /// `--impure`
+    pub impure: bool,
+    /// `--readonly-mode`
+    pub read_only: bool,
+    /// `--offline`
+    pub offline: bool,
+}
+
+/// An open session and what shows what happens in it.
+pub struct Opened {
+    /// The session.
+    pub session: Arc<Session>,
+    /// The progress display.
+    pub progress: Arc<Progress>,
+}
+
+impl Options {
+    /// From the machine's and the user's settings.
+    pub fn load() -> Result<Self, Failure> {
+        let config = NixConfig::load().map_err(saltire_driver::Error::from)?;
+        for warning in &config.warnings {
+            eprintln!("warning: {warning}");
+        }
+        Ok(Self {
+            config,
+            search_path: Vec::new(),
+            arguments: Vec::new(),
+            verbosity: 0,
+            build_logs: false,
+            dry_run: false,
+            impure: false,
+            read_only: false,
+            offline: false,
+        })
+    }
+
+    /// Takes an option that all commands know; false if it is none.
+    pub fn take(&mut self, word: &Word, arguments: &mut Arguments) -> Result<bool, Failure> {
+        match word {
+            Word::Short(letter) => self.take_short(*letter, word, arguments),
+            Word::Long(name) => self.take_long(name, word, arguments),
+            Word::Plain(_) => Ok(false),
+        }
+    }
+
+    fn take_short(&mut self, letter: char, word: &Word, arguments: &mut Arguments) -> Result<bool, Failure> {
+        match letter {
+            'v' => self.verbosity += 1,
+            'Q' => {}
+            'L' => self.build_logs = true,
+            'I' => self.search_path.push(arguments.value(word)?),
+            'j' => self.set("max-jobs", &arguments.value(word)?)?,
+            'K' => self.set("keep-failed", "true")?,
+            'k' => self.set("keep-going", "true")?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn take_long(&mut self, name: &str, word: &Word, arguments: &mut Arguments) -> Result<bool, Failure> {
+        match name {
+            "verbose" => self.verbosity += 1,
+            "debug" => self.verbosity += 5,
+            "quiet" => self.verbosity -= 1,
+            "print-build-logs" => self.build_logs = true,
+            "include" => self.search_path.push(arguments.value(word)?),
+            "arg" => {
+                let name = arguments.value(word)?;
+                self.arguments.push((name, Argument::Expression(arguments.value(word)?)));
+            }
+            "argstr" => {
+                let name = arguments.value(word)?;
+                self.arguments.push((name, Argument::Text(arguments.value(word)?)));
+            }
+            "arg-from-file" => {
+                let name = arguments.value(word)?;
+                let file = arguments.value(word)?;
+                let text = std::fs::read_to_string(&file);
+                let text = text.map_err(|error| Failure::new(format_args!("can't read {file}: {error}")))?;
+                self.arguments.push((name, Argument::Text(text)));
+            }
+            "option" => {
+                let name = arguments.value(word)?;
+                let value = arguments.value(word)?;
+                self.set(&name, &value)?;
+            }
+            "dry-run" => self.dry_run = true,
+            "impure" => self.impure = true,
+            "readonly-mode" => self.read_only = true,
+            "offline" => self.offline = true,
+            "no-build-output" | "no-gc-warning" | "refresh" | "no-net" => {}
+            "log-format" | "eval-store" => drop(arguments.value(word)?),
+            _ => return self.take_setting(name, word, arguments),
+        }
+        Ok(true)
+    }
+
+    /// `--NAME VALUE`, or `--NAME` and `--no-NAME` for what is on or off.
+    fn take_setting(&mut self, name: &str, word: &Word, arguments: &mut Arguments) -> Result<bool, Failure> {
+        let is_switch =
+            |name: &str| find_setting(name).is_some_and(|known| known.kind == SettingKind::Boolean);
+        if is_switch(name) {
+            self.set(name, "true")?;
+        } else if let Some(name) = name.strip_prefix("no-").filter(|name| is_switch(name)) {
+            self.set(name, "false")?;
+        } else if find_setting(name).is_some()
+            || name.strip_prefix("extra-").is_some_and(|name| find_setting(name).is_some())
+        {
+            let value = arguments.value(word)?;
+            self.set(name, &value)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Sets one of Nix's settings.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        match self.config.set(name, value).map_err(saltire_driver::Error::from)? {
+            Found::Known => {}
+            Found::Unknown => eprintln!("warning: unknown setting '{name}'"),
+        }
+        Ok(())
+    }
+
+    /// A package set with the arguments that were given.
+    pub fn package_set(&self, source: saltire_driver::Source) -> PackageSet {
+        PackageSet { source, arguments: self.arguments.clone() }
+    }
+
+    /// What the session is to be opened with.
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        settings.apply(&self.config);
+        settings.pure &= !self.impure;
+        settings.search_path.clone_from(&self.search_path);
+        settings.read_only = self.read_only;
+        settings.offline = self.offline;
+        settings.colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        if settings.store.as_deref().is_some_and(|store| store.starts_with("dummy:")) {
+            settings.read_only = true;
+            settings.store = None;
+        }
+        let variable = std::env::var("SALTIRE_STORE").ok().filter(|store| !store.is_empty());
+        settings.store = settings.store.or(variable);
+        let mirrors = std::env::var("SALTIRE_MIRROR").unwrap_or_default();
+        settings.mirrors = mirrors.split_whitespace().map(str::to_owned).collect();
+        settings
+    }
+
+    /// Opens the store.
+    pub fn open(&self) -> Result<Opened, Failure> {
+        self.open_for(Interrupt::Command)
+    }
+
+    /// Opens the store; Ctrl-C ends the command, or only what runs in a session.
+    pub fn open_for(&self, interrupt: Interrupt) -> Result<Opened, Failure> {
+        let verbosity =
+            Verbosity { quiet: self.verbosity < 0, build_logs: self.build_logs, verbose: self.verbosity > 0 };
+        let progress = Arc::new(Progress::new(verbosity, SignalWatch::start(interrupt)?));
+        let session = Session::open(self.settings(), Arc::clone(&progress) as _, progress.cancelled())?;
+        Ok(Opened { session, progress })
+    }
+}
+
+/// The files that a command names, or the one that it takes otherwise.
+pub fn files_or(mut files: Vec<String>, default: &str) -> Vec<String> {
+    if files.is_empty() {
+        files.push(default.to_owned());
+    }
+    files
+}
+
+/// Makes `link` (or `link-2`, …) a root of the garbage collector for a store path.
+pub fn add_root(
+    session: &Session,
+    link: &str,
+    number: usize,
+    path: &saltire_driver::StorePath,
+) -> Result<PathBuf, Failure> {
+    let name = if number > 1 { format!("{link}-{number}") } else { link.to_owned() };
+    let absolute =
+        std::path::absolute(&name).map_err(|error| Failure::new(format_args!("{name}: {error}")))?;
+    session.store().add_root(&absolute, path).map_err(saltire_driver::Error::from)?;
+    Ok(absolute)
+}
