@@ -32,7 +32,7 @@ assert (elaborate "arm-none-eabi").parsed.abi.name == "eabi";
 assert (elaborate "wasm32-unknown-wasi").isWasm;
 assert (elaborate "mips-unknown-linux").parsed.abi.name == "gnu";
 assert (elaborate "x86_64-apple-darwin20.1").parsed.kernel.name == "darwin";
-assert lib.systems.parse.toTriple (elaborate "arm64-apple-darwin").parsed == "arm64-apple-darwin";
+assert lib.systems.parse.toTriple (elaborate "arm64-apple-darwin").parsed == "aarch64-apple-darwin";
 # Every record's triple and system agree with its own CPU and kernel.
 assert builtins.all (platform: builtins.isString platform.system && platform.parsed.cpu.bits > 0) (lib.attrValues all);
 
@@ -47,7 +47,7 @@ assert all.armv7l-hf-multiplatform.go == { GOOS = "linux"; GOARCH = "arm"; GOARM
 assert all.sheevaplug.isAarch32 && all.sheevaplug.gcc.float == "soft" && all.sheevaplug.parsed.cpu.version == "5";
 assert all.mips-linux-gnu.isBigEndian && all.mips-linux-gnu.isMips32 && all.mipsel-linux-gnu.isLittleEndian;
 assert all.mips64el-linux-gnuabi64.isMips64n64 && all.mips64el-linux-gnuabin32.isMips64n32;
-assert all.powernv.isPower64 && all.powernv.isAbiElfv2 && !all.ppc64-elfv1.isAbiElfv2;
+assert all.powernv.isPower64 && all.ppc64.isAbiElfv2 && !all.ppc64-elfv1.isAbiElfv2;
 assert all.musl64.isMusl && all.musl64.libc == "musl" && all.ben-nanonote.isUClibc && all.aarch64-android.isAndroid;
 assert all.mingwW64.isWindows && all.mingwW64.isMinGW && all.aarch64-darwin.isDarwin && all.x86_64-freebsd.isBSD;
 assert all.avr.isNone && all.avr.libc == "avrlibc" && !all.avr.hasSharedLibraries && all.wasi32.isStatic;

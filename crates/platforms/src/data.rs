@@ -23,6 +23,9 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct CpuRecord {
+    /// For the package set only.
+    #[serde(default, rename = "arch")]
+    _arch: serde::de::IgnoredAny,
     family: String,
     bits: u8,
     endian: ByteOrder,
@@ -82,6 +85,9 @@ struct PlatformRecord {
     debian_arch: Option<String>,
     debian_triple: Option<String>,
     prebuilt: Option<Prebuilt>,
+    /// For the package set only.
+    #[serde(default, rename = "facts")]
+    _facts: serde::de::IgnoredAny,
     #[serde(default)]
     gcc: GccOptions,
 }

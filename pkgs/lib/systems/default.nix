@@ -8,6 +8,7 @@ let
   data = builtins.fromTOML (builtins.readFile ../../platforms.toml);
   parse = import ./parse.nix { inherit lib data; };
   inherit (import ./predicates.nix { inherit lib; }) predicates;
+  inherit (import ./facts.nix { inherit lib data; }) factsOf;
 
   records = data.platform;
   indexBy = keys:
@@ -34,7 +35,7 @@ let
     else if bySystem ? ${platform} then { system = platform; }
     else if byName ? ${platform} then examples.${platform} or (exampleOf byName.${platform})
     else if byConfig ? ${platform} then { config = platform; }
-    else { config = (parse.fromTriple platform).config; };
+    else { config = parse.toTriple (parse.fromTriple platform); };
 
   exampleOf = record: {
     platformName = record.name;
@@ -62,46 +63,19 @@ let
       openbsd = "oblibc";
       wasi = "wasilibc";
       redox = "relibc";
+      ghcjs = null;
       none = if parsed.cpu.name == "avr" then "avrlibc" else "newlib";
     }.${kernel} or null;
 
   # What a kernel calls shared libraries, programs and so on.
   extensionsOf = final: {
+    staticLibrary = if final.isWindows then ".lib" else ".a";
+    library = if final.hasSharedLibraries then final.extensions.sharedLibrary else final.extensions.staticLibrary;
+    executable = if final.isWindows then ".exe" else "";
+  }
+  // lib.optionalAttrs final.hasSharedLibraries {
     sharedLibrary =
       if final.isDarwin then ".dylib" else if final.isWindows then ".dll" else ".so";
-    staticLibrary = ".a";
-    library = if final.isStatic then ".a" else final.extensions.sharedLibrary;
-    executable =
-      if final.isWindows then ".exe" else if final.isWasm then ".wasm" else "";
-  };
-
-  unameSystem = {
-    linux = "Linux";
-    windows = "Windows";
-    darwin = "Darwin";
-    ios = "Darwin";
-    freebsd = "FreeBSD";
-    netbsd = "NetBSD";
-    openbsd = "OpenBSD";
-    wasi = "Wasi";
-    redox = "Redox";
-    none = "Generic";
-  };
-
-  # U-Boot's and Rust's names, where they are not Linux's or the CPU's own.
-  ubootArches = {
-    i686 = "x86"; x86_64 = "x86_64"; aarch64 = "arm64";
-    powerpc = "ppc"; powerpc64 = "ppc"; powerpc64le = "ppc";
-    mips64 = "mips64"; mips64el = "mips64";
-  };
-  rustCpus = {
-    armv7l = "armv7"; armv7a = "armv7"; armv6l = "arm"; armv5tel = "armv5te";
-    riscv64 = "riscv64gc"; riscv32 = "riscv32gc";
-  };
-  goArches = {
-    x86_64 = "amd64"; i686 = "386"; aarch64 = "arm64"; powerpc64le = "ppc64le"; powerpc64 = "ppc64";
-    mipsel = "mipsle"; mips64el = "mips64le"; loongarch64 = "loong64"; wasm32 = "wasm";
-    armv7l = "arm"; armv7a = "arm"; armv6l = "arm"; armv5tel = "arm";
   };
 
   # Native execution, without an emulator.
@@ -121,7 +95,7 @@ let
           else if record ? config then parse.fromTriple record.config
           else if args ? system then parse.fromTriple args.system
           else throw "a platform needs at least 'config' (a GNU configuration triple) or 'system'";
-        config = record.config or final.parsed.config;
+        config = record.config or (parse.toTriple final.parsed);
         system = parse.toSystem final.parsed;
         platformName = record.name or null;
         description = record.description or final.config;
@@ -129,15 +103,19 @@ let
         libc = record.libc or (defaultLibc final.parsed);
         abi = record.abi or null;
         gcc = record.gcc or { };
-        linker = if final.isDarwin then "cctools" else if final.isWasm then "lld" else "bfd";
+        linker = if final.useLLVM then "lld" else if final.isDarwin then "cctools" else "bfd";
         useLLVM = false;
         isStatic = final.isWasm || final.isRedox;
-        hasSharedLibraries = !final.isStatic && !final.isNone && final.libc != null;
+        # Whether there is a loader of shared libraries.
+        hasSharedLibraries = !final.isStatic
+          && (final.isGnu || final.isMusl || final.isAndroid || final.isDarwin || final.isBSD || final.isSunOS
+            || final.isMinGW || final.isCygwin);
         extensions = extensionsOf final;
         executableFormat = final.parsed.kernel.execFormat.name;
         dynamicLinker = record.dynamicLinker or null;
 
-        qemuArch = record.qemu or null;
+        # QEMU's user-mode emulator; null where there is none.
+        emulatorName = record.qemu or null;
         elfMachine = cpuData.machine or null;
         elfClass = record.elfClass or final.parsed.cpu.bits;
         debian = {
@@ -151,42 +129,23 @@ let
           else if record ? debianTriple && final.libc == "glibc"
           then { kind = "glibc"; triple = record.debianTriple; arch = record.debianArch or null; }
           else null;
-        linuxArch = cpuData.kernelArch or null;
-        ubootArch = ubootArches.${cpu} or final.linuxArch;
-        uname = {
-          system = unameSystem.${final.parsed.kernel.name} or null;
-          processor = cpu;
-          release = null;
-        };
-        rust = {
-          rustcTarget = "${rustCpus.${cpu} or cpu}-${final.parsed.vendor.name}-${final.parsed.kernel.name}"
-            + lib.optionalString (final.parsed.abi.name != "unknown") "-${rustAbi}";
-        };
-        go = {
-          GOOS = if final.isDarwin then "darwin" else final.parsed.kernel.name;
-          GOARCH = goArches.${cpu} or cpu;
-          GOARM = if final.isAarch32 then lib.min 7 (lib.toInt (final.parsed.cpu.version or "7")) else null;
-        };
-
         canExecute = canExecute final;
         isCompatible = canExecute final;
         # The command prefix that runs the platform's programs, given the
         # package set of the machine that runs them (`pkgs.buildPackages`).
         emulatorAvailable = pkgs:
-          pkgs.stdenv.hostPlatform.canExecute final || final.qemuArch != null && final.isLinux;
+          pkgs.stdenv.hostPlatform.canExecute final || final.emulatorName != null && final.isLinux;
         emulator = pkgs:
           if pkgs.stdenv.hostPlatform.canExecute final then ""
-          else if final.qemuArch != null && final.isLinux
-          then "${pkgs.emulators.${final.qemuArch}}/bin/qemu-${final.qemuArch}-static"
+          else if final.emulatorName != null && final.isLinux
+          then "${pkgs.emulators.${final.emulatorName}}/bin/qemu-${final.emulatorName}-static"
           else throw "there is no emulator for ${final.config} on ${pkgs.stdenv.hostPlatform.config}";
       }
+      // factsOf final (record.facts or { } // args)
       // predicates final
+      // record.facts or { }
       # Facts that the caller knows better win, `config` and `system` included.
       // builtins.removeAttrs args [ "platformName" "parsed" ];
-      rustAbi =
-        if final.isAarch32 && final.libc == "musl"
-        then "musl${lib.removePrefix "musl" final.parsed.abi.name}"
-        else lib.removeSuffix "elfv2" (lib.removeSuffix "elfv1" final.parsed.abi.name);
     in final;
 in
 {

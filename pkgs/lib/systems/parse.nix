@@ -50,10 +50,14 @@ let
       _type = "cpu-type";
       name = canonical;
       inherit (known) bits family;
+    }
+    # Bytes have no order where words are bytes.
+    // lib.optionalAttrs (known.bits != 8) {
       significantByte = { name = "${known.endian}Endian"; _type = "significant-byte"; };
     }
     // lib.optionalAttrs (armVersion != null) { version = builtins.head armVersion; }
-    // lib.optionalAttrs (canonical == "aarch64" || canonical == "aarch64_be") { version = "8"; };
+    // lib.optionalAttrs (canonical == "aarch64" || canonical == "aarch64_be") { version = "8"; }
+    // lib.optionalAttrs (known ? arch) { inherit (known) arch; };
   someNames = builtins.concatStringsSep ", " (map (p: p.name) (lib.take 12 data.platform)) + ", …";
 
   kernel = triple: name:
@@ -81,6 +85,9 @@ let
     // lib.optionalAttrs (lib.hasSuffix "eabihf" name) { float = "hard"; }
     // lib.optionalAttrs (lib.hasSuffix "eabi" name && name != "androideabi") { float = "soft"; }
     // lib.optionalAttrs (lib.hasPrefix "gnuabielf" name) { abi = lib.removePrefix "gnuabi" name; }
+    // lib.optionalAttrs (lib.hasSuffix "abin32" name) { abi = "n32"; }
+    // lib.optionalAttrs (lib.hasSuffix "abi64" name) { abi = "64"; }
+    // lib.optionalAttrs (lib.hasSuffix "x32" name) { abi = "x32"; }
     else throw "unknown ABI '${name}' in platform '${triple}'; known are ${builtins.concatStringsSep ", " abis}";
 
   # What a triple that ends with the kernel leaves out.
@@ -91,6 +98,7 @@ let
       else if lib.hasPrefix "mips64" cpuName then "gnuabi64"
       else if cpuName == "powerpc64" then "gnuabielfv2"
       else "gnu"
+    else if kernelName == "windows" then "gnu"
     else "unknown";
 
   # Parts of a triple → cpu, vendor, kernel, abi (null: by default).
@@ -107,7 +115,7 @@ let
       else { cpu = cpuName; vendor = "unknown"; kernel = at 1; abi = null; }
     else if n == 3 then
       if isKernel (at 1) && !builtins.elem (at 1) [ "elf" "eabi" "eabihf" ]
-      then { cpu = cpuName; vendor = if at 1 == "none" then "none" else "unknown"; kernel = at 1; abi = at 2; }
+      then { cpu = cpuName; vendor = "unknown"; kernel = at 1; abi = at 2; }
       else { cpu = cpuName; vendor = at 1; kernel = at 2; abi = null; }
     else if n == 4 then { cpu = cpuName; vendor = at 1; kernel = at 2; abi = at 3; }
     else throw "'${triple}' is not a GNU configuration triple (cpu-vendor-kernel-abi, such as riscv64-unknown-linux-gnu)";
@@ -123,25 +131,32 @@ rec {
         vendor = {
           _type = "vendor";
           name =
-            if parts.vendor == "unknown" && parsed.kernel.name == "darwin" then "apple" else parts.vendor;
+            if parts.vendor == "none" then "unknown"
+            else if parts.vendor == "unknown" && parsed.kernel.name == "darwin" then "apple" else parts.vendor;
         };
         kernel = kernel triple parts.kernel;
         abi = abi triple
           (if parts.abi == null then defaultAbi parsed.cpu.name parsed.kernel.name else parts.abi);
       };
     in
-    parsed // { config = toTriple parsed; };
+    parsed;
 
   toTriple = parsed:
     let
-      cpuName = if parsed.kernel.name == "darwin" && parsed.cpu.name == "aarch64" then "arm64" else parsed.cpu.name;
+      cpuName = parsed.cpu.name;
       kernelName = if parsed.kernel.name == "windows" then "mingw32" else parsed.kernel.name;
-      abiName = lib.optionalString (parsed.abi.name != "unknown") "-${parsed.abi.name}";
+      # The kernel's name says it.
+      abiName = lib.optionalString
+        (parsed.abi.name != "unknown" && !(parsed.kernel.name == "windows" && parsed.abi.name == "gnu"))
+        "-${parsed.abi.name}";
     in
     "${cpuName}-${parsed.vendor.name}-${kernelName}${abiName}";
 
   # Nix's name of the platform: what a derivation's `system` says.
-  toSystem = parsed: "${parsed.cpu.name}-${parsed.kernel.name}";
+  # All of Apple's are one there.
+  toSystem = parsed:
+    let kernelName = if parsed.kernel.families ? darwin then "darwin" else parsed.kernel.name;
+    in "${parsed.cpu.name}-${kernelName}";
 
   # The names under which nixpkgs has these.
   mkSystemFromString = fromTriple;

@@ -15,8 +15,8 @@
       is32bit = cpu.bits == 32;
       is16bit = cpu.bits == 16;
       is8bit = cpu.bits == 8;
-      isLittleEndian = cpu.significantByte.name == "littleEndian";
-      isBigEndian = cpu.significantByte.name == "bigEndian";
+      isLittleEndian = cpu.significantByte.name or null == "littleEndian";
+      isBigEndian = cpu.significantByte.name or null == "bigEndian";
       isx86 = family "x86";
       isx86_64 = isx86 && is64bit;
       isx86_32 = isx86 && is32bit;
@@ -31,11 +31,13 @@
       isMips = family "mips";
       isMips32 = isMips && is32bit;
       isMips64 = isMips && is64bit;
-      isMips64n32 = isMips64 && abi.name == "gnuabin32";
-      isMips64n64 = isMips64 && abi.name == "gnuabi64";
+      isMips64n32 = isMips64 && abi.abi or null == "n32";
+      isMips64n64 = isMips64 && abi.abi or null == "64";
       isPower = family "power";
+      isPowerPC = isPower && is32bit && isBigEndian;
       isPower64 = isPower && is64bit;
-      isAbiElfv2 = isPower64 && (isLittleEndian || abi.abi or null == "elfv2");
+      # Said by the ABI's name; little-endian systems have no other and don't say it.
+      isAbiElfv2 = abi.abi or null == "elfv2" || isPower64 && abi.name == "musl";
       isS390 = family "s390";
       isS390x = isS390 && is64bit;
       isSparc = family "sparc";
@@ -58,7 +60,7 @@
       # Kernel
       isLinux = kernel.name == "linux";
       isWindows = kernel.name == "windows";
-      isMinGW = isWindows && abi.name != "cygnus";
+      isMinGW = isWindows && abi.name == "gnu";
       isCygwin = isWindows && abi.name == "cygnus";
       isDarwin = kernel.families ? darwin;
       isMacOS = kernel.name == "darwin";
@@ -72,15 +74,20 @@
       isMmixware = kernel.name == "mmixware";
       isGhcjs = kernel.name == "ghcjs";
       isNone = kernel.name == "none";
-      isUnix = isLinux || isDarwin || isBSD || isRedox || isCygwin;
-      isElf = kernel.execFormat.name == "elf" || isNone && platform.elfMachine != null;
+      isSunOS = kernel.name == "solaris";
+      isGenode = kernel.name == "genode";
+      isUnix = isLinux || isDarwin || isBSD || isSunOS || isRedox || isCygwin;
+      isElf = kernel.execFormat.name == "elf";
+      isMacho = kernel.execFormat.name == "macho";
+      # Has boot loaders of the UEFI kind.
+      isEfi = isx86 || isRiscV || isAarch && builtins.elem (cpu.version or "") [ "6" "7" "8" ];
 
       # C library and ABI
-      isGnu = isLinux && (abiIs "gnu");
+      isGnu = abiIs "gnu";
       isMusl = isLinux && platform.libc == "musl";
       isUClibc = isLinux && platform.libc == "uclibc";
       isAndroid = abiIs "android";
       isEabi = lib.hasInfix "eabi" abi.name;
-      isILP32 = platform.elfClass == 32 && is64bit;
+      isILP32 = isWasm && is32bit || builtins.elem (abi.abi or null) [ "n32" "ilp32" "x32" ];
     };
 }
