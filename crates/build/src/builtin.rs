@@ -4,13 +4,14 @@ use crate::environment::words;
 use crate::error::BuildError;
 use crate::events::{Event, Events, StepId};
 use saltire_debian::{Unpack, UnpackError};
-use saltire_fetch::{Download, Downloader, Observer};
-use saltire_relocate::{Request, Tree, relocate_tree};
+use saltire_fetch::{Download, Downloader, Observer, Unpinned, unpack_archive};
+use saltire_relocate::{RelocateError, Report, Request, Selection, Tree, relocate_tree};
 use saltire_store::Store;
 use saltire_store_model::{Derivation, Ingestion, StorePath};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use thiserror::Error;
 
 /// One run of a builtin builder.
 pub(crate) struct Run<'a> {
@@ -52,22 +53,45 @@ impl Run<'_> {
         Ok(self.place.join(path.base_name()))
     }
 
-    /// `builtin:fetchurl`: a file whose SHA-256 (or other hash) is known.
+    /// `builtin:fetchurl`: a file whose hash is known; with `unpack` what the archive
+    /// (NAR, tar or zip) holds, with `executable` a program.
     fn fetchurl(&self) -> Result<(), BuildError> {
         let fixed = self.derivation.fixed_output();
         let address = fixed.ok_or_else(|| self.wrong("'builtin:fetchurl' needs 'outputHash'".into()))?;
-        if address.ingestion != Ingestion::Flat
-            || self.text("unpack") == "1"
-            || self.text("executable") == "1"
-        {
-            return Err(
-                self.wrong("'builtin:fetchurl' fetches plain files only (outputHashMode = \"flat\")".into())
-            );
-        }
+        let name = self.derivation.name.clone();
         let mut urls = self.list("urls");
         urls.splice(0..0, self.list("url"));
-        let download = Download { name: self.derivation.name.clone(), urls, hash: address.hash };
-        self.downloader.fetch(&download, &self.output()?, self, self.cancelled)?;
+        let (unpack, executable) = (self.text("unpack") == "1", self.text("executable") == "1");
+        let output = self.output()?;
+        if address.ingestion == Ingestion::Flat {
+            if unpack || executable {
+                let with = if unpack { "unpack" } else { "executable" };
+                return Err(self.wrong(format!("'{with}' needs outputHashMode = \"recursive\"")));
+            }
+            let download = Download { name, urls, hash: address.hash };
+            self.downloader.fetch(&download, &output, self, self.cancelled)?;
+            return Ok(());
+        }
+        // The hash is that of the output's NAR; the store checks it.
+        let mut archive = output.clone().into_os_string();
+        archive.push(".download");
+        let file = if unpack { PathBuf::from(archive) } else { output.clone() };
+        let request = Unpinned { name, urls, ..Unpinned::default() };
+        self.downloader.fetch_unpinned(&request, &file, self, self.cancelled)?;
+        if unpack {
+            unpack_archive(&file, &output, self.cancelled).map_err(|error| match error {
+                saltire_fetch::UnpackError::Interrupted => BuildError::Interrupted,
+                other => self.wrong(other.to_string()),
+            })?;
+        }
+        if executable {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&output, mode).map_err(|source| BuildError::File {
+                action: "make executable",
+                path: output,
+                source,
+            })?;
+        }
         Ok(())
     }
 
@@ -79,39 +103,59 @@ impl Run<'_> {
         let physical = self.output()?;
         let logical = self.outputs.get("out").map(|path| self.store.display(path)).unwrap_or_default();
         let debs = self.trees("debs")?.into_iter().map(|(physical, _)| physical).collect::<Vec<_>>();
-        let unpack = Unpack {
-            debs: &debs,
-            directory: &physical,
-            is_wanted: &|_| true,
-            on_done: &|_| {},
-            cancelled: self.cancelled,
-            limits: Default::default(),
-        };
-        unpack.run().map_err(|error| match error {
-            UnpackError::Cancelled => BuildError::Interrupted,
-            other => self.wrong(other.to_string()),
-        })?;
+        let subtree = Some(self.text("subtree")).filter(|text| !text.is_empty());
+        let (keep, remove) = (self.list("keep"), self.list("remove"));
+        let selection = Selection::new(subtree.as_deref(), &keep, &remove);
+        let selection = selection.map_err(|error| self.wrong(error.to_string()))?;
         let dependencies = self.trees("dependencies")?;
         let shell = self.trees("shell")?;
         let trees: Vec<Tree<'_>> =
             dependencies.iter().map(|(physical, logical)| Tree { physical, logical }).collect();
-        let subtree = Some(self.text("subtree")).filter(|text| !text.is_empty());
-        let report = relocate_tree(&Request {
+        let request = Request {
             output: Tree { physical: &physical, logical: logical.as_ref() },
             dependencies: &trees,
             subtree: subtree.as_deref(),
-            keep: &self.list("keep"),
-            remove: &self.list("remove"),
+            keep: &keep,
+            remove: &remove,
             links: &self.list("links"),
             shell: shell.first().map(|(physical, logical)| Tree { physical, logical }),
-        });
-        let report = report.map_err(|error| self.wrong(error.to_string()))?;
+        };
+        let mut report = self.unpack_and_relocate(&debs, &|path| selection.wants(path), &request);
+        if report.as_ref().is_err_and(Unusable::may_need_more) {
+            // A wanted file is a further name of an unwanted one, or the message has
+            // to say what the packages hold: take everything.
+            saltire_store::remove_tree(&physical)?;
+            report = self.unpack_and_relocate(&debs, &|_| true, &request);
+        }
+        let report = report.map_err(|error| match error {
+            Unusable::Unpack(UnpackError::Cancelled) => BuildError::Interrupted,
+            other => self.wrong(other.to_string()),
+        })?;
         for missing in &report.missing {
             let line =
                 format!("{} needs {}, which is in none of the trees", missing.file.display(), missing.name);
             self.output_line(&line);
         }
         Ok(())
+    }
+
+    fn unpack_and_relocate(
+        &self,
+        debs: &[PathBuf],
+        is_wanted: &(dyn Fn(&Path) -> bool + Sync),
+        request: &Request<'_>,
+    ) -> Result<Report, Unusable> {
+        let directory = request.output.physical;
+        let unpack = Unpack {
+            debs,
+            directory,
+            is_wanted,
+            on_done: &|_| {},
+            cancelled: self.cancelled,
+            limits: Default::default(),
+        };
+        unpack.run()?;
+        Ok(relocate_tree(request)?)
     }
 
     fn output_line(&self, line: &str) {
@@ -127,6 +171,25 @@ impl Run<'_> {
             Ok((self.store.physical_path(&path), PathBuf::from(text)))
         };
         self.list(attribute).into_iter().map(tree).collect()
+    }
+}
+
+/// Why packages did not become a tree.
+#[derive(Debug, Error)]
+enum Unusable {
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    #[error(transparent)]
+    Relocate(#[from] RelocateError),
+}
+
+impl Unusable {
+    /// Whether it may be because not everything was unpacked.
+    fn may_need_more(&self) -> bool {
+        matches!(
+            self,
+            Self::Unpack(UnpackError::HardLink { .. }) | Self::Relocate(RelocateError::NoSubtree { .. })
+        )
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Member {
     pub path: PathBuf,
     /// What it is.
     pub kind: Kind,
+    /// When it was last changed, in seconds since 1970.
+    pub modified: u64,
 }
 
 /// What is wrong with an archive.
@@ -176,7 +178,8 @@ fn member<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Option<Member>, ArchiveE
     if path.as_os_str().is_empty() && kind != Kind::Directory {
         return Err(ArchiveError::UnsafeName(printable(&raw)));
     }
-    Ok(Some(Member { path, kind }))
+    let modified = entry.header().mtime().unwrap_or_default();
+    Ok(Some(Member { path, kind, modified }))
 }
 
 /// Checks a member's name: relative, no `..`, no NUL; `.` and doubled slashes are
@@ -239,6 +242,7 @@ pub(crate) mod tests {
             header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
             header.set_entry_type(*kind);
             header.set_mode(0o4755);
+            header.set_mtime(5);
             header.set_size(content.len() as u64);
             header.set_cksum();
             builder.append(&header, content.as_bytes()).unwrap();
@@ -266,7 +270,7 @@ pub(crate) mod tests {
             ("./y", EntryType::Symlink, "../../etc/passwd", ""),
             ("z", EntryType::Link, "./usr/bin/x", ""),
         ]);
-        let member = |path: &str, kind| Member { path: path.into(), kind };
+        let member = |path: &str, kind| Member { path: path.into(), kind, modified: 5 };
         assert_eq!(
             found.unwrap(),
             [

@@ -4,7 +4,7 @@ use crate::error::{FetchError, Reason};
 use crate::transfer::{Ask, Client, Stop};
 use rustix::fs::{FlockOperation, flock};
 use saltire_debian::Mirrors;
-use saltire_store_model::{Hash, Hasher};
+use saltire_store_model::{Hash, HashAlgorithm, Hasher};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -50,6 +50,34 @@ pub struct Download {
     pub urls: Vec<String>,
     /// The hash of its bytes.
     pub hash: Hash,
+}
+
+/// A file to fetch whose hash is not known.
+#[derive(Clone, Debug, Default)]
+pub struct Unpinned {
+    /// Its name, for messages.
+    pub name: String,
+    /// Addresses, the best first.
+    pub urls: Vec<String>,
+    /// The entity tag of the version that is known already.
+    pub unless: Option<String>,
+    /// Further headers, such as `Authorization`; sent to every address.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What came for an [`Unpinned`] request.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The SHA-256 of the file.
+    pub hash: Hash,
+    /// Whether the file is the known one: nothing was written.
+    pub not_modified: bool,
+    /// The file's entity tag.
+    pub etag: Option<String>,
+    /// An address at which this version stays, if the server told one.
+    pub immutable: Option<String>,
+    /// Where redirections led.
+    pub url: String,
 }
 
 /// Is told how a download goes on.
@@ -146,18 +174,36 @@ impl Downloader {
         observer: &dyn Observer,
         cancelled: &AtomicBool,
     ) -> Result<(), FetchError> {
+        let result = self.try_each(&download.name, &download.urls, cancelled, &mut |url| {
+            let result = self.attempt(url, &download.hash, part, observer, cancelled)?;
+            if matches!(result, Err(Reason::Mismatch { .. })) {
+                part.truncate()?;
+            }
+            Ok(result)
+        });
+        if matches!(result, Err(FetchError::Unavailable { .. })) && part.length()? == 0 {
+            remove(&part.path)?;
+        }
+        result
+    }
+
+    /// Tries each address, again after failures that may pass.
+    fn try_each<T>(
+        &self,
+        name: &str,
+        urls: &[String],
+        cancelled: &AtomicBool,
+        attempt: &mut dyn FnMut(&str) -> Result<Result<T, Reason>, FetchError>,
+    ) -> Result<T, FetchError> {
         let mut attempts = Vec::new();
-        for url in self.addresses(&download.urls) {
+        for url in self.addresses(urls) {
             let mut pause = self.options.pause;
-            for attempt in 1..=self.options.tries {
-                let reason = match self.attempt(&url, &download.hash, part, observer, cancelled)? {
-                    Ok(()) => return Ok(()),
+            for count in 1..=self.options.tries {
+                let reason = match attempt(&url)? {
+                    Ok(found) => return Ok(found),
                     Err(reason) => reason,
                 };
-                if matches!(reason, Reason::Mismatch { .. }) {
-                    part.truncate()?;
-                }
-                if !reason.is_passing() || attempt == self.options.tries {
+                if !reason.is_passing() || count == self.options.tries {
                     attempts.push((url.clone(), reason));
                     break;
                 }
@@ -165,10 +211,72 @@ impl Downloader {
                 pause *= 2;
             }
         }
-        if part.length()? == 0 {
-            remove(&part.path)?;
+        Err(FetchError::Unavailable { name: name.to_owned(), attempts })
+    }
+
+    /// Writes a file whose hash is not known to `target`, which must not exist.
+    /// The cache has no part in it. When it fails there is no `target`.
+    pub fn fetch_unpinned(
+        &self,
+        request: &Unpinned,
+        target: &Path,
+        observer: &dyn Observer,
+        cancelled: &AtomicBool,
+    ) -> Result<Received, FetchError> {
+        if self.options.offline && !request.urls.iter().all(|url| url.starts_with("file://")) {
+            return Err(FetchError::Offline { name: request.name.clone() });
         }
-        Err(FetchError::Unavailable { name: download.name.clone(), attempts })
+        let result = self.try_each(&request.name, &request.urls, cancelled, &mut |url| {
+            check(cancelled)?;
+            self.attempt_unpinned(url, request, target, observer, cancelled)
+        });
+        if result.is_err() {
+            remove(target)?;
+        }
+        result
+    }
+
+    fn attempt_unpinned(
+        &self,
+        url: &str,
+        request: &Unpinned,
+        target: &Path,
+        observer: &dyn Observer,
+        cancelled: &AtomicBool,
+    ) -> Result<Result<Received, Reason>, FetchError> {
+        let (unless, headers) = (request.unless.clone(), request.headers.clone());
+        let ask = Ask { url: url.to_owned(), offset: 0, unless, headers };
+        let mut answer = match self.client.get(&ask, cancelled) {
+            Ok(answer) => answer,
+            Err(Stop::Failed(reason)) => return Ok(Err(reason)),
+            Err(Stop::Cancelled) => return Err(FetchError::Interrupted),
+        };
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        let mut file = None;
+        if !answer.head.not_modified {
+            file = Some(File::create(target).map_err(|e| file_error("write", target, e))?);
+        }
+        while let Some(file) = &mut file {
+            let bytes = match answer.next(cancelled) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => break,
+                Err(Stop::Failed(reason)) => return Ok(Err(reason)),
+                Err(Stop::Cancelled) => return Err(FetchError::Interrupted),
+            };
+            file.write_all(&bytes).map_err(|e| file_error("write", target, e))?;
+            hasher.update(&bytes);
+            observer.received(hasher.written(), answer.head.size);
+        }
+        let (received, head) = (hasher.written(), answer.head);
+        match head.size {
+            Some(expected) if !head.not_modified && received < expected => {
+                return Ok(Err(Reason::CutOff { received, expected }));
+            }
+            _ => {}
+        }
+        let not_modified = head.not_modified;
+        let (etag, immutable, url) = (head.etag, head.immutable, head.url);
+        Ok(Ok(Received { hash: hasher.finish(), not_modified, etag, immutable, url }))
     }
 
     fn addresses(&self, urls: &[String]) -> Vec<String> {

@@ -5,15 +5,23 @@
 //! cache is addressed by hash, so it serves every store and makes the second
 //! build work without a network.
 //!
+//! An [`input::Input`] describes something whose version may still have to be found
+//! out (a branch, an address); a [`Fetcher`] makes a [`Tree`] of files of it.
+//!
 //! Absent on purpose: evaluation, and the store's database. The caller copies
 //! what was downloaded to where it belongs.
 
+mod archive;
 mod download;
 mod error;
+pub mod input;
 mod transfer;
+mod tree;
 
 #[cfg(test)]
 mod tests;
 
-pub use download::{Download, Downloader, Observer, Options, Unobserved};
+pub use archive::{UnpackError, Unpacked, unpack_archive};
+pub use download::{Download, Downloader, Observer, Options, Received, Unobserved, Unpinned};
 pub use error::{FetchError, Reason};
+pub use tree::{Fetcher, Tree, TreeError};

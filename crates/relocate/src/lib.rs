@@ -23,7 +23,7 @@ mod text;
 use std::path::{Path, PathBuf};
 
 pub use error::RelocateError;
-pub use merge::merge_usr;
+pub use merge::{Selection, merge_usr};
 pub use relocate::relocate_tree;
 
 /// A tree of files: where it is now, and where it will be seen.

@@ -183,26 +183,57 @@ fn no_subtree(root: &Path, subtree: &Path) -> Result<RelocateError, RelocateErro
     Ok(RelocateError::NoSubtree { subtree: subtree.display().to_string(), present: present.join(" ") })
 }
 
-/// Removes all that is not in `keep` (unless that is empty), then what is in
-/// `remove`. A pattern that matches a directory stands for all below it; `*`
-/// does not cross a `/`, `**` does.
-pub(crate) fn select(root: &Path, keep: &[String], remove: &[String]) -> Result<(), RelocateError> {
-    let kept = patterns(keep)?;
-    let removed = patterns(remove)?;
-    let matches = |set: &GlobSet, path: &Path| {
-        path.ancestors().any(|part| !part.as_os_str().is_empty() && set.is_match(part))
-    };
+/// What stays in a tree, as a [`Request`](crate::Request) says it.
+///
+/// A pattern that matches a directory stands for all below it; `*` does not cross
+/// a `/`, `**` does.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    subtree: Option<PathBuf>,
+    keeps_all: bool,
+    keep: GlobSet,
+    remove: GlobSet,
+}
+
+impl Selection {
+    /// Checks the subtree's path and the patterns.
+    pub fn new(subtree: Option<&str>, keep: &[String], remove: &[String]) -> Result<Self, RelocateError> {
+        let subtree = subtree.map(|subtree| Ok(merged(&inside(subtree)?))).transpose()?;
+        Ok(Self { subtree, keeps_all: keep.is_empty(), keep: patterns(keep)?, remove: patterns(remove)? })
+    }
+
+    /// Whether a file may be in the result that has this path in a package (with
+    /// or without `usr` in front). What is left out need not be unpacked.
+    pub fn wants(&self, path: &Path) -> bool {
+        let path = merged(path);
+        match &self.subtree {
+            None => self.keeps(&path),
+            Some(subtree) => path.strip_prefix(subtree).is_ok_and(|path| self.keeps(&merged(path))),
+        }
+    }
+
+    /// Whether a file with this path in the result stays.
+    fn keeps(&self, path: &Path) -> bool {
+        (self.keeps_all || matches(&self.keep, path)) && !matches(&self.remove, path)
+    }
+}
+
+fn matches(set: &GlobSet, path: &Path) -> bool {
+    path.ancestors().any(|part| !part.as_os_str().is_empty() && set.is_match(part))
+}
+
+/// Removes what the selection leaves out, and directories that become empty by it.
+pub(crate) fn select(root: &Path, selection: &Selection) -> Result<(), RelocateError> {
     // Children first, so that directories are empty when their turn comes.
     for entry in walk(root)?.into_iter().rev() {
+        if selection.keeps(&entry.path) {
+            continue;
+        }
         let path = root.join(&entry.path);
-        let unwanted = !keep.is_empty() && !matches(&kept, &entry.path);
-        if entry.kind == Kind::Directory {
-            let empty = names_in(&path)?.is_empty();
-            if empty && (unwanted || matches(&removed, &entry.path)) {
-                fs::remove_dir(&path).map_err(RelocateError::io("remove", &path))?;
-            }
-        } else if unwanted || matches(&removed, &entry.path) {
+        if entry.kind != Kind::Directory {
             fs::remove_file(&path).map_err(RelocateError::io("remove", &path))?;
+        } else if names_in(&path)?.is_empty() {
+            fs::remove_dir(&path).map_err(RelocateError::io("remove", &path))?;
         }
     }
     Ok(())

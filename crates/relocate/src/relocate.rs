@@ -10,7 +10,7 @@ use crate::files::{
     set_canonical_modes, walk,
 };
 use crate::index::{Index, resolve};
-use crate::merge::{hoist, merge_usr, merged, parent, select};
+use crate::merge::{Selection, hoist, merge_usr, merged, parent, select};
 use crate::text::{LINKER_SCRIPT, Shebang, bare_linker_script};
 use crate::{Missing, RelocateError, Report, Request, Tree, links};
 
@@ -28,13 +28,14 @@ const LOADER_STRINGS: [(&[u8], &[u8]); 2] =
 /// On error the tree is in an undefined state and is to be deleted.
 pub fn relocate_tree(request: &Request<'_>) -> Result<Report, RelocateError> {
     let root = request.output.physical;
+    let selection = Selection::new(request.subtree, request.keep, request.remove)?;
     make_directories_writable(root)?;
     merge_usr(root)?;
     if let Some(subtree) = request.subtree {
         hoist(root, subtree)?;
         merge_usr(root)?;
     }
-    select(root, request.keep, request.remove)?;
+    select(root, &selection)?;
     links::make(root, request.links)?;
 
     let mut report = Report::default();

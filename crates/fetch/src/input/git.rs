@@ -1,0 +1,311 @@
+//! Git repositories, through the `git` program.
+//!
+//! Trees are taken from Git's objects as they are: no line ends are changed and no
+//! filters run. Of a working tree exactly the tracked files are taken.
+
+use super::url::Url;
+use super::{Input, is_revision};
+use crate::tree::{Tree, TreeError};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often a running `git` is looked after.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// The path of a repository on this machine.
+pub(crate) fn local_repository(input: &Input) -> Option<PathBuf> {
+    let url = Url::parse(input.text("url")?).ok()?;
+    (url.scheme == "file" && url.authority.as_deref().is_none_or(str::is_empty)).then(|| url.path().into())
+}
+
+/// Runs `git` for one repository.
+pub(crate) struct Git<'a> {
+    directory: PathBuf,
+    cancelled: &'a AtomicBool,
+}
+
+impl<'a> Git<'a> {
+    /// For the repository that `directory` is the root of.
+    pub fn new(directory: &Path, cancelled: &'a AtomicBool) -> Self {
+        Self { directory: directory.to_owned(), cancelled }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.directory);
+        // Nothing of the repository's configuration may start programs.
+        command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
+        command.args(arguments);
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"] {
+            command.env_remove(variable);
+        }
+        command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn spawn(&self, mut command: Command) -> Result<Child, TreeError> {
+        command.spawn().map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => TreeError::NoGit,
+            _ => TreeError::File { action: "run", path: "git".into(), source },
+        })
+    }
+
+    /// Runs it; what it wrote. Its complaints are the error's text.
+    pub fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, TreeError> {
+        let mut child = self.spawn(self.command(arguments))?;
+        let read = |stream: Option<Box<dyn Read + Send>>| {
+            let mut bytes = Vec::new();
+            if let Some(mut stream) = stream {
+                // What was read before an error is what there is.
+                let _ = stream.read_to_end(&mut bytes);
+            }
+            bytes
+        };
+        let output = child.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
+        let errors = child.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
+        let output = std::thread::spawn(move || read(output));
+        let errors = std::thread::spawn(move || read(errors));
+        let status = loop {
+            if self.cancelled.load(Ordering::SeqCst) {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(TreeError::Interrupted);
+            }
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) => std::thread::sleep(INTERVAL.min(Duration::from_millis(2))),
+                Err(source) => {
+                    return Err(TreeError::File { action: "wait for", path: "git".into(), source });
+                }
+            }
+        };
+        let output = output.join().unwrap_or_default();
+        if status.success() {
+            return Ok(output);
+        }
+        let message = String::from_utf8_lossy(&errors.join().unwrap_or_default()).trim().to_owned();
+        let command = arguments.first().copied().unwrap_or_default().to_owned();
+        Err(TreeError::Git { repository: self.directory.clone(), command, message })
+    }
+
+    /// Runs it; its first line.
+    pub fn line(&self, arguments: &[&str]) -> Result<String, TreeError> {
+        let output = self.run(arguments)?;
+        Ok(String::from_utf8_lossy(&output).lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// The commit that a name stands for; none if there is none.
+    pub fn commit(&self, name: &str) -> Result<Option<String>, TreeError> {
+        let name = format!("{name}^{{commit}}");
+        match self.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &name]) {
+            Ok(rev) => Ok(Some(rev).filter(|rev| is_revision(rev))),
+            Err(TreeError::Git { message, .. }) if message.is_empty() => Ok(None),
+            Err(TreeError::Git { message, .. }) if message.contains("Needed a single revision") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Seconds since 1970 at which a commit was made.
+    pub fn commit_time(&self, rev: &str) -> Result<u64, TreeError> {
+        let line = self.line(&["log", "-1", "--format=%ct", "--no-show-signature", rev])?;
+        Ok(line.parse().unwrap_or_default())
+    }
+
+    /// Whether commits are missing here.
+    pub fn is_shallow(&self) -> Result<bool, TreeError> {
+        Ok(self.line(&["rev-parse", "--is-shallow-repository"])? == "true")
+    }
+
+    /// The number of commits that lead to one.
+    pub fn count(&self, rev: &str) -> Result<u64, TreeError> {
+        Ok(self.line(&["rev-list", "--count", rev])?.parse().unwrap_or_default())
+    }
+
+    /// The tracked files of a working tree that exist.
+    fn tracked_files(&self, submodules: bool) -> Result<BTreeSet<PathBuf>, TreeError> {
+        let mut arguments = vec!["ls-files", "-z"];
+        if submodules {
+            arguments.push("--recurse-submodules");
+        }
+        let output = self.run(&arguments)?;
+        let names = output.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
+        Ok(paths.filter(|path| fs::symlink_metadata(self.directory.join(path)).is_ok()).collect())
+    }
+
+    /// Whether tracked files differ from the last commit.
+    fn is_dirty(&self, submodules: bool) -> Result<bool, TreeError> {
+        let ignore = if submodules { "--ignore-submodules=none" } else { "--ignore-submodules=all" };
+        let output = self.run(&["status", "--porcelain=v1", "-z", "--untracked-files=no", ignore])?;
+        Ok(!output.is_empty())
+    }
+
+    /// The working tree, as it is.
+    pub fn working_tree(&self, input: &Input, warn: &dyn Fn(&str)) -> Result<Tree, TreeError> {
+        let submodules = input.flag("submodules");
+        let files = self.tracked_files(submodules)?;
+        let head = self.commit("HEAD")?;
+        let mut input = input.clone();
+        match &head {
+            Some(rev) if !self.is_dirty(submodules)? => {
+                if let Ok(reference) = self.line(&["symbolic-ref", "--quiet", "HEAD"]) {
+                    input.set("ref", reference);
+                }
+                input.set("rev", rev.as_str());
+                if !input.flag("shallow") {
+                    self.refuse_shallow(&input)?;
+                    input.set("revCount", self.count(rev)?);
+                }
+            }
+            _ => {
+                warn(&format!("Git tree '{}' is dirty", self.directory.display()));
+                if let Some(rev) = &head {
+                    input.set("dirtyRev", format!("{rev}-dirty"));
+                    input.set("dirtyShortRev", format!("{}-dirty", &rev[..7]));
+                }
+            }
+        }
+        input.set("lastModified", head.map_or(Ok(0), |rev| self.commit_time(&rev))?);
+        Ok(Tree { files: Some(files), ..Tree::new(self.directory.clone(), input) })
+    }
+
+    /// Fails for a clone without its history, unless the input allows that.
+    pub fn refuse_shallow(&self, input: &Input) -> Result<(), TreeError> {
+        match !input.flag("shallow") && self.is_shallow()? {
+            true => Err(TreeError::Shallow(self.directory.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes a commit's files below `place`, which must not exist. Submodules are
+    /// given to `submodule`: the path in the tree and the commit.
+    pub fn export(
+        &self,
+        rev: &str,
+        ignore: bool,
+        place: &Path,
+        submodule: &mut dyn FnMut(&Path, &str) -> Result<(), TreeError>,
+    ) -> Result<(), TreeError> {
+        let file_error =
+            |action, path: &Path, source| TreeError::File { action, path: path.to_owned(), source };
+        fs::create_dir_all(place).map_err(|e| file_error("create", place, e))?;
+        let kept = if ignore { Some(self.archived_files(rev)?) } else { None };
+        let listing = self.run(&["ls-tree", "-r", "-z", "--full-tree", rev])?;
+        let mut objects = Objects::open(self)?;
+        let mut links = Vec::new();
+        for line in listing.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(TreeError::Interrupted);
+            }
+            let entry = Entry::parse(line).ok_or_else(|| self.strange("ls-tree"))?;
+            if kept.as_ref().is_some_and(|kept| !kept.contains(&entry.path)) {
+                continue;
+            }
+            let path = place.join(&entry.path);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(|e| file_error("create", parent, e))?;
+            }
+            if entry.mode == "160000" {
+                fs::create_dir_all(&path).map_err(|e| file_error("create", &path, e))?;
+                submodule(&entry.path, &entry.hash)?;
+                continue;
+            }
+            let content = objects.read(&entry.hash)?;
+            if entry.mode == "120000" {
+                links.push((path, content));
+                continue;
+            }
+            fs::write(&path, content).map_err(|e| file_error("write", &path, e))?;
+            if entry.mode == "100755" {
+                let mode = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(&path, mode).map_err(|e| file_error("make executable", &path, e))?;
+            }
+        }
+        // Last, so that nothing is written through one.
+        for (path, target) in links {
+            symlink(OsStr::from_bytes(&target), &path)
+                .map_err(|e| file_error("create the link", &path, e))?;
+        }
+        Ok(())
+    }
+
+    /// The files that `git archive` takes: those without the attribute `export-ignore`.
+    fn archived_files(&self, rev: &str) -> Result<BTreeSet<PathBuf>, TreeError> {
+        let archive = self.run(&["archive", "--format=tar", rev])?;
+        let mut files = BTreeSet::new();
+        saltire_debian::archive::read_tar(archive.as_slice(), Default::default(), |member, _| {
+            files.insert(member.path);
+            Ok::<(), std::io::Error>(())
+        })
+        .map_err(|_| self.strange("archive"))?;
+        Ok(files)
+    }
+
+    fn strange(&self, command: &str) -> TreeError {
+        let message = "its output can't be understood".to_owned();
+        TreeError::Git { repository: self.directory.clone(), command: command.to_owned(), message }
+    }
+}
+
+/// A line of `git ls-tree`.
+struct Entry {
+    mode: String,
+    hash: String,
+    path: PathBuf,
+}
+
+impl Entry {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        let mut words = std::str::from_utf8(&line[..tab]).ok()?.split(' ');
+        let (mode, _, hash) = (words.next()?, words.next()?, words.next()?);
+        let path = saltire_debian::archive::safe_path(&line[tab + 1..]).ok()?;
+        let is_git_directory = path.components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git"));
+        (!is_git_directory).then(|| Self { mode: mode.to_owned(), hash: hash.to_owned(), path })
+    }
+}
+
+/// A running `git cat-file --batch`.
+struct Objects<'a> {
+    git: &'a Git<'a>,
+    child: Child,
+    reader: BufReader<std::process::ChildStdout>,
+}
+
+impl<'a> Objects<'a> {
+    fn open(git: &'a Git<'a>) -> Result<Self, TreeError> {
+        let mut command = git.command(&["cat-file", "--batch"]);
+        command.stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut child = git.spawn(command)?;
+        let output = child.stdout.take().ok_or_else(|| git.strange("cat-file"))?;
+        Ok(Self { git, child, reader: BufReader::with_capacity(1 << 17, output) })
+    }
+
+    fn read(&mut self, hash: &str) -> Result<Vec<u8>, TreeError> {
+        let strange = || self.git.strange("cat-file");
+        let input = self.child.stdin.as_mut().ok_or_else(strange)?;
+        writeln!(input, "{hash}").and_then(|()| input.flush()).map_err(|_| strange())?;
+        let mut header = String::new();
+        self.reader.read_line(&mut header).map_err(|_| strange())?;
+        let size = header.trim_end().rsplit(' ').next().and_then(|size| size.parse::<usize>().ok());
+        let mut content = vec![0; size.ok_or_else(strange)? + 1];
+        self.reader.read_exact(&mut content).map_err(|_| strange())?;
+        content.pop();
+        Ok(content)
+    }
+}
+
+impl Drop for Objects<'_> {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
