@@ -310,15 +310,7 @@ impl Evaluator {
         Ok(self.joined_path(&[&text]))
     }
 
-    /// `<name>`: through the variables `__nixPath` and `__findFile` as in scope globally.
-    pub(crate) fn search_path_literal(&mut self, name: Value, pos: Pos) -> Result<Value> {
-        let entries = self.host().search_path();
-        let text = name.as_str().map_or(b"".as_slice(), Str::as_bytes).to_vec();
-        let path = self.find_file(&entries, &text, pos)?;
-        Ok(self.new_path(&path))
-    }
-
-    /// The first entry of a search path that has a file of this name.
+    /// The first entry of a search path that has a file of this name; links are followed.
     pub fn find_file(&mut self, entries: &[(String, String)], name: &[u8], pos: Pos) -> Result<Vec<u8>> {
         let host = std::sync::Arc::clone(self.host());
         for (prefix, value) in entries {
@@ -335,7 +327,7 @@ impl Evaluator {
             let Some(base) = resolved else { continue };
             let path = paths::normalise(&[base.as_slice(), b"/", suffix].concat());
             if host.path_exists(&path).map_err(|e| host_error(e).at(pos))? {
-                return Ok(path);
+                return host.resolve_symlinks(&path).map_err(|e| host_error(e).at(pos));
             }
         }
         if name == b"nix/fetchurl.nix" {

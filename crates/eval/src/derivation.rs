@@ -311,7 +311,7 @@ impl Evaluator {
             if !seen.insert(output) {
                 return Err(EvalError::other(pos, format!("duplicate derivation output '{output}'")));
             }
-            if output == "drvPath" || output == "drv" {
+            if output == "drvPath" {
                 return Err(EvalError::other(pos, format!("invalid derivation output name '{output}'")));
             }
         }

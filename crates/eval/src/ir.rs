@@ -58,8 +58,6 @@ pub(crate) enum Expr {
     Interpolate { parts: &'static [ExprRef], pos: Pos },
     /// A path with interpolations; the first part is a path constant.
     InterpolatePath { parts: &'static [ExprRef], pos: Pos },
-    /// `<name>`
-    SearchPath { name: Value, pos: Pos },
     /// `__curPos`
     CurrentPosition(Pos),
     /// Not lowered yet.

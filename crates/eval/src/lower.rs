@@ -116,7 +116,15 @@ impl Lowerer<'_> {
             ExprKind::String(text) => Expr::Constant(self.string(text)),
             ExprKind::Interpolated(parts) => Expr::Interpolate { parts: self.parts(parts, scope)?, pos },
             ExprKind::Path(base, parts) => return self.path_literal(*base, parts, pos, scope),
-            ExprKind::SearchPath(text) => Expr::SearchPath { name: self.string(text), pos },
+            ExprKind::SearchPath(text) => {
+                // Both names may be bound to something else where this is written.
+                let function = self.variable(b"__findFile", pos, scope)?;
+                let entries = self.variable(b"__nixPath", pos, scope)?;
+                let name = self.string(text);
+                let arguments = vec![entries, self.constant(name)];
+                let arguments = self.region.alloc_slice(arguments);
+                Expr::Call { function, arguments, pos }
+            }
             ExprKind::Var(text) => return self.variable(text, pos, scope),
             ExprKind::Select { subject, path, default } => {
                 return self.select(subject, path, *default, scope);

@@ -207,7 +207,6 @@ impl Evaluator {
                 }
                 Expr::Interpolate { parts, pos } => return self.interpolate(parts, *pos, env),
                 Expr::InterpolatePath { parts, pos } => return self.interpolate_path(parts, *pos, env),
-                Expr::SearchPath { name, pos } => return self.search_path_literal(*name, *pos),
                 Expr::CurrentPosition(pos) => return Ok(self.position(*pos)),
                 Expr::Lazy(lazy) => expr = self.lazy_expr(lazy)?,
                 // Only thunks hold these, and `force_thunk` handles them.
@@ -326,7 +325,7 @@ impl Evaluator {
                 continue;
             }
             let what = "while evaluating the name of a dynamic attribute";
-            let name = self.string_value(name, attr.pos, what)?.symbol();
+            let name = self.plain_string(name, attr.pos, what)?.symbol();
             let earlier = added.iter().find(|a| a.name == name).copied().or_else(|| attrs.attr(name));
             if let Some(earlier) = earlier {
                 let at = self.describe_pos(earlier.pos);
@@ -472,7 +471,7 @@ impl Evaluator {
             Key::Dynamic(expr, pos) => {
                 let value = self.eval(expr, env)?;
                 let what = "while evaluating an attribute name";
-                Ok((self.string_value(value, *pos, what)?.symbol(), *pos))
+                Ok((self.plain_string(value, *pos, what)?.symbol(), *pos))
             }
         }
     }

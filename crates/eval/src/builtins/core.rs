@@ -362,7 +362,7 @@ fn map_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn get_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.getAttr";
-    let name = e.string_value(a[0], pos, what)?.symbol();
+    let name = e.plain_string(a[0], pos, what)?.symbol();
     let attrs =
         e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.getAttr")?;
     match attrs.find(name) {
@@ -376,7 +376,7 @@ fn get_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn has_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.hasAttr";
-    let name = e.string_value(a[0], pos, what)?.symbol();
+    let name = e.plain_string(a[0], pos, what)?.symbol();
     let attrs =
         e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.hasAttr")?;
     Ok(Value::from_bool(attrs.contains(name)))
@@ -390,7 +390,7 @@ fn remove_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let mut names = Vec::with_capacity(list.len());
     for item in list.iter() {
         let what = "while evaluating the values of the second argument passed to builtins.removeAttrs";
-        let name = e.string_value(item, pos, what)?.symbol();
+        let name = e.plain_string(item, pos, what)?.symbol();
         if attrs.contains(name) {
             names.push(name);
         }
@@ -416,7 +416,7 @@ fn list_to_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         };
         let what =
             "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
-        let symbol = e.string_value(name.value, pos, what)?.symbol();
+        let symbol = e.plain_string(name.value, pos, what)?.symbol();
         // The first of equal names wins, whose value then has to be there.
         match attrs.attr(names.value) {
             Some(value) => all.push(Attr { name: symbol, value: value.value, pos: value.pos }),
@@ -447,7 +447,7 @@ fn intersect_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn cat_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.catAttrs";
-    let name = e.string_value(a[0], pos, what)?.symbol();
+    let name = e.plain_string(a[0], pos, what)?.symbol();
     let list = e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.catAttrs")?;
     let mut found = Vec::new();
     for item in list.iter() {
@@ -486,7 +486,7 @@ fn less_than(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn get_attr_pos(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument passed to builtins.unsafeGetAttrPos";
-    let name = e.string_value(a[0], pos, what)?.symbol();
+    let name = e.plain_string(a[0], pos, what)?.symbol();
     let what = "while evaluating the second argument passed to builtins.unsafeGetAttrPos";
     let attrs = e.attrs_value(a[1], pos, what)?;
     match attrs.attr(name) {

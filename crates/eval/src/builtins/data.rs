@@ -184,7 +184,7 @@ fn group_by(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the return value of the grouping function passed to builtins.groupBy";
     for item in list.iter() {
         let name = e.call1(function, item, pos)?;
-        groups.entry(e.string_value(name, pos, what)?.symbol()).or_default().push(item);
+        groups.entry(e.plain_string(name, pos, what)?.symbol()).or_default().push(item);
     }
     let groups = groups.into_iter().map(|(name, items)| (name, e.new_list(&items))).collect();
     Ok(e.new_attrs(groups))

@@ -102,7 +102,13 @@ fn read_file_type(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 pub(super) fn algorithm(e: &mut Evaluator, value: Value, pos: Pos, what: &str) -> Result<HashAlgorithm> {
     let name = e.plain_string(value, pos, what)?;
     let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
-    HashAlgorithm::from_name(&name).map_err(|error| EvalError::other(pos, error.to_string()))
+    HashAlgorithm::from_name(&name).map_err(|_| {
+        EvalError::other(pos, if name == "blake3" {
+            "experimental Nix feature 'blake3-hashes' is disabled; add '--extra-experimental-features blake3-hashes' to enable it".to_owned()
+        } else {
+            format!("unknown hash algorithm '{name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'")
+        })
+    })
 }
 
 fn hash_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -126,7 +132,8 @@ fn find_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             prefix = String::from_utf8_lossy(e.plain_string(value, pos, what)?.as_bytes()).into_owned();
         }
         let Some(value) = attrs.get(names.path) else {
-            return Err(crate::machine::missing_attribute(attrs, names.path, pos));
+            let error = crate::machine::missing_attribute(attrs, names.path, pos);
+            return Err(error.traced(pos, "in an element of the __nixPath"));
         };
         let what =
             "while evaluating the `path` attribute of an element of the list passed to builtins.findFile";

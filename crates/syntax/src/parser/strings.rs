@@ -94,7 +94,7 @@ impl<'a> Parser<'a> {
                         return Err(self.end_of_text(&[Token::Quote]));
                     };
                     if escaped == 0 {
-                        return Err(self.nul(index + 1));
+                        return Err(self.nul(start, index + 1));
                     }
                     self.buffer.push(unescape(escaped));
                     index += 2;
@@ -106,7 +106,7 @@ impl<'a> Parser<'a> {
                     index += 1 + usize::from(self.byte(index + 1) == b'\n');
                     copied = index;
                 }
-                0 => return Err(self.nul(index)),
+                0 => return Err(self.nul(start, index)),
                 _ => index += 1,
             }
         }
@@ -119,8 +119,13 @@ impl<'a> Parser<'a> {
     }
 
     #[cold]
-    fn nul(&self, index: usize) -> Box<ParseError> {
-        let message = "strings cannot contain NUL bytes";
+    fn nul(&self, start: usize, index: usize) -> Box<ParseError> {
+        let after = &self.text[index..];
+        let length = after.iter().position(|byte| b"\"'$\\\n".contains(byte)).unwrap_or(after.len());
+        let piece = String::from_utf8_lossy(&self.text[start..index + length]).replace('\0', "␀");
+        let message = format!(
+            "input string '{piece}' cannot be represented as Nix string because it contains null bytes"
+        );
         Box::new(ParseError::new(message, span(index, index + 1)))
     }
 
@@ -176,7 +181,7 @@ impl<'a> Parser<'a> {
                     0 => index += 1,
                     _ => index += 2,
                 },
-                0 => return Err(self.nul(index)),
+                0 => return Err(self.nul(start, index)),
                 _ => index += 1,
             }
         }
@@ -194,7 +199,7 @@ impl<'a> Parser<'a> {
             [b'$', b'{', ..] => Special::Interpolation,
             [b'\'', b'\'', b'$', ..] => Special::Escape(b"$", 3),
             [b'\'', b'\'', b'\'', ..] => Special::Escape(b"''", 3),
-            [b'\'', b'\'', b'\\', 0, ..] => return Err(self.nul(start + 3)),
+            [b'\'', b'\'', b'\\', 0, ..] => return Err(self.nul(start, start + 3)),
             [b'\'', b'\'', b'\\', escaped, ..] => {
                 let text = match unescape(*escaped) {
                     byte if byte == *escaped => &rest[3..4],

@@ -50,9 +50,18 @@ fn strings() {
 #[test]
 fn strings_may_hold_any_bytes_but_nul() {
     assert_eq!(outcome(b"\"\xff\""), "\"\u{fffd}\"");
-    assert_eq!(outcome(b"\"\0\""), "1:2: strings cannot contain NUL bytes");
-    assert_eq!(outcome(b"\"a\\\0\""), "1:4: strings cannot contain NUL bytes");
-    assert_eq!(outcome(b"''a\0''"), "1:4: strings cannot contain NUL bytes");
+    assert_eq!(
+        outcome(b"\"\0\""),
+        "1:2: input string '␀' cannot be represented as Nix string because it contains null bytes"
+    );
+    assert_eq!(
+        outcome(b"\"a\\\0\""),
+        "1:4: input string 'a\\␀' cannot be represented as Nix string because it contains null bytes"
+    );
+    assert_eq!(
+        outcome(b"''a\0''"),
+        "1:4: input string 'a␀' cannot be represented as Nix string because it contains null bytes"
+    );
     assert_eq!(outcome(b"# \0\n1"), "1");
 }
 

@@ -1,0 +1,1 @@
+with builtins; let d = derivation { name = "n"; system = "s"; builder = "b"; outputs = [ "out" "dev" ]; }; in map getContext [ "x" d.outPath d.dev.outPath d.drvPath "${d}${d.dev}" (unsafeDiscardOutputDependency d.drvPath) ]

@@ -1,0 +1,1 @@
+builtins.readFile (builtins.unsafeDiscardStringContext "${toString ../data/hello.txt}")

@@ -1,0 +1,1 @@
+let p = "${../data/hello.txt}"; in [ p (builtins.getContext p) ]

@@ -1,0 +1,1 @@
+(derivation { name = "f.drv"; system = "s"; builder = "b"; }).outPath

@@ -1,0 +1,1 @@
+(derivation { name = "f"; system = "s"; builder = "b"; x = throw "inside"; }).outPath

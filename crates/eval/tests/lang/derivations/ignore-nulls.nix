@@ -1,0 +1,1 @@
+let d = a: (derivation ({ name = "s"; system = "s"; builder = "b"; __ignoreNulls = true; } // a)).drvPath; in d { x = null; } == d { }

@@ -1,0 +1,1 @@
+let d = derivation { name = "m"; system = "s"; builder = "b"; outputs = [ "bin" "out" "doc" ]; }; in [ d.outPath d.bin.outPath d.out.outPath d.doc.outPath d.outputName d.doc.outputName (map (x: x.outputName) d.all) ]

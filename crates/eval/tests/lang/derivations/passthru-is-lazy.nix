@@ -1,0 +1,1 @@
+(derivation { name = "a"; system = "s"; builder = "b"; } // { meta = throw "unused"; }).name

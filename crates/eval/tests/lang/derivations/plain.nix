@@ -1,0 +1,1 @@
+let d = derivation { name = "hello"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo" ]; x = 1; y = true; z = null; l = [ 1 "a" ]; }; in [ d.drvPath d.outPath d.type d.outputName d.name (builtins.length d.all) ]

@@ -1,0 +1,1 @@
+builtins.toJSON (builtins.readFile ../data/latin1.txt)

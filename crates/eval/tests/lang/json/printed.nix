@@ -1,0 +1,2 @@
+# print: json
+{ a = 1; b = [ 1.5 null ]; c = ../data/hello.txt; }

@@ -1,0 +1,1 @@
+with builtins; [ (sort lessThan [ 3 1 2 ]) (sort (a: b: a > b) [ 1 2 3 ]) (sort lessThan [ "b" "a" ]) (sort lessThan [ [ 2 ] [ 1 5 ] [ 1 ] ]) (sort (a: b: a.k < b.k) [ { k = 1; v = "a"; } { k = 0; v = "b"; } { k = 1; v = "c"; } ]) (sort lessThan [ 1.5 1 2 ]) (sort (a: b: false) [ 3 1 2 ]) ]

@@ -1,0 +1,1 @@
+<surely-missing/x>

@@ -1,0 +1,5 @@
+# line comment
+/* block */ 1 /* ** */ + /**/ 2 # trailing
+/* multi
+   line */
++ 3 /***/

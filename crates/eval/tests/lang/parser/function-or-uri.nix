@@ -1,0 +1,1 @@
+let h = {a}@c:a; in h

@@ -1,0 +1,1 @@
+let a = 1; n = "a"; in { inherit ${n}; }

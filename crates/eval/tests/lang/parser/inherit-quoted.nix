@@ -1,0 +1,1 @@
+let b = { "x y" = 2; }; in { inherit (b) "x y"; }

@@ -1,0 +1,2 @@
+# flags: pipe-operators
+1 |> (x: x) <| 2

@@ -1,0 +1,1 @@
+let __nixPath = [ { prefix = "mine"; path = ../data; } ]; in baseNameOf <mine/hello.txt>

@@ -1,0 +1,1 @@
+let colour = 1; in color

@@ -1,0 +1,2 @@
+# print: eval
+let d = derivation { name = "n"; system = "s"; builder = "b"; }; in { inherit d; e = [ d ]; }

@@ -1,0 +1,2 @@
+# print: eval
+let s = { a = s; b = [ s ]; }; in s

@@ -1,0 +1,2 @@
+# print: lazy
+let x = 1 + 1; in [ x x ]

@@ -1,0 +1,1 @@
+let s = { a = s; b = [ s s ]; }; in s

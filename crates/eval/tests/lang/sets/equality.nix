@@ -1,0 +1,1 @@
+[ ({ } == { }) ({ a = 1; } == { a = 1.0; }) ({ a = 1; } == { b = 1; }) ({ a = x: x; } == { a = x: x; }) (let s = { a = x: x; }; in s == s) ({ type = "derivation"; outPath = "a"; x = 1; } == { type = "derivation"; outPath = "a"; x = 2; }) ]

@@ -1,0 +1,1 @@
+with builtins; map baseNameOf [ "" "a" "a/b" "a/b/" "/" "//" "a//" /x/y "./" ]

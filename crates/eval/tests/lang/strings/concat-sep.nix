@@ -1,0 +1,1 @@
+with builtins; [ (concatStringsSep "," [ ]) (concatStringsSep "," [ "a" ]) (concatStringsSep ", " [ "a" "" "b" ]) (concatStringsSep "" [ "x" "y" ]) (concatStringsSep "-" [ { outPath = "o"; } { __toString = s: "t"; } ]) ]

@@ -1,0 +1,1 @@
+[ "${{ outPath = "x"; }}" "${{ __toString = self: "<${self.a}>"; a = "y"; }}" "${{ __toString = _: "s"; outPath = "o"; }}" ]

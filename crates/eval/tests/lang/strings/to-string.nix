@@ -1,0 +1,1 @@
+map toString [ 1 (-1) 1.0 0.5 1.0e30 true false null "s" [ ] [ 1 [ 2 [ ] ] [ ] 3 ] [ true false null "" "x" ] { outPath = "/o"; } { __toString = self: self.n; n = "n"; } { outPath = { outPath = "deep"; }; } /p ]

@@ -1,0 +1,2 @@
+# print: xml
+let d = derivation { name = "n"; system = "s"; builder = "b"; }; in [ d.outPath ]
