@@ -16,6 +16,9 @@ pub enum Error {
     /// with "error:".
     #[error("{0}")]
     Evaluation(String),
+    /// A path in the store directory whose name is not that of a store path.
+    #[error("{0} is no store path: {1}")]
+    BadStorePath(String, String),
     /// A store path is not there, and nothing that would make it.
     #[error("{0} is not in this store, nor is a derivation that makes it")]
     NoStorePath(String),

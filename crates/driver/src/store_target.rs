@@ -20,7 +20,8 @@ impl Session {
         if text.strip_prefix(directory).is_none_or(|rest| !rest.starts_with('/')) {
             return Ok(None);
         }
-        let path = self.parse(text)?;
+        let path = self.store().store_dir().parse(text);
+        let path = path.map_err(|error| Error::BadStorePath(text.to_owned(), error.to_string()))?;
         let wanted = match path.is_derivation() {
             true if self.store().is_valid(&path)? => {
                 let outputs = self.store().query_derivation_outputs(&path)?;
