@@ -8,12 +8,15 @@
 
 #![allow(unsafe_code)]
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 use saltire_diagnostics::Pos;
 use smallvec::SmallVec;
 
 use crate::region::Region;
+use crate::statistics::Counts;
 use crate::symbol::Symbol;
 use crate::value::{Slot, Value};
 
@@ -32,8 +35,6 @@ impl Shape {
         positions: &'static [Pos],
     ) -> &'static Shape {
         debug_assert!(symbols.is_sorted() && symbols.len() == positions.len());
-        region.counts.shapes += 1;
-        region.counts.shape_names += symbols.len() as u64;
         region.alloc(Shape { symbols, positions, by_name: OnceLock::new() })
     }
 
@@ -53,6 +54,70 @@ impl Shape {
             order.sort_unstable_by_key(|index| self.symbols[*index as usize].as_bytes());
             order.into_boxed_slice()
         })
+    }
+}
+
+/// The shapes that evaluation made, by hash of names and positions, so that sets
+/// with the same ones share theirs.
+pub(crate) struct ShapeTable {
+    /// Not the region of values: shapes are known by their addresses.
+    region: Option<Box<Region>>,
+    known: HashMap<u64, &'static Shape, BuildHasherDefault<Hashed>>,
+}
+
+impl ShapeTable {
+    pub(crate) const fn new() -> Self {
+        Self { region: None, known: HashMap::with_hasher(BuildHasherDefault::new()) }
+    }
+
+    /// Bytes that the shapes take.
+    pub(crate) fn allocated(&self) -> u64 {
+        self.region.as_ref().map_or(0, |region| region.allocated())
+    }
+
+    /// The shape with the names and positions of attributes sorted by symbol.
+    fn get(&mut self, items: &[Attr], counts: &mut Counts) -> &'static Shape {
+        let mut hash = items.len() as u64;
+        for item in items {
+            let word = u64::from(item.name.0) << 32 | u64::from(item.pos.0);
+            hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+        let hash = hash ^ hash >> 32;
+        let same = |shape: &&'static Shape| {
+            shape.symbols.len() == items.len()
+                && items.iter().zip(shape.symbols).all(|(item, name)| item.name == *name)
+                && items.iter().zip(shape.positions).all(|(item, pos)| item.pos == *pos)
+        };
+        let known = self.known.get(&hash).copied();
+        if let Some(shape) = known.filter(same) {
+            return shape;
+        }
+        counts.shapes += 1;
+        counts.shape_names += items.len() as u64;
+        let region = self.region.get_or_insert_with(|| Box::new(Region::new()));
+        let symbols = region.alloc_slice(items.iter().map(|item| item.name).collect());
+        let positions = region.alloc_slice(items.iter().map(|item| item.pos).collect());
+        let shape = Shape::new(region, symbols, positions);
+        if known.is_none() {
+            self.known.insert(hash, shape);
+        }
+        shape
+    }
+}
+
+/// Takes a hash for itself.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -261,20 +326,7 @@ impl Attrs {
 
     /// A set from attributes sorted by symbol, without duplicates.
     pub(crate) fn from_sorted(region: &mut Region, items: &[Attr]) -> Attrs {
-        let symbols = region.words(items.len().div_ceil(2)).cast::<Symbol>();
-        let positions = region.words(items.len().div_ceil(2)).cast::<Pos>();
-        // SAFETY: both arrays have room for as many four-byte items.
-        let (symbols, positions) = unsafe {
-            for (index, item) in items.iter().enumerate() {
-                symbols.add(index).write(item.name);
-                positions.add(index).write(item.pos);
-            }
-            (
-                std::slice::from_raw_parts(symbols.as_ptr(), items.len()),
-                std::slice::from_raw_parts(positions.as_ptr(), items.len()),
-            )
-        };
-        let shape = Shape::new(region, symbols, positions);
+        let shape = region.shapes.get(items, &mut region.counts);
         Self::with_shape(region, shape, |_, index| items[index].value)
     }
 

@@ -11,17 +11,32 @@ use crate::ir::{Expr, Formals, LambdaCode};
 use crate::value::{Closure, ClosureObj, Env, Kind, Other, Partial, Value};
 
 impl Evaluator {
-    /// Calls a function with one argument.
+    /// Calls a function with one argument. The result is forced.
     #[inline]
     pub(crate) fn call1(&mut self, function: Value, argument: Value, pos: Pos) -> Result<Value> {
-        match function.as_closure() {
-            Some(closure) => self.call_closure(closure, argument, pos),
-            None => self.call(function, &[argument], pos),
-        }
+        let mark = self.region.mark();
+        let result = self.apply1(function, argument, pos);
+        self.release(mark, result)
     }
 
     /// Calls a function with arguments one after the other. The result is forced.
     pub fn call(&mut self, function: Value, arguments: &[Value], pos: Pos) -> Result<Value> {
+        let mark = self.region.mark();
+        let result = self.apply(function, arguments, pos);
+        self.release(mark, result)
+    }
+
+    /// As [`Evaluator::call1`], but keeps what the call made.
+    #[inline]
+    pub(crate) fn apply1(&mut self, function: Value, argument: Value, pos: Pos) -> Result<Value> {
+        match function.as_closure() {
+            Some(closure) => self.call_closure(closure, argument, pos),
+            None => self.apply(function, &[argument], pos),
+        }
+    }
+
+    /// As [`Evaluator::call`], but keeps what the call made.
+    pub(crate) fn apply(&mut self, function: Value, arguments: &[Value], pos: Pos) -> Result<Value> {
         let mut function = self.force(function)?;
         let mut rest = arguments;
         while let [argument, others @ ..] = rest {

@@ -68,6 +68,8 @@ pub(crate) struct Shared {
 pub struct Evaluator {
     pub(crate) shared: Arc<Shared>,
     pub(crate) region: Region,
+    /// For what is lowered.
+    pub(crate) code: Region,
     /// Syntax trees.
     arena: &'static Bump,
     /// Symbols of names with a meaning.
@@ -98,6 +100,7 @@ impl Evaluator {
         let mut evaluator = Self {
             shared,
             region: Region::new(),
+            code: Region::new(),
             arena: new_arena(),
             names: WellKnown::get(),
             depth: 0,
@@ -134,12 +137,12 @@ impl Evaluator {
         attrs.push(Attr { name: builtins_name, value: this, pos: Pos::NONE });
         let set = Value::from_attrs(Attrs::from_unsorted(&mut self.region, attrs));
         if let Some(thunk) = this.as_thunk() {
-            thunk.finish(set);
+            thunk.finish(&mut self.region, set);
         }
         globals.push((builtins_name, set));
         globals.sort_unstable_by_key(|entry| entry.0);
-        let globals = self.region.alloc_slice(globals);
-        self.globals = self.region.alloc(Scope { up: None, kind: ScopeKind::Constants(globals) });
+        let globals = self.code.alloc_slice(globals);
+        self.globals = self.code.alloc(Scope { up: None, kind: ScopeKind::Constants(globals) });
         self.builtins = set;
     }
 
@@ -182,8 +185,8 @@ impl Evaluator {
             names.push((Symbol::intern(builtin.name), value));
         }
         names.sort_unstable_by_key(|entry| entry.0);
-        let names = self.region.alloc_slice(names);
-        self.region.alloc(Scope { up: None, kind: ScopeKind::Constants(names) })
+        let names = self.code.alloc_slice(names);
+        self.code.alloc(Scope { up: None, kind: ScopeKind::Constants(names) })
     }
 
     fn search_path_value(&mut self) -> Value {
@@ -222,7 +225,7 @@ impl Evaluator {
 
     /// Bytes of values and code made so far.
     pub fn allocated(&self) -> u64 {
-        self.region.allocated()
+        self.region.allocated() + self.region.shapes.allocated() + self.code.allocated()
     }
 
     /// Bytes of syntax trees.
@@ -238,6 +241,7 @@ impl Evaluator {
         move || Evaluator {
             shared,
             region: Region::new(),
+            code: Region::new(),
             arena: new_arena(),
             names: WellKnown::get(),
             depth: 0,
@@ -256,7 +260,7 @@ impl Evaluator {
         };
         let home = self.shared.host.home_dir();
         let base = if base == b"/" { Vec::new() } else { base.to_vec() };
-        Ok(self.region.alloc(FileCode { source, base, home }))
+        Ok(self.code.alloc(FileCode { source, base, home }))
     }
 
     fn parse(&mut self, file: &'static FileCode, scope: &'static Scope) -> Result<ExprRef> {
@@ -273,7 +277,7 @@ impl Evaluator {
                 return Err(error.with_hint(hint));
             }
         };
-        let mut lowerer = Lowerer { region: &mut self.region, names: Interner::lock(), file };
+        let mut lowerer = Lowerer { region: &mut self.code, names: Interner::lock(), file };
         lowerer.expr(tree, scope)
     }
 
@@ -317,7 +321,7 @@ impl Evaluator {
             Some(value) => value,
             None => {
                 let expr = self.parse_file(&resolved, self.globals)?;
-                let value = Thunk::in_env(&mut self.region, expr, &EMPTY_ENV);
+                let value = Thunk::in_env(&mut self.code, expr, &EMPTY_ENV);
                 self.lock_files().insert(resolved, value);
                 value
             }
@@ -361,9 +365,11 @@ impl Evaluator {
     pub(crate) fn eval_scoped(&mut self, path: &[u8], variables: Attrs) -> Result<Value> {
         let resolved = self.resolve_import(path)?;
         let names: Vec<(Symbol, Value)> = variables.iter().map(|attr| (attr.name, attr.value)).collect();
-        let names = self.region.alloc_slice(names);
+        // The values become constants of the code.
+        self.region.keep_all();
+        let names = self.code.alloc_slice(names);
         let kind = ScopeKind::Constants(names);
-        let scope = self.region.alloc(Scope { up: Some(self.globals), kind });
+        let scope = self.code.alloc(Scope { up: Some(self.globals), kind });
         let expr = self.parse_file(&resolved, scope)?;
         self.eval(expr, &EMPTY_ENV)
     }
@@ -441,7 +447,7 @@ impl Evaluator {
         if let Some(expr) = lazy.lowered.get() {
             return Ok(expr);
         }
-        let mut lowerer = Lowerer { region: &mut self.region, names: Interner::lock(), file: lazy.file };
+        let mut lowerer = Lowerer { region: &mut self.code, names: Interner::lock(), file: lazy.file };
         let expr: &'static Expr = lowerer.named(lazy.ast, lazy.scope, lazy.name)?;
         Ok(lazy.lowered.get_or_init(|| expr))
     }

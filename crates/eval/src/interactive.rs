@@ -56,9 +56,10 @@ impl Evaluator {
         names.reverse();
         names.sort_by_key(|entry| entry.0);
         names.dedup_by_key(|entry| entry.0);
-        let names = self.region.alloc_slice(names);
+        self.region.keep_all();
+        let names = self.code.alloc_slice(names);
         let up = below.map_or(self.globals, |below| below.0);
-        Variables(self.region.alloc(Scope { up: Some(up), kind: ScopeKind::Constants(names) }))
+        Variables(self.code.alloc(Scope { up: Some(up), kind: ScopeKind::Constants(names) }))
     }
 
     /// The value of a text, not evaluated yet; relative paths in it are relative

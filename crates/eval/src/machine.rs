@@ -11,6 +11,7 @@ use crate::ir::{
     Binding, ComplexAttrs, Expr, ExprRef, Key, Operator, ScopeCode, Select, SelectPath, WithVariable,
 };
 use crate::list::List;
+use crate::region::Mark;
 use crate::stack;
 use crate::symbol::Symbol;
 use crate::value::{Env, Pending, Slot, Thunk, Value};
@@ -38,7 +39,7 @@ impl Evaluator {
             return Ok(value);
         }
         let result = self.force(value)?;
-        slot.replace_thunk(result);
+        slot.replace_thunk(&mut self.region, result);
         Ok(result)
     }
 
@@ -54,18 +55,19 @@ impl Evaluator {
             Pending::Code(code) => code,
         };
         thunk.start();
+        let mark = self.region.mark();
         let result = match code {
-            Expr::Apply1 => self.call(thunk.value(0), &[thunk.value(1)], Pos::NONE),
-            Expr::Apply2 => self.call(thunk.value(0), &[thunk.value(1), thunk.value(2)], Pos::NONE),
+            Expr::Apply1 => self.apply(thunk.value(0), &[thunk.value(1)], Pos::NONE),
+            Expr::Apply2 => self.apply(thunk.value(0), &[thunk.value(1), thunk.value(2)], Pos::NONE),
             Expr::ThunkSelect => match thunk.value(1).as_str() {
                 Some(name) => self.select(thunk.value(0), name.symbol(), Pos::NONE),
                 None => Ok(Value::NULL),
             },
             code => self.eval(code, thunk.env()),
         };
-        match result {
+        match self.release(mark, result) {
             Ok(value) => {
-                thunk.finish(value);
+                thunk.finish(&mut self.region, value);
                 Ok(value)
             }
             Err(error) => {
@@ -130,24 +132,9 @@ impl Evaluator {
                 Expr::SelectPath(select) => return self.select_path(select, env),
                 Expr::HasAttr { subject, path, pos } => return self.has_attr(subject, path, *pos, env),
                 Expr::Call { function, arguments, pos } => {
-                    let function = self.eval(function, env)?;
-                    return match arguments {
-                        [argument] => {
-                            let argument = self.delay(argument, env);
-                            self.call1(function, argument, *pos)
-                        }
-                        [first, second] => {
-                            let values = [self.delay(first, env), self.delay(second, env)];
-                            self.call(function, &values, *pos)
-                        }
-                        arguments => {
-                            let mut values: SmallVec<[Value; 6]> = SmallVec::new();
-                            for argument in *arguments {
-                                values.push(self.delay(argument, env));
-                            }
-                            self.call(function, &values, *pos)
-                        }
-                    };
+                    let mark = self.region.mark();
+                    let result = self.eval_call(function, arguments, *pos, env);
+                    return self.release(mark, result);
                 }
                 Expr::Lambda(code) => {
                     return Ok(Value::new_closure(&mut self.region, code, env));
@@ -215,6 +202,46 @@ impl Evaluator {
         }
     }
 
+    /// Takes back what a call made, if nothing refers to it.
+    #[inline(always)]
+    pub(crate) fn release(&mut self, mark: Mark, result: Result<Value>) -> Result<Value> {
+        match result {
+            Ok(value) => Ok(self.region.release(mark, value)),
+            Err(error) => {
+                self.region.release_failed(mark);
+                Err(error)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn eval_call(
+        &mut self,
+        function: ExprRef,
+        arguments: &'static [ExprRef],
+        pos: Pos,
+        env: EnvRef,
+    ) -> Result<Value> {
+        let function = self.eval(function, env)?;
+        match arguments {
+            [argument] => {
+                let argument = self.delay(argument, env);
+                self.apply1(function, argument, pos)
+            }
+            [first, second] => {
+                let values = [self.delay(first, env), self.delay(second, env)];
+                self.apply(function, &values, pos)
+            }
+            arguments => {
+                let mut values: SmallVec<[Value; 6]> = SmallVec::new();
+                for argument in arguments {
+                    values.push(self.delay(argument, env));
+                }
+                self.apply(function, &values, pos)
+            }
+        }
+    }
+
     /// A variable's value; a thunk in its slot is replaced by the result.
     #[inline(always)]
     fn variable(&mut self, slot: &Slot, pos: Pos) -> Result<Value> {
@@ -224,7 +251,7 @@ impl Evaluator {
         }
         match self.force(value) {
             Ok(result) => {
-                slot.replace_thunk(result);
+                slot.replace_thunk(&mut self.region, result);
                 Ok(result)
             }
             Err(error) if error.kind == ErrorKind::InfiniteRecursion => Err(error.at(pos)),
@@ -384,7 +411,7 @@ impl Evaluator {
                     return Err(error.at(variable.pos).traced(variable.pos, what));
                 }
             };
-            slot.set(value);
+            slot.replace_thunk(&mut self.region, value);
             let Some(attrs) = value.as_attrs() else {
                 let message = format!("expected a set but found {}", self.describe(value));
                 let what = "while evaluating the first subexpression of a with expression";
@@ -441,7 +468,7 @@ impl Evaluator {
         }
         match self.force(value) {
             Ok(result) => {
-                slot.replace_thunk(result);
+                slot.replace_thunk(&mut self.region, result);
                 Ok(result)
             }
             Err(error) => {

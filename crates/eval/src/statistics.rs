@@ -35,6 +35,8 @@ pub(crate) struct Counts {
     pub(crate) lookups: u64,
     pub(crate) updates: u64,
     pub(crate) update_copies: u64,
+    /// Bytes that were used again.
+    pub(crate) taken_back: u64,
 }
 
 impl Counts {
@@ -59,6 +61,7 @@ impl Counts {
         lookups: 0,
         updates: 0,
         update_copies: 0,
+        taken_back: 0,
     };
 }
 
@@ -68,8 +71,10 @@ pub struct Statistics {
     counts: Counts,
     /// User and system time of the process, in seconds.
     cpu_seconds: f64,
-    /// Bytes of values and code.
-    values_and_code: u64,
+    /// Bytes of values, shapes included, that were not taken back.
+    values: u64,
+    /// Bytes of code.
+    code: u64,
     /// Bytes of syntax trees.
     trees: u64,
     symbols: u64,
@@ -91,7 +96,7 @@ impl Statistics {
 
     /// Bytes that values, code, trees and names take.
     pub fn allocated(&self) -> u64 {
-        self.values_and_code + self.trees + self.symbol_bytes
+        self.values + self.code + self.trees + self.symbol_bytes
     }
 
     /// The JSON object that `NIX_SHOW_STATS=1` prints, keys sorted.
@@ -102,15 +107,12 @@ impl Statistics {
         let shape_bytes = c.shapes * size_of::<crate::attrs::Shape>() as u64 + c.shape_names * WORD;
         let set_bytes = (c.sets + c.set_slots) * WORD + shape_bytes;
         let value_bytes = c.thunk_words * WORD + 2 * WORD * c.closures;
-        let code = self
-            .values_and_code
-            .saturating_sub(env_bytes + list_bytes + set_bytes + value_bytes + c.string_bytes);
         let mut text = Json::default();
-        text.object("code", &[("bytes", code), ("treeBytes", self.trees)]);
+        text.object("code", &[("bytes", self.code), ("treeBytes", self.trees)]);
         text.number("cpuTime", self.cpu_seconds);
         text.object("envs", &[("bytes", env_bytes), ("elements", c.env_slots), ("number", c.envs)]);
         let heap = self.allocated();
-        text.object("gc", &[("cycles", 0), ("heapSize", heap), ("totalBytes", heap)]);
+        text.object("gc", &[("cycles", 0), ("heapSize", heap), ("totalBytes", heap + c.taken_back)]);
         text.object(
             "list",
             &[("bytes", list_bytes), ("concats", c.list_concats), ("elements", c.list_elements)],
@@ -174,7 +176,8 @@ impl Evaluator {
         Statistics {
             counts: self.region.counts,
             cpu_seconds: cpu_seconds(),
-            values_and_code: self.region.allocated(),
+            values: self.allocated() - self.code.allocated(),
+            code: self.code.allocated(),
             trees: self.tree_bytes(),
             symbols,
             symbol_bytes,

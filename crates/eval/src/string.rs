@@ -149,6 +149,31 @@ impl Str {
         Str(region.alloc(StrObj { len, symbol, context, data: bytes.as_ptr() }))
     }
 
+    /// Moves the string with its bytes to memory that the caller owns, or that is
+    /// the string's own, unless it has more than `limit` bytes in all. Gives the
+    /// string to use instead and its size.
+    pub(crate) fn move_to(self, to: usize, limit: usize) -> Option<(Str, usize)> {
+        let StrObj { len, context, data, .. } = *self.0;
+        let header = size_of::<StrObj>();
+        let size = header + (len as usize).next_multiple_of(8);
+        if size > limit {
+            return None;
+        }
+        let symbol = match self.0.symbol.load(Ordering::Relaxed) {
+            IN_BUFFER => NO_SYMBOL,
+            other => other,
+        };
+        let to = to as *mut StrObj;
+        // SAFETY: the caller gives the memory. All of the old header was read; bytes
+        // and memory may overlap.
+        unsafe {
+            let bytes = to.cast::<u8>().add(header);
+            std::ptr::copy(data, bytes, len as usize);
+            to.write(StrObj { len, symbol: AtomicU32::new(symbol), context, data: bytes });
+            Some((Str(&*to), size))
+        }
+    }
+
     /// `first` and then the parts; their total length is at most [`MAX_LEN`].
     pub(crate) fn append(region: &mut Region, first: Str, parts: &[&[u8]], context: Context) -> Str {
         let total = first.len() + parts.iter().map(|part| part.len()).sum::<usize>();

@@ -150,6 +150,31 @@ impl Value {
         self.0
     }
 
+    /// The address of the object that this is or refers to, if any.
+    #[inline(always)]
+    pub(crate) fn address(self) -> Option<usize> {
+        (!matches!(self.0 & TAG, INT | IMMEDIATE)).then_some((self.0 & !TAG) as usize)
+    }
+
+    /// Moves the object, if it refers to no others and has at most `limit` bytes,
+    /// to memory that the caller owns or that is its own. Gives the value to use
+    /// instead of this one, and the object's size in bytes.
+    pub(crate) fn move_leaf(self, to: usize, limit: usize) -> Option<(Self, usize)> {
+        match self.kind() {
+            Kind::String(text) => text.move_to(to, limit).map(|(text, size)| (Self::from_str(text), size)),
+            Kind::Int(_) | Kind::Float(_) if size_of::<Other>() <= limit => {
+                let from: *const Other = self.pointer::<Other>();
+                let to = to as *mut Other;
+                // SAFETY: the caller gives the memory, which may overlap the object.
+                unsafe {
+                    std::ptr::copy(from, to, 1);
+                    Some((Self::from_other(&*to), size_of::<Other>()))
+                }
+            }
+            _ => None,
+        }
+    }
+
     #[inline(always)]
     fn pointer<T>(self) -> &'static T {
         // SAFETY: only called by accessors that checked the tag, which says that
@@ -325,6 +350,7 @@ impl Slot {
         (word != Self::UNSET).then_some(Value(word))
     }
 
+    /// Only for slots of objects that are being made; see [`Slot::replace_thunk`].
     #[inline(always)]
     pub(crate) fn set(&self, value: Value) {
         self.0.store(value.0, Ordering::Release);
@@ -332,8 +358,9 @@ impl Slot {
 
     /// Puts a thunk's result in the place of the thunk.
     #[inline(always)]
-    pub(crate) fn replace_thunk(&self, result: Value) {
+    pub(crate) fn replace_thunk(&self, region: &mut Region, result: Value) {
         if result.replaces_thunk() {
+            region.wrote(std::ptr::from_ref(self) as usize, result);
             self.set(result);
         }
     }
@@ -487,7 +514,8 @@ impl Thunk {
     }
 
     #[inline(always)]
-    pub(crate) fn finish(self, value: Value) {
+    pub(crate) fn finish(self, region: &mut Region, value: Value) {
+        region.wrote(std::ptr::from_ref(self.0) as usize, value);
         self.0.state.store(value.0, Ordering::Release);
     }
 
