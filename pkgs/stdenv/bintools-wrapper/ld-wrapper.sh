@@ -111,6 +111,11 @@ if [ -n "$dynamic" ]; then
   for place in $rpaths @libraryPath@ $gcc_directory; do
     after="$after -rpath $place"
   done
+  # For libraries that the named libraries need: with a sysroot, the linker does
+  # not look at -rpath for these.
+  for place in $directories @libraryPath@ $gcc_directory; do
+    after="$after -rpath-link $place"
+  done
 fi
 
 if [ -n "${NIX_DEBUG-}" ]; then
