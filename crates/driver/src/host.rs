@@ -4,6 +4,8 @@
 //! together, in one transaction, before anything is built and at the end.
 
 use crate::access::Access;
+use crate::host_fetch;
+use crate::inputs::Inputs;
 use saltire_build::{Event, Events};
 use saltire_eval::{
     AddPath, ContextElement, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FsHost, Host, HostError,
@@ -31,6 +33,7 @@ pub(crate) struct StoreHost {
     realise: Box<Realise>,
     /// What evaluation may look at, and whether it only computes store paths.
     limits: RwLock<(Access, bool)>,
+    pub(crate) inputs: Arc<Inputs>,
 }
 
 /// What is not in the store yet.
@@ -47,6 +50,7 @@ impl StoreHost {
         search_path: Vec<(String, String)>,
         events: Arc<dyn Events>,
         realise: Box<Realise>,
+        inputs: Arc<Inputs>,
     ) -> Self {
         let limits = RwLock::new((Access::Full, false));
         Self {
@@ -57,6 +61,7 @@ impl StoreHost {
             pending: Mutex::default(),
             realise,
             limits,
+            inputs,
         }
     }
 
@@ -144,7 +149,15 @@ impl Host for StoreHost {
         if let Some(FetchValue::String(url)) = request.get("url") {
             self.limits().0.check_uri(url, Path::new(self.store.store_dir().as_str()))?;
         }
-        Err(HostError::new(format!("fetching ({kind:?}) is not available here")))
+        host_fetch::fetch(&self.inputs, kind, request)
+    }
+
+    fn resolve_search_path_entry(&self, value: &str) -> HostResult<Option<Vec<u8>>> {
+        if let Some(path) = host_fetch::search_path_url(&self.inputs, value)? {
+            return Ok(Some(self.store.display(&path).into_bytes()));
+        }
+        let path = value.as_bytes();
+        Ok(self.path_exists(path)?.then(|| path.to_vec()))
     }
 
     fn check_path(&self, path: &[u8]) -> HostResult<()> {

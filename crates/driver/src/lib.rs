@@ -9,6 +9,8 @@ mod attribute_path;
 mod error;
 mod graph;
 mod host;
+mod host_fetch;
+mod inputs;
 mod machine;
 mod nix_conf;
 mod nix_settings;
@@ -26,15 +28,16 @@ mod store_target;
 pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;
 pub use graph::Wanted;
+pub use inputs::{InputSettings, InputStoreError, Inputs, StoredInput};
 pub use nix_conf::{ConfigError, Found, NixConfig, find as find_setting};
 pub use nix_settings::{Kind as SettingKind, Known as KnownSetting};
+pub use packages::{Package, packages};
 pub use program::{ProgramError, ProgramProblem, Runnable};
 pub use run::Launch;
 pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
 pub use saltire_plan::{Method, Plan, Via};
 pub use saltire_sandbox::{Capability, Finding, Probe, probe};
 pub use saltire_store_model::StorePath;
-pub use packages::{Package, packages};
 pub use select::{
     Argument, PackageSet, Source, Target, argument_set, arguments, current_directory, file_argument,
 };

@@ -154,7 +154,7 @@ pub const KNOWN: &[Known] = &[
     known("sync-before-registering", Boolean, "false"),
     used("system", Text, ""),
     used("system-features", List, ""),
-    known("tarball-ttl", Number, "3600"),
+    used("tarball-ttl", Number, "3600"),
     aliased(known("timeout", Number, "0"), &["build-timeout"]),
     known("trace-function-calls", Boolean, "false"),
     known("trace-import-from-derivation", Boolean, "false"),

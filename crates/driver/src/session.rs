@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::error::Error;
 use crate::graph::{Loaded, Wanted, load};
 use crate::host::StoreHost;
+use crate::inputs::Inputs;
 use crate::machine::{machine, no_sandbox};
 use crate::package_set;
 use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
@@ -35,7 +36,8 @@ pub struct Session {
     pub platform: &'static Platform,
     directories: Directories,
     store: Arc<Store>,
-    downloader: Downloader,
+    downloader: Arc<Downloader>,
+    inputs: Arc<Inputs>,
     events: Arc<dyn Events>,
     cancelled: Arc<AtomicBool>,
     /// Outputs of the embedded set that the program itself uses, by attribute.
@@ -59,14 +61,37 @@ impl Session {
         let platform = Platform::current().ok_or(Error::UnknownMachine)?;
         let mut options = Options::new(directories.cache.join("downloads"), mirrors(&settings));
         options.offline = settings.offline;
-        let downloader = Downloader::new(options);
+        let downloader = Arc::new(Downloader::new(options));
+        let inputs = Arc::new(Inputs {
+            store: Arc::clone(&store),
+            downloader: Arc::clone(&downloader),
+            cache: directories.cache.clone(),
+            settings: settings.inputs.clone(),
+            events: Arc::clone(&events),
+            cancelled: Arc::clone(&cancelled),
+        });
         let tools = Mutex::default();
-        Ok(Arc::new(Self { settings, platform, directories, store, downloader, events, cancelled, tools }))
+        Ok(Arc::new(Self {
+            settings,
+            platform,
+            directories,
+            store,
+            downloader,
+            inputs,
+            events,
+            cancelled,
+            tools,
+        }))
     }
 
     /// The store.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Fetches inputs into the store.
+    pub fn inputs(&self) -> &Arc<Inputs> {
+        &self.inputs
     }
 
     /// The file that begins the embedded package set.
@@ -95,6 +120,7 @@ impl Session {
             search_path,
             Arc::clone(&self.events),
             Box::new(realise),
+            Arc::clone(&self.inputs),
         ));
         host.limit(access, self.settings.read_only);
         let profile = self.settings.profile.as_ref();

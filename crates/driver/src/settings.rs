@@ -1,8 +1,10 @@
 //! What the user set, and the directories that follow from the environment.
 
 use crate::error::Error;
+use crate::inputs::InputSettings;
 use crate::nix_conf::NixConfig;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::statistics::ProfileSettings;
 
@@ -45,6 +47,10 @@ pub struct Settings {
     pub max_call_depth: u32,
     /// `|>` and `<|` are operators.
     pub pipe_operators: bool,
+    /// How inputs are fetched.
+    pub inputs: InputSettings,
+    /// The address of the global flake registry; empty for none.
+    pub flake_registry: String,
     /// Show every step of an evaluation error's trace.
     pub show_trace: bool,
     /// Colour errors.
@@ -74,6 +80,8 @@ impl Default for Settings {
             read_only: false,
             max_call_depth: 10_000,
             pipe_operators: false,
+            inputs: InputSettings::default(),
+            flake_registry: String::new(),
             show_trace: false,
             colour: false,
             profile: None,
@@ -103,6 +111,11 @@ impl Settings {
             true => config.list("nix-path"),
             false => usual_nix_path(),
         };
+        self.inputs.ttl = Duration::from_secs(config.number("tarball-ttl"));
+        let tokens = config.list("access-tokens");
+        let tokens = tokens.iter().filter_map(|token| token.split_once('='));
+        self.inputs.access_tokens = tokens.map(|(host, token)| (host.to_owned(), token.to_owned())).collect();
+        self.flake_registry = config.text("flake-registry").to_owned();
         let system =
             [config.text("eval-system"), config.text("system")].into_iter().find(|name| !name.is_empty());
         self.system = system.map(str::to_owned);
