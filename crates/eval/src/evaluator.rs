@@ -18,6 +18,7 @@ use crate::host::{Host, HostError};
 use crate::ir::{Expr, ExprRef, FileCode};
 use crate::list::List;
 use crate::lower::Lowerer;
+use crate::parallel::Threads;
 use crate::paths;
 use crate::profile::Profile;
 use crate::region::Region;
@@ -25,7 +26,7 @@ use crate::scope::{Scope, ScopeKind};
 use crate::stack;
 use crate::string::Str;
 use crate::symbol::{Interner, Symbol, WellKnown};
-use crate::value::{EMPTY_ENV, Other, Thunk, Value};
+use crate::value::{EMPTY_ENV, Other, Owner, Thunk, Value};
 
 /// How to evaluate.
 #[derive(Clone, Debug)]
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     /// Files by resolved path.
     pub(crate) files: Mutex<HashMap<Vec<u8>, Value>>,
     pub(crate) modulo: ModuloCache,
+    pub(crate) threads: Threads,
     /// Store paths of sources by path, for interpolated paths.
     pub(crate) sources_in_store: Mutex<HashMap<Vec<u8>, StorePath>>,
 }
@@ -76,6 +78,8 @@ pub struct Evaluator {
     pub names: WellKnown,
     pub(crate) depth: u32,
     pub(crate) stack_limit: usize,
+    /// This thread's number, if there are others.
+    pub(crate) owner: Option<Owner>,
     pub(crate) globals: &'static Scope,
     pub(crate) builtins: Value,
     /// Compiled patterns of `match` and `split`.
@@ -94,6 +98,7 @@ impl Evaluator {
             sources: SourceMap::new(),
             files: Mutex::default(),
             modulo: ModuloCache::new(),
+            threads: Threads::default(),
             sources_in_store: Mutex::default(),
         });
         static NOTHING: Scope = Scope { up: None, kind: ScopeKind::Hidden };
@@ -105,6 +110,7 @@ impl Evaluator {
             names: WellKnown::get(),
             depth: 0,
             stack_limit: stack::limit(),
+            owner: None,
             globals: &NOTHING,
             builtins: Value::NULL,
             regexes: HashMap::new(),
@@ -234,11 +240,14 @@ impl Evaluator {
         bytes as u64
     }
 
-    /// Another evaluator for another thread, with the same files and host.
-    pub fn fork(&self) -> impl FnOnce() -> Evaluator + Send + use<> {
+    /// Another evaluator for another thread, with the same files and host. This one
+    /// must not evaluate meanwhile. `None` if there are too many threads.
+    pub(crate) fn fork(&self) -> Option<impl FnOnce() -> Evaluator + Send + use<>> {
         let shared = Arc::clone(&self.shared);
+        let owner = Some(shared.threads.register()?);
         let (globals, builtins) = (self.globals, self.builtins);
-        move || Evaluator {
+        Some(move || Evaluator {
+            owner,
             shared,
             region: Region::new(),
             code: Region::new(),
@@ -251,7 +260,7 @@ impl Evaluator {
             regexes: HashMap::new(),
             profile: None,
             not_send: PhantomData,
-        }
+        })
     }
 
     fn add_source(&mut self, origin: Origin, text: Arc<[u8]>, base: &[u8]) -> Result<&'static FileCode> {
@@ -322,8 +331,8 @@ impl Evaluator {
             None => {
                 let expr = self.parse_file(&resolved, self.globals)?;
                 let value = Thunk::in_env(&mut self.code, expr, &EMPTY_ENV);
-                self.lock_files().insert(resolved, value);
-                value
+                // Another thread may have read it meanwhile: all must have the same value.
+                *self.lock_files().entry(resolved).or_insert(value)
             }
         };
         self.lock_files().insert(path.to_vec(), value);

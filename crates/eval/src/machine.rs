@@ -45,16 +45,21 @@ impl Evaluator {
 
     #[inline(never)]
     fn force_thunk(&mut self, thunk: Thunk) -> Result<Value> {
-        let code = match thunk.pending() {
-            Pending::Value(value) => return Ok(value),
-            Pending::Blackhole => {
-                let message = "infinite recursion encountered";
-                return Err(EvalError::new(ErrorKind::InfiniteRecursion, Pos::NONE, message));
+        let code = loop {
+            match thunk.pending() {
+                Pending::Value(value) => return Ok(value),
+                Pending::Blackhole => self.wait_for(thunk)?,
+                Pending::Failed(error) => return Err(Box::new(error.clone())),
+                Pending::Code(code) => match self.owner {
+                    None => {
+                        thunk.start();
+                        break code;
+                    }
+                    Some(owner) if thunk.start_as(owner, code) => break code,
+                    Some(_) => {}
+                },
             }
-            Pending::Failed(error) => return Err(Box::new(error.clone())),
-            Pending::Code(code) => code,
         };
-        thunk.start();
         let mark = self.region.mark();
         let result = match code {
             Expr::Apply1 => self.apply(thunk.value(0), &[thunk.value(1)], Pos::NONE),

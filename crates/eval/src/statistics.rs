@@ -8,61 +8,52 @@ use std::fmt::Write as _;
 use crate::evaluator::Evaluator;
 use crate::symbol;
 
-/// Running numbers of one evaluator. Plain additions: they cost too little to be
-/// switched off.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Counts {
-    pub(crate) thunks: u64,
-    /// Words of thunks, state and payload.
-    pub(crate) thunk_words: u64,
-    /// Expressions that needed no thunk where one was asked for.
-    pub(crate) avoided: u64,
-    pub(crate) envs: u64,
-    pub(crate) env_slots: u64,
-    pub(crate) sets: u64,
-    /// Slots of sets; the references between layers count as slots.
-    pub(crate) set_slots: u64,
-    pub(crate) shapes: u64,
-    pub(crate) shape_names: u64,
-    pub(crate) lists: u64,
-    pub(crate) list_elements: u64,
-    pub(crate) list_concats: u64,
-    pub(crate) strings: u64,
-    pub(crate) string_bytes: u64,
-    pub(crate) closures: u64,
-    pub(crate) calls: u64,
-    pub(crate) builtin_calls: u64,
-    pub(crate) lookups: u64,
-    pub(crate) updates: u64,
-    pub(crate) update_copies: u64,
-    /// Bytes that were used again.
-    pub(crate) taken_back: u64,
+macro_rules! counts {
+    ($($(#[$about:meta])* $name:ident,)*) => {
+        /// Running numbers of one evaluator. Plain additions: they cost too little to be
+        /// switched off.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct Counts {
+            $($(#[$about])* pub(crate) $name: u64,)*
+        }
+
+        impl Counts {
+            pub(crate) const NONE: Self = Self { $($name: 0,)* };
+
+            /// Adds what another thread did.
+            pub(crate) fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
 }
 
-impl Counts {
-    pub(crate) const NONE: Self = Self {
-        thunks: 0,
-        thunk_words: 0,
-        avoided: 0,
-        envs: 0,
-        env_slots: 0,
-        sets: 0,
-        set_slots: 0,
-        shapes: 0,
-        shape_names: 0,
-        lists: 0,
-        list_elements: 0,
-        list_concats: 0,
-        strings: 0,
-        string_bytes: 0,
-        closures: 0,
-        calls: 0,
-        builtin_calls: 0,
-        lookups: 0,
-        updates: 0,
-        update_copies: 0,
-        taken_back: 0,
-    };
+counts! {
+    thunks,
+    /// Words of thunks, state and payload.
+    thunk_words,
+    /// Expressions that needed no thunk where one was asked for.
+    avoided,
+    envs,
+    env_slots,
+    sets,
+    /// Slots of sets; the references between layers count as slots.
+    set_slots,
+    shapes,
+    shape_names,
+    lists,
+    list_elements,
+    list_concats,
+    strings,
+    string_bytes,
+    closures,
+    calls,
+    builtin_calls,
+    lookups,
+    updates,
+    update_copies,
+    /// Bytes that were used again.
+    taken_back,
 }
 
 /// What an evaluation did and made.

@@ -228,22 +228,6 @@ fn builtins_on_lists_and_strings() {
 }
 
 #[test]
-fn another_thread_sees_evaluated_values() {
-    let host = Arc::new(FsHost::new("x86_64-linux"));
-    let result = with_large_stack(|| {
-        let evaluator = Evaluator::new(host, Settings::default());
-        let make = evaluator.fork();
-        std::thread::spawn(move || {
-            let mut other = make();
-            let value = other.eval_str("builtins.length [ 1 2 3 ]", b"/");
-            value.map(|value| value.as_int()).ok().flatten()
-        })
-        .join()
-    });
-    assert_eq!(result.unwrap(), Some(3));
-}
-
-#[test]
 fn every_builtin_is_documented_once() {
     let mut names: Vec<&str> = crate::builtins::tables().map(|builtin| builtin.name).collect();
     names.sort_unstable();

@@ -423,15 +423,24 @@ impl Env {
 pub struct Thunk(pub(crate) &'static ThunkObj);
 
 /// The state is one of: a value's word (evaluated; its tag is never zero), the
-/// address of code (not evaluated), [`BLACKHOLE`] (being evaluated), or an
-/// error's address with [`FAILED`] set.
+/// address of code (not evaluated), a multiple of [`OWNED`] (being evaluated, by
+/// the thread with that number), or an error's address with [`FAILED`] set.
 #[repr(C)]
 pub(crate) struct ThunkObj {
     state: AtomicU64,
     payload: [u64; 1],
 }
 
-const BLACKHOLE: u64 = 8;
+/// The states of thunks that are being evaluated: this for the only thread that
+/// there is, the next multiples for others. No code is at these addresses.
+const OWNED: u64 = 8;
+
+/// How many threads have numbers, zero among them.
+pub(crate) const MAX_OWNERS: u32 = 500;
+
+/// The number of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(pub(crate) u32);
 const FAILED: u64 = 1 << 63;
 
 /// What a thunk is before it is forced.
@@ -483,7 +492,7 @@ impl Thunk {
         let word = self.0.state.load(Ordering::Acquire);
         if word & TAG != 0 {
             Pending::Value(Value(word))
-        } else if word == BLACKHOLE {
+        } else if word <= OWNED * MAX_OWNERS as u64 {
             Pending::Blackhole
         } else if word & FAILED != 0 {
             // SAFETY: `fail` stored the address of an error that is never freed.
@@ -508,9 +517,24 @@ impl Thunk {
         Value(unsafe { *self.0.payload.as_ptr().add(index) })
     }
 
+    /// Marks the thunk as being evaluated, where there is only one thread.
     #[inline(always)]
     pub(crate) fn start(self) {
-        self.0.state.store(BLACKHOLE, Ordering::Relaxed);
+        self.0.state.store(OWNED, Ordering::Relaxed);
+    }
+
+    /// Marks the thunk as being evaluated by a thread, unless another was faster.
+    pub(crate) fn start_as(self, owner: Owner, code: &'static Expr) -> bool {
+        let code = std::ptr::from_ref(code) as u64;
+        let started = OWNED * (1 + u64::from(owner.0));
+        self.0.state.compare_exchange(code, started, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The thread that evaluates the thunk; `None` if nobody does.
+    pub(crate) fn owner(self) -> Option<Owner> {
+        let word = self.0.state.load(Ordering::Acquire);
+        let started = word & TAG == 0 && (OWNED..=OWNED * MAX_OWNERS as u64).contains(&word);
+        started.then(|| Owner((word / OWNED - 1) as u32))
     }
 
     #[inline(always)]
