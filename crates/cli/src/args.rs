@@ -228,7 +228,7 @@ pub struct PlanArgs {
 /// `saltire platforms`
 #[derive(Args, Debug)]
 pub struct PlatformsArgs {
-    /// Only these platforms: names, systems or triples
+    /// Say more about these platforms: names, systems or triples
     #[arg(value_name = "PLATFORM")]
     pub platforms: Vec<String>,
 

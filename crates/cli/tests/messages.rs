@@ -79,10 +79,3 @@ fn an_expression_is_evaluated_as_it_is_written() {
     let (text, _) = failure("eval --json --expr {a?5}:a");
     assert!(text.contains("to JSON"), "a function is not called: {text}");
 }
-
-#[test]
-fn platforms_are_listed() {
-    let text = stdout("platforms riscv64 armv5tel-linux");
-    let names: Vec<_> = text.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["riscv64", "sheevaplug"]);
-}

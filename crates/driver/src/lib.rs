@@ -24,6 +24,7 @@ mod session;
 mod settings;
 mod statistics;
 mod store_target;
+mod toolchains;
 
 pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;

@@ -27,7 +27,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Build(args) => build::run(global, args),
         Command::Run(args) => run::run(global, args),
         Command::Plan(args) => plan::run(global, args),
-        Command::Platforms(args) => platforms::run(args),
+        Command::Platforms(args) => platforms::run(global, args),
         Command::Exec(args) => exec::run(global, args),
         Command::Eval(args) => eval::run(global, args),
         Command::Log(args) => log::run(global, args),
