@@ -96,9 +96,15 @@ pub enum Error {
         /// The derivation.
         derivation: String,
     },
+    /// What a command is to work on is not fit for it.
+    #[error("{0}")]
+    Installable(String),
     /// Nix's settings are wrong.
     #[error(transparent)]
     Config(#[from] crate::nix_conf::ConfigError),
+    /// A flake can't be locked.
+    #[error(transparent)]
+    Flake(Box<saltire_flake::LockError>),
     /// The user called it off.
     #[error("interrupted")]
     Interrupted,
@@ -126,6 +132,7 @@ impl Error {
             Error::Store(error) if error.is_no_space() => {
                 vec!["make room, or delete what nothing needs any more with 'saltire gc'".into()]
             }
+            Error::Flake(error) => error.hint().into_iter().collect(),
             Error::NoHome { .. } => vec!["set HOME to your home directory".into()],
             _ => Vec::new(),
         }

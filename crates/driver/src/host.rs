@@ -4,12 +4,13 @@
 //! together, in one transaction, before anything is built and at the end.
 
 use crate::access::Access;
+use crate::flake::{self, Flakes};
 use crate::host_fetch;
 use crate::inputs::Inputs;
 use saltire_build::{Event, Events};
 use saltire_eval::{
-    AddPath, ContextElement, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FsHost, Host, HostError,
-    HostResult, MessageLevel,
+    AddPath, ContextElement, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FlakeCall, FsHost, Host,
+    HostError, HostResult, MessageLevel,
 };
 use saltire_store::{Store, TextObject};
 use saltire_store_model::nar::FileKind;
@@ -33,7 +34,8 @@ pub(crate) struct StoreHost {
     realise: Box<Realise>,
     /// What evaluation may look at, and whether it only computes store paths.
     limits: RwLock<(Access, bool)>,
-    pub(crate) inputs: Arc<Inputs>,
+    inputs: Arc<Inputs>,
+    flakes: Arc<Flakes>,
 }
 
 /// What is not in the store yet.
@@ -51,6 +53,7 @@ impl StoreHost {
         events: Arc<dyn Events>,
         realise: Box<Realise>,
         inputs: Arc<Inputs>,
+        flakes: Arc<Flakes>,
     ) -> Self {
         let limits = RwLock::new((Access::Full, false));
         Self {
@@ -62,6 +65,7 @@ impl StoreHost {
             realise,
             limits,
             inputs,
+            flakes,
         }
     }
 
@@ -149,7 +153,19 @@ impl Host for StoreHost {
         if let Some(FetchValue::String(url)) = request.get("url") {
             self.limits().0.check_uri(url, Path::new(self.store.store_dir().as_str()))?;
         }
-        host_fetch::fetch(&self.inputs, kind, request)
+        host_fetch::fetch(&self.inputs, &self.flakes, kind, request)
+    }
+
+    fn flake(&self, reference: &str, pure: bool) -> HostResult<FlakeCall> {
+        self.flakes.get(reference, pure)
+    }
+
+    fn parse_flake_ref(&self, reference: &str) -> HostResult<FetchAttrs> {
+        flake::parse_flake_ref(reference)
+    }
+
+    fn flake_ref_to_string(&self, attributes: &FetchAttrs) -> HostResult<String> {
+        flake::flake_ref_to_string(attributes)
     }
 
     fn resolve_search_path_entry(&self, value: &str) -> HostResult<Option<Vec<u8>>> {

@@ -1,5 +1,6 @@
 //! What the evaluator's fetching builtins ask for, as inputs.
 
+use crate::flake::Flakes;
 use crate::inputs::{InputStoreError, Inputs, StoredInput};
 use saltire_eval::{FetchAttrs, FetchKind, FetchValue, Fetched, HostError, HostResult};
 use saltire_fetch::input::{Attribute, Attributes, Input};
@@ -15,12 +16,20 @@ const TOLD: [&str; 7] =
     ["narHash", "rev", "revCount", "lastModified", "submodules", "dirtyRev", "dirtyShortRev"];
 
 /// Fetches what a builtin asks for.
-pub(crate) fn fetch(inputs: &Inputs, kind: FetchKind, request: &FetchAttrs) -> HostResult<Fetched> {
+pub(crate) fn fetch(
+    inputs: &Inputs,
+    flakes: &Flakes,
+    kind: FetchKind,
+    request: &FetchAttrs,
+) -> HostResult<Fetched> {
     match kind {
         FetchKind::Url => fetch_file(inputs, request),
         FetchKind::Tarball => fetch_tarball(inputs, request),
         FetchKind::Git | FetchKind::Tree => {
-            let input = tree_input(kind, request)?;
+            let mut input = tree_input(kind, request)?;
+            if input.is_indirect() {
+                input = flakes.resolve_input(&input)?;
+            }
             inputs.fetch(&input).map(told).map_err(host_error)
         }
         FetchKind::Mercurial => {

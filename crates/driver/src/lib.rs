@@ -7,6 +7,7 @@
 mod access;
 mod attribute_path;
 mod error;
+mod flake;
 mod graph;
 mod host;
 mod host_fetch;
@@ -28,6 +29,7 @@ mod toolchains;
 
 pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;
+pub use flake::{FlakeAttribute, Flakes};
 pub use graph::Wanted;
 pub use inputs::{InputSettings, InputStoreError, Inputs, StoredInput};
 pub use nix_conf::{ConfigError, Found, NixConfig, find as find_setting};
@@ -36,6 +38,9 @@ pub use packages::{Package, packages};
 pub use program::{ProgramError, ProgramProblem, Runnable};
 pub use run::Launch;
 pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
+pub use saltire_flake::{
+    FlakeRef, LockFlags, LockedFlake, OutputNames, Target as FlakeTarget, is_input_path,
+};
 pub use saltire_plan::{Method, Plan, Via};
 pub use saltire_sandbox::{Capability, Finding, Probe, probe};
 pub use saltire_store_model::StorePath;

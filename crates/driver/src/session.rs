@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::error::Error;
+use crate::flake::Flakes;
 use crate::graph::{Loaded, Wanted, load};
 use crate::host::StoreHost;
 use crate::inputs::Inputs;
@@ -38,6 +39,7 @@ pub struct Session {
     store: Arc<Store>,
     downloader: Arc<Downloader>,
     inputs: Arc<Inputs>,
+    flakes: Arc<Flakes>,
     events: Arc<dyn Events>,
     cancelled: Arc<AtomicBool>,
     /// Outputs of the embedded set that the program itself uses, by attribute.
@@ -70,6 +72,7 @@ impl Session {
             events: Arc::clone(&events),
             cancelled: Arc::clone(&cancelled),
         });
+        let flakes = Arc::new(Flakes::new(Arc::clone(&inputs), settings.flake_registry.clone()));
         let tools = Mutex::default();
         Ok(Arc::new(Self {
             settings,
@@ -78,6 +81,7 @@ impl Session {
             store,
             downloader,
             inputs,
+            flakes,
             events,
             cancelled,
             tools,
@@ -92,6 +96,11 @@ impl Session {
     /// Fetches inputs into the store.
     pub fn inputs(&self) -> &Arc<Inputs> {
         &self.inputs
+    }
+
+    /// Registries, and the locking of flakes.
+    pub fn flakes(&self) -> &Flakes {
+        &self.flakes
     }
 
     /// The file that begins the embedded package set.
@@ -121,6 +130,7 @@ impl Session {
             Arc::clone(&self.events),
             Box::new(realise),
             Arc::clone(&self.inputs),
+            Arc::clone(&self.flakes),
         ));
         host.limit(access, self.settings.read_only);
         let profile = self.settings.profile.as_ref();

@@ -8,7 +8,7 @@ use super::{Builtin, builtin};
 use crate::coerce::Coerce;
 use crate::error::{EvalError, Result};
 use crate::evaluator::{Evaluator, host_error};
-use crate::host::{FetchAttrs, FetchKind, FetchValue};
+use crate::host::{FetchAttrs, FetchKind, FetchValue, FlakeCall};
 use crate::print::type_name;
 use crate::symbol::Symbol;
 use crate::value::{Kind, Value};
@@ -46,17 +46,25 @@ fn get_flake(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let reference = String::from_utf8_lossy(reference.as_bytes()).into_owned();
     let pure = e.settings().pure;
     let call = e.host().flake(&reference, pure).map_err(|error| host_error(error).at(pos))?;
-    let (source_info, dir) = (Symbol::intern("sourceInfo"), Symbol::intern("dir"));
-    let mut overrides = Vec::with_capacity(call.overrides.len());
-    for (key, (fetched, directory)) in &call.overrides {
-        let tree = tree_value(e, fetched.clone(), FetchKind::Tree);
-        let directory = e.new_string(directory.as_bytes());
-        overrides.push((Symbol::intern(key), e.new_attrs(vec![(source_info, tree), (dir, directory)])));
+    e.call_flake(&call, pos)
+}
+
+impl Evaluator {
+    /// The flake whose inputs a host has locked, as `builtins.getFlake` gives it.
+    pub fn call_flake(&mut self, call: &FlakeCall, pos: Pos) -> Result<Value> {
+        let e = self;
+        let (source_info, dir) = (Symbol::intern("sourceInfo"), Symbol::intern("dir"));
+        let mut overrides = Vec::with_capacity(call.overrides.len());
+        for (key, (fetched, directory)) in &call.overrides {
+            let tree = tree_value(e, fetched.clone(), FetchKind::Tree);
+            let directory = e.new_string(directory.as_bytes());
+            overrides.push((Symbol::intern(key), e.new_attrs(vec![(source_info, tree), (dir, directory)])));
+        }
+        let origin = Origin::Internal("nix/call-flake.nix");
+        let function = e.eval_text(origin, call.expression.as_bytes().into(), b"/")?;
+        let (lock, overrides) = (e.new_string(call.lock.as_bytes()), e.new_attrs(overrides));
+        e.call(function, &[lock, overrides], pos)
     }
-    let origin = Origin::Internal("nix/call-flake.nix");
-    let function = e.eval_text(origin, call.expression.as_bytes().into(), b"/")?;
-    let (lock, overrides) = (e.new_string(call.lock.as_bytes()), e.new_attrs(overrides));
-    e.call(function, &[lock, overrides], pos)
 }
 
 fn parse_flake_ref(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
