@@ -49,10 +49,16 @@ let
 
   bare = {
     arm-none-eabi = {
-      compiler = compilerTree { debs = [ "gcc-arm-none-eabi" "libnewlib-arm-none-eabi" "libnewlib-dev" ]; };
+      compiler =
+        let unwrapped = compilerTree { debs = [ "gcc-arm-none-eabi" "libnewlib-arm-none-eabi" "libnewlib-dev" ]; };
+        in unwrapped // {
+          machineFlags = [
+            "-isystem" "${unwrapped}/include/newlib" "-B${unwrapped}/lib/arm-none-eabi/newlib/"
+          ];
+        };
       binutils = binutilsTree "binutils-arm-none-eabi";
     };
-    riscv64-unknown-elf = rec {
+    riscv64-unknown-elf = {
       compiler =
         let unwrapped = compilerTree { debs = [ "gcc-riscv64-unknown-elf" "picolibc-riscv64-unknown-elf" ]; };
         in unwrapped // {

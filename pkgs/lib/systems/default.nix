@@ -117,7 +117,8 @@ let
         # QEMU's user-mode emulator; null where there is none.
         emulatorName = record.qemu or null;
         elfMachine = cpuData.machine or null;
-        elfClass = record.elfClass or final.parsed.cpu.bits;
+        # Smaller machines have 32-bit files as well.
+        elfClass = record.elfClass or (lib.max 32 final.parsed.cpu.bits);
         debian = {
           arch = record.debianArch or null;
           triple = record.debianTriple or null;

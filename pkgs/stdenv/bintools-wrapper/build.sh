@@ -42,5 +42,8 @@ for name in as nm ar ranlib strip objcopy dlltool windres; do
 done
 ln -s "$out/bin/${targetPrefix}ld" "$out/libexec/ld"
 ln -s "$out/bin/${targetPrefix}ld" "$out/libexec/ld.bfd"
-if [ "$linker" = wasm-ld ]; then ln -s "../bin/${targetPrefix}ld" "$out/libexec/wasm-ld"; fi
+if [ "$linker" = wasm-ld ]; then
+  # Debian's Clang asks for the one of its own version.
+  for name in wasm-ld wasm-ld-14; do ln -s "../bin/${targetPrefix}ld" "$out/libexec/$name"; done
+fi
 printf '%s\n' "$dynamicLinker" > "$out/nix-support/dynamic-linker"

@@ -1,0 +1,16 @@
+{ lib, stdenv, debianSource }:
+
+let source = debianSource "gawk";
+in
+stdenv.mkDerivation {
+  pname = "gawk";
+  inherit (source) version src;
+  configureFlags = [ "--disable-extensions" "--without-readline" "--without-mpfr" ];
+  meta = {
+    description = "Pattern scanning and processing language";
+    homepage = "https://www.gnu.org/software/gawk/";
+    license = lib.licenses.gpl3Plus;
+    platforms = lib.platforms.unix;
+    mainProgram = "gawk";
+  };
+}
