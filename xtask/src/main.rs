@@ -1,5 +1,6 @@
 //! Development tasks: `cargo xtask --help`.
 
+mod bench_child;
 mod bench_eval;
 mod bench_first;
 mod parity;
