@@ -55,7 +55,16 @@ impl Session {
         events: Arc<dyn Events>,
         cancelled: Arc<AtomicBool>,
     ) -> Result<Arc<Self>, Error> {
-        let directories = Directories::find()?;
+        Self::open_in(Directories::find()?, settings, events, cancelled)
+    }
+
+    /// As [`Session::open`], with the user's directories.
+    pub fn open_in(
+        directories: Directories,
+        settings: Settings,
+        events: Arc<dyn Events>,
+        cancelled: Arc<AtomicBool>,
+    ) -> Result<Arc<Self>, Error> {
         let store = Arc::new(Store::new(
             saltire_store::StoreLocation::discover(settings.store.as_deref())?,
             StoreOptions::default(),

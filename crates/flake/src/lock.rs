@@ -423,7 +423,7 @@ impl Locker<'_> {
         });
         if let Some((lock, node)) = known
             && let Some(locked) = &lock.nodes[node].locked
-            && locked.original == asked.reference
+            && locked.original.canonical() == asked.reference.canonical()
             && locked.parent == asked.parent
             && !from_user
         {

@@ -197,6 +197,21 @@ impl FlakeRef {
         Self::from_attributes(attributes.into())
     }
 
+    /// The reference without the directory in the address of its tree, where
+    /// programs before Nix 2.20 left it in lock files.
+    pub(crate) fn canonical(&self) -> Self {
+        let url = self.input.text("url").and_then(|url| Url::parse(url).ok());
+        match url {
+            Some(mut url) if url.query.get("dir").is_some_and(|directory| *directory == self.directory) => {
+                url.query.remove("dir");
+                let mut canonical = self.clone();
+                canonical.input.set("url", url.to_string());
+                canonical
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// The text for messages: a URL.
     pub fn to_text(&self) -> String {
         let mut url = self.input.to_url();

@@ -1,0 +1,203 @@
+//! Inputs that come over the network, and the builtins that fetch.
+
+use crate::world::World;
+use saltire_driver::LockFlags;
+
+const REV: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A tar archive of a flake.
+fn archive(directory: &str, value: u32) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let content = format!("{{ outputs = {{ self }}: {{ x = {value}; }}; }}");
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_mtime(1_000_000_000);
+    header.set_size(content.len() as u64);
+    builder.append_data(&mut header, format!("{directory}/flake.nix"), content.as_bytes()).unwrap();
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn forges() {
+    let world = World::new();
+    let serve = |path: &str, content: &[u8]| world.server.serve(path, content);
+    serve("/api/v3/repos/o/r/commits/HEAD", format!("{{\"sha\":\"{REV}\"}}").as_bytes());
+    serve(&format!("/api/v3/repos/o/r/tarball/{REV}"), &archive("o-r-0123456", 5));
+    serve(
+        "/api/v4/projects/o%2Fr/repository/commits?ref_name=dev",
+        format!("[{{\"id\":\"{REV}\"}}]").as_bytes(),
+    );
+    serve(&format!("/api/v4/projects/o%2Fr/repository/archive.tar.gz?sha={REV}"), &archive("r", 6));
+    serve("/~u/r/HEAD", b"ref: refs/heads/main\n");
+    serve("/~u/r/info/refs", format!("{REV}\trefs/heads/main\n").as_bytes());
+    serve(&format!("/~u/r/archive/{REV}.tar.gz"), &archive("r", 7));
+    world.write(
+        "top/flake.nix",
+        "{ inputs.a.url = \"github:o/r?host=$SERVER\"; inputs.b.url = \"gitlab:o/r/dev?host=$SERVER\"; \
+           inputs.c.url = \"sourcehut:~u/r?host=$SERVER\"; \
+           outputs = { self, a, b, c }: { x = [ a.x b.x c.x ]; rev = a.shortRev; date = a.lastModifiedDate; }; }",
+    );
+    let lock = world.shorten(&world.lock("./top", &LockFlags::default()));
+    let hash = "\"narHash\": \"";
+    let start = lock.find(hash).unwrap() + hash.len();
+    let expected = format!(
+        r#"    "a": {{
+      "locked": {{
+        "host": "$SERVER",
+        "lastModified": 1000000000,
+        "narHash": "{}",
+        "owner": "o",
+        "repo": "r",
+        "rev": "{REV}",
+        "type": "github"
+      }},
+      "original": {{
+        "host": "$SERVER",
+        "owner": "o",
+        "repo": "r",
+        "type": "github"
+      }}
+    }},"#,
+        &lock[start..start + 51]
+    );
+    assert!(lock.contains(&expected), "{lock}");
+    world.server.requests();
+    assert_eq!(world.evaluate("./top#x"), "[ 5 6 7 ]");
+    assert_eq!(world.evaluate("./top#rev"), "\"0123456\"");
+    assert_eq!(world.evaluate("./top#date"), "\"20010909014640\"");
+    assert_eq!(world.server.requests(), [""; 0], "locked and in the store: nothing is asked");
+}
+
+#[test]
+fn archives_are_asked_for_again_only_if_they_changed() {
+    let world = World::new();
+    world.server.serve("/a.tar", archive("a", 1));
+    let url = "builtins.fetchTarball \"http://$SERVER/a.tar\"";
+    let first = world.expression(url);
+    assert_eq!(world.expression(url), first);
+    assert_eq!(world.server.requests(), ["/a.tar 200", "/a.tar 304"]);
+    let hash = world
+        .expression("(builtins.fetchTree { type = \"tarball\"; url = \"http://$SERVER/a.tar\"; }).narHash");
+    let with_hash = |hash: &str| {
+        world.expression(&format!(
+            "builtins.fetchTarball {{ url = \"http://$SERVER/a.tar\"; sha256 = {hash}; }}"
+        ))
+    };
+    world.server.requests();
+    assert_eq!(with_hash(&hash), first);
+    assert_eq!(world.server.requests(), [""; 0]);
+    let error = with_hash("\"sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"");
+    assert!(error.contains("hash mismatch in file downloaded from 'http://$SERVER/a.tar':"), "{error}");
+    world.server.stop_serving("/a.tar");
+    assert!(world.expression(url).contains("HTTP status 404"));
+}
+
+#[test]
+fn fetched_files_and_archives_have_the_paths_that_nix_gives_them() {
+    let world = World::new();
+    world.server.serve("/f.txt", "text");
+    world.server.serve("/a.tar", archive("a", 1));
+    let expressions = [
+        "builtins.fetchurl \"http://$SERVER/f.txt\"",
+        "builtins.fetchurl { url = \"http://$SERVER/f.txt\"; name = \"n\"; sha256 = builtins.hashString \"sha256\" \"text\"; }",
+        "builtins.fetchTarball \"http://$SERVER/a.tar\"",
+        "builtins.fetchTarball { url = \"http://$SERVER/a.tar\"; name = \"n\"; }",
+    ];
+    for expression in expressions {
+        let ours = world.expression(expression);
+        if let Some(theirs) = world.nix(&["eval", "--impure", "--expr", expression]) {
+            assert_eq!(ours, theirs.trim(), "{expression}");
+        }
+    }
+}
+
+#[test]
+fn repositories_are_what_nix_makes_of_them() {
+    let world = World::new();
+    world.write("r/file", "1");
+    world.write("r/dir/exec", "#!x");
+    std::fs::set_permissions(
+        world.root.join("r/dir/exec"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink("dir/exec", world.root.join("r/link")).unwrap();
+    world.commit("r");
+    let first = world.git("r", &["rev-parse", "HEAD"]);
+    world.git("r", &["tag", "v1"]);
+    world.write("r/file", "2");
+    world.commit("r");
+    let shown = "{ inherit (t) narHash rev shortRev revCount lastModified outPath; }";
+    let expressions = [
+        format!("let t = builtins.fetchGit $ROOT/r; in {shown}"),
+        format!(
+            "let t = builtins.fetchGit {{ url = \"file://$ROOT/r\"; ref = \"refs/tags/v1\"; }}; in {shown}"
+        ),
+        format!(
+            "let t = builtins.fetchGit {{ url = $ROOT/r; rev = \"{first}\"; name = \"n\"; }}; in {shown}"
+        ),
+    ];
+    for expression in &expressions {
+        let ours = world.expression(expression);
+        if let Some(theirs) = world.nix(&["eval", "--impure", "--expr", expression]) {
+            assert_eq!(ours, theirs.trim(), "{expression}");
+        }
+    }
+    // Changed files are taken as they are, unknown ones are not.
+    world.write("r/file", "3");
+    world.write("r/unknown", "u");
+    let dirty = "let t = builtins.fetchGit $ROOT/r; in { inherit (t) narHash rev revCount outPath; }";
+    let ours = world.expression(dirty);
+    assert_eq!(world.warnings(), ["Git tree '$ROOT/r' is dirty"]);
+    if let Some(theirs) = world.nix(&["eval", "--impure", "--expr", dirty]) {
+        assert_eq!(ours, theirs.trim());
+    }
+    let error = world.expression("builtins.fetchGit { url = $ROOT/r; ref = \"gone\"; }");
+    assert!(error.contains("there is no branch, tag or commit 'gone'"), "{error}");
+}
+
+#[test]
+fn submodules_are_part_of_the_tree_if_asked_for() {
+    let world = World::new();
+    world.write("module/m", "M");
+    world.commit("module");
+    world.write("r/file", "1");
+    world.commit("r");
+    let url = world.root.join("module").display().to_string();
+    world.git("r", &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]);
+    world.commit("r");
+    let rev = world.git("r", &["rev-parse", "HEAD"]);
+    let read = |more: &str| {
+        world.expression(&format!(
+            "let t = builtins.fetchGit {{ url = $ROOT/r; {more} }}; in \
+             [ (builtins.pathExists (t + \"/sub/m\")) t.submodules (builtins.pathExists (t + \"/file\")) ]"
+        ))
+    };
+    assert_eq!(read(""), "[ false false true ]");
+    assert_eq!(read("submodules = true;"), "[ true true true ]");
+    assert_eq!(read(&format!("submodules = true; rev = \"{rev}\";")), "[ true true true ]");
+}
+
+#[test]
+fn flakes_by_builtins() {
+    let world = World::new();
+    world.write(
+        "a/flake.nix",
+        "{ outputs = { self }: { x = 1; hello = 2; where = self.outPath == self.sourceInfo.outPath; }; }",
+    );
+    let of = |expression: &str| world.expression(expression);
+    assert_eq!(of("(builtins.getFlake \"path:$ROOT/a\").x"), "1");
+    assert_eq!(of("(builtins.getFlake \"$ROOT/a\").outputs.where"), "true");
+    assert_eq!(
+        of("builtins.parseFlakeRef \"github:o/r/b?dir=d\""),
+        "{ dir = \"d\"; owner = \"o\"; ref = \"b\"; repo = \"r\"; type = \"github\"; }"
+    );
+    assert_eq!(
+        of("builtins.flakeRefToString { type = \"path\"; path = \"/x\"; dir = \"d\"; }"),
+        "\"path:/x?dir=d\""
+    );
+    assert_eq!(
+        world.evaluate("./a#helo"),
+        "error: flake 'path:$ROOT/a' does not provide attribute 'packages.x86_64-linux.helo' or 'helo'\n       Did you mean hello?"
+    );
+}
