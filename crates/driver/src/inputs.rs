@@ -113,8 +113,10 @@ impl Inputs {
         if !input.is_locked()
             && input.local_directory().is_none()
             && let Some(found) = self.remembered(&asked, self.settings.ttl)?.and_then(|known| known.fresh)
+            // If it is not what is asked for, it may have changed since.
+            && let Ok(found) = self.checked(input, found)
         {
-            return self.checked(input, found);
+            return Ok(found);
         }
         let warn = |text: &str| self.events.event(Event::Warning(&text));
         let clones = self.cache.join("git");

@@ -93,6 +93,9 @@ impl Observer for Unobserved {
     fn received(&self, _: u64, _: Option<u64>) {}
 }
 
+/// What came of one try at one address; the outer error ends the whole download.
+type Attempt<T> = Result<Result<T, Reason>, FetchError>;
+
 /// Fetches pinned files.
 pub struct Downloader {
     options: Options,
@@ -193,7 +196,7 @@ impl Downloader {
         name: &str,
         urls: &[String],
         cancelled: &AtomicBool,
-        attempt: &mut dyn FnMut(&str) -> Result<Result<T, Reason>, FetchError>,
+        attempt: &mut dyn FnMut(&str) -> Attempt<T>,
     ) -> Result<T, FetchError> {
         let mut attempts = Vec::new();
         for url in self.addresses(urls) {
@@ -243,7 +246,7 @@ impl Downloader {
         target: &Path,
         observer: &dyn Observer,
         cancelled: &AtomicBool,
-    ) -> Result<Result<Received, Reason>, FetchError> {
+    ) -> Attempt<Received> {
         let (unless, headers) = (request.unless.clone(), request.headers.clone());
         let ask = Ask { url: url.to_owned(), offset: 0, unless, headers };
         let mut answer = match self.client.get(&ask, cancelled) {
@@ -293,7 +296,7 @@ impl Downloader {
         addresses
     }
 
-    /// One try at one address; the outer error ends the whole download.
+    /// One try at one address.
     fn attempt(
         &self,
         url: &str,
@@ -301,7 +304,7 @@ impl Downloader {
         part: &mut Part,
         observer: &dyn Observer,
         cancelled: &AtomicBool,
-    ) -> Result<Result<(), Reason>, FetchError> {
+    ) -> Attempt<()> {
         check(cancelled)?;
         let mut hasher = Hasher::new(hash.algorithm());
         let mut received = part.hash_into(&mut hasher)?;

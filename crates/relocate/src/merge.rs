@@ -302,3 +302,28 @@ fn remove_all(path: &Path) -> Result<(), RelocateError> {
     };
     result.map_err(RelocateError::io("remove", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Selection;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_not_in_the_result_is_not_wanted() {
+        let list = |patterns: &[&str]| patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let check = |subtree, keep: &[&str], remove: &[&str], path: &str, expected| {
+            let selection = Selection::new(subtree, &list(keep), &list(remove)).unwrap();
+            assert_eq!(selection.wants(Path::new(path)), expected, "{path}");
+        };
+        check(None, &[], &[], "usr/bin/x", true);
+        check(None, &["bin/x"], &[], "usr/bin/x", true);
+        check(None, &["bin/x"], &[], "bin/y", false);
+        check(None, &["share"], &["share/doc"], "usr/share/a/b", true);
+        check(None, &["share"], &["share/doc"], "usr/share/doc/b", false);
+        check(Some("t"), &[], &[], "usr/t/lib/x", true);
+        check(Some("t"), &[], &[], "usr/bin/x", false);
+        check(Some("usr/t"), &["lib/*"], &[], "usr/t/usr/lib/x", true);
+        assert!(Selection::new(Some(".."), &[], &[]).is_err());
+        assert!(Selection::new(None, &list(&["["]), &[]).is_err());
+    }
+}
