@@ -65,7 +65,6 @@ impl Evaluator {
         let same = left.is_same(right);
         let left = self.force(left)?;
         let right = self.force(right)?;
-        self.check_stack(pos)?;
         if same {
             return Ok(());
         }
@@ -88,8 +87,8 @@ impl Evaluator {
             (Kind::String(_), Kind::String(_)) => differ("string"),
             (Kind::Path(a), Kind::Path(b)) if a.as_bytes() == b.as_bytes() => Ok(()),
             (Kind::Path(_), Kind::Path(_)) => differ("path"),
-            (Kind::List(a), Kind::List(b)) => self.assert_equal_lists(a, b, pos),
-            (Kind::Attrs(a), Kind::Attrs(b)) => self.assert_equal_attrs(a, b, pos),
+            (Kind::List(a), Kind::List(b)) => self.nested(pos, |this| this.assert_equal_lists(a, b, pos)),
+            (Kind::Attrs(a), Kind::Attrs(b)) => self.nested(pos, |this| this.assert_equal_attrs(a, b, pos)),
             _ if left.is_function() && right.is_function() => Err(self::differ(
                 "distinct functions and immediate comparisons of identical functions compare as unequal"
                     .to_owned(),

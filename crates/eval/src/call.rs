@@ -67,7 +67,9 @@ impl Evaluator {
                 }
                 Kind::Attrs(attrs) => match attrs.get(self.names.functor) {
                     Some(functor) => {
+                        self.enter(pos)?;
                         let result = self.call(functor, &[function, *argument], pos);
+                        self.leave();
                         function = result.map_err(|e| {
                             e.traced(
                                 pos,

@@ -139,24 +139,22 @@ impl Evaluator {
                 if let Some(function) = attrs.get(self.names.to_string) {
                     let result = self.call(function, &[value], pos)?;
                     let what = "while evaluating the result of the `__toString` attribute";
-                    return self.coerce_into(result, mode, pos, what, text, context);
+                    return self.nested(pos, |this| this.coerce_into(result, mode, pos, what, text, context));
                 }
                 let Some(out_path) = attrs.get(self.names.out_path) else {
                     return Err(self.cannot_coerce(value, pos, what));
                 };
-                self.check_stack(pos)?;
-                return self.coerce_into(out_path, mode, pos, what, text, context);
+                return self.nested(pos, |this| this.coerce_into(out_path, mode, pos, what, text, context));
             }
             Kind::Int(number) if mode.more => text.extend_from_slice(number.to_string().as_bytes()),
             Kind::Float(number) if mode.more => text.extend_from_slice(fixed(number).as_bytes()),
             Kind::Bool(true) if mode.more => text.push(b'1'),
             Kind::Bool(false) | Kind::Null if mode.more => {}
-            Kind::List(list) if mode.more => {
-                self.check_stack(pos)?;
+            Kind::List(list) if mode.more => self.nested(pos, |this| {
                 for (index, item) in list.iter().enumerate() {
                     let inner = "while evaluating one element of the list";
-                    let item = self.force(item).traced(pos, || what.to_owned())?;
-                    let added = self.coerce_into(item, mode, pos, inner, text, context);
+                    let item = this.force(item).traced(pos, || what.to_owned())?;
+                    let added = this.coerce_into(item, mode, pos, inner, text, context);
                     added.traced(pos, || what.to_owned())?;
                     // An empty list in the list gives no separator.
                     let empty = item.as_list().is_some_and(List::is_empty);
@@ -164,7 +162,8 @@ impl Evaluator {
                         text.push(b' ');
                     }
                 }
-            }
+                Ok(())
+            })?,
             _ => return Err(self.cannot_coerce(value, pos, what)),
         }
         Ok(())

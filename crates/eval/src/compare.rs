@@ -7,6 +7,7 @@ use saltire_diagnostics::Pos;
 use crate::attrs::Attrs;
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
+use crate::list::List;
 use crate::print::type_name;
 use crate::value::{Kind, Value};
 
@@ -19,7 +20,6 @@ impl Evaluator {
     pub fn equal(&mut self, left: Value, right: Value, pos: Pos) -> Result<bool> {
         let left = self.force(left)?;
         let right = self.force(right)?;
-        self.check_stack(pos)?;
         match (left.kind(), right.kind()) {
             (Kind::Int(a), Kind::Int(b)) => Ok(a == b),
             (Kind::Int(a), Kind::Float(b)) => Ok(a as f64 == b),
@@ -30,18 +30,8 @@ impl Evaluator {
             (Kind::String(a), Kind::String(b)) | (Kind::Path(a), Kind::Path(b)) => {
                 Ok(a.as_bytes() == b.as_bytes())
             }
-            (Kind::List(a), Kind::List(b)) => {
-                if a.len() != b.len() {
-                    return Ok(false);
-                }
-                for (a, b) in a.iter().zip(b.iter()) {
-                    if !self.equal_inside(a, b, pos)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-            (Kind::Attrs(a), Kind::Attrs(b)) => self.equal_attrs(a, b, pos),
+            (Kind::List(a), Kind::List(b)) => self.nested(pos, |this| this.equal_lists(a, b, pos)),
+            (Kind::Attrs(a), Kind::Attrs(b)) => self.nested(pos, |this| this.equal_attrs(a, b, pos)),
             _ => Ok(false),
         }
     }
@@ -55,6 +45,18 @@ impl Evaluator {
             return Ok(true);
         }
         self.equal(left, right, pos)
+    }
+
+    fn equal_lists(&mut self, left: List, right: List, pos: Pos) -> Result<bool> {
+        if left.len() != right.len() {
+            return Ok(false);
+        }
+        for (a, b) in left.iter().zip(right.iter()) {
+            if !self.equal_inside(a, b, pos)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn equal_attrs(&mut self, left: Attrs, right: Attrs, pos: Pos) -> Result<bool> {
@@ -91,6 +93,16 @@ impl Evaluator {
         Ok(self.compare(left, right, pos)? == Ordering::Less)
     }
 
+    fn compare_lists(&mut self, left: List, right: List, pos: Pos) -> Result<Ordering> {
+        for (x, y) in left.iter().zip(right.iter()) {
+            if !self.equal_inside(x, y, pos)? {
+                let what = "while comparing two list elements";
+                return self.compare(x, y, pos).map_err(|error| error.traced(Pos::NONE, what));
+            }
+        }
+        Ok(left.len().cmp(&right.len()))
+    }
+
     /// The order of two numbers, strings, paths or lists.
     pub fn compare(&mut self, left: Value, right: Value, pos: Pos) -> Result<Ordering> {
         let left = self.force(left)?;
@@ -104,16 +116,7 @@ impl Evaluator {
             (Kind::String(a), Kind::String(b)) | (Kind::Path(a), Kind::Path(b)) => {
                 Ok(a.as_bytes().cmp(b.as_bytes()))
             }
-            (Kind::List(a), Kind::List(b)) => {
-                self.check_stack(pos)?;
-                for (x, y) in a.iter().zip(b.iter()) {
-                    if !self.equal_inside(x, y, pos)? {
-                        let what = "while comparing two list elements";
-                        return self.compare(x, y, pos).map_err(|error| error.traced(Pos::NONE, what));
-                    }
-                }
-                Ok(a.len().cmp(&b.len()))
-            }
+            (Kind::List(a), Kind::List(b)) => self.nested(pos, |this| this.compare_lists(a, b, pos)),
             (a, b) => {
                 let same = std::mem::discriminant(&a) == std::mem::discriminant(&b);
                 let (kinds, values) =

@@ -77,6 +77,8 @@ pub struct Evaluator {
     /// Symbols of names with a meaning.
     pub names: WellKnown,
     pub(crate) depth: u32,
+    /// Levels of data that are being gone through.
+    pub(crate) nesting: u32,
     pub(crate) stack_limit: usize,
     /// This thread's number, if there are others.
     pub(crate) owner: Option<Owner>,
@@ -109,6 +111,7 @@ impl Evaluator {
             arena: new_arena(),
             names: WellKnown::get(),
             depth: 0,
+            nesting: 0,
             stack_limit: stack::limit(),
             owner: None,
             globals: &NOTHING,
@@ -254,6 +257,7 @@ impl Evaluator {
             arena: new_arena(),
             names: WellKnown::get(),
             depth: 0,
+            nesting: 0,
             stack_limit: stack::limit(),
             globals,
             builtins,

@@ -7,6 +7,7 @@ use crate::builtins::{float_text, json_text};
 use crate::context::Context;
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
+use crate::nesting::check_nesting;
 use crate::print::type_name;
 use crate::value::{Kind, Value};
 
@@ -17,6 +18,8 @@ struct Writer<'e> {
     strict: bool,
     out: Vec<u8>,
     context: Context,
+    /// Levels above the value that is being written.
+    depth: usize,
 }
 
 impl Evaluator {
@@ -35,7 +38,7 @@ impl Evaluator {
         context: &mut Context,
     ) -> Result<()> {
         let (text, all) = (std::mem::take(out), *context);
-        let mut writer = Writer { evaluator: self, strict: true, out: text, context: all };
+        let mut writer = Writer { evaluator: self, strict: true, out: text, context: all, depth: 0 };
         let result = writer.value(value, copy, pos);
         (*out, *context) = (writer.out, writer.context);
         result
@@ -48,7 +51,8 @@ impl Evaluator {
     ///
     /// As [`Evaluator::to_json`].
     pub fn print_json(&mut self, value: Value, strict: bool, copy: bool) -> Result<Vec<u8>> {
-        let mut writer = Writer { evaluator: self, strict, out: Vec::new(), context: Context::EMPTY };
+        let mut writer =
+            Writer { evaluator: self, strict, out: Vec::new(), context: Context::EMPTY, depth: 0 };
         writer.value(value, copy, Pos::NONE)?;
         Ok(writer.out)
     }
@@ -68,8 +72,16 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &[u8], pos: Pos) -> Result<()> {
 
 impl Writer<'_> {
     fn value(&mut self, value: Value, copy: bool, pos: Pos) -> Result<()> {
-        let value = if self.strict { self.evaluator.force(value)? } else { value.resolve() };
         self.evaluator.check_stack(pos)?;
+        check_nesting(self.depth, pos)?;
+        self.depth += 1;
+        let result = self.value_inside(value, copy, pos);
+        self.depth -= 1;
+        result
+    }
+
+    fn value_inside(&mut self, value: Value, copy: bool, pos: Pos) -> Result<()> {
+        let value = if self.strict { self.evaluator.force(value)? } else { value.resolve() };
         match value.kind() {
             Kind::Null => self.out.extend(b"null"),
             Kind::Bool(value) => self.out.extend(value.to_string().as_bytes()),

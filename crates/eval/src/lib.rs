@@ -38,6 +38,7 @@ mod json;
 mod list;
 mod lower;
 mod machine;
+mod nesting;
 mod parallel;
 pub mod paths;
 mod print;

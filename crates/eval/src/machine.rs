@@ -611,7 +611,7 @@ impl Evaluator {
                 Ok(Value::from_list(match (left.is_empty(), right.is_empty()) {
                     (true, _) => right,
                     (_, true) => left,
-                    _ => List::concat(&mut self.region, &[left, right]),
+                    _ => self.joined_list(&[left, right], pos)?,
                 }))
             }
             Operator::Equal => Ok(Value::from_bool(self.equal(left, right, pos)?)),

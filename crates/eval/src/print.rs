@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use saltire_diagnostics::Pos;
 
-use crate::error::Result;
+use crate::error::{Result, Traced};
 use crate::evaluator::Evaluator;
 use crate::printer::short_text;
 use crate::value::{Kind, Value};
@@ -98,21 +98,22 @@ impl Evaluator {
 
     fn force_deep_into(&mut self, value: Value, seen: &mut HashSet<usize>) -> Result<Value> {
         let value = self.force(value)?;
-        self.check_stack(Pos::NONE)?;
         match value.kind() {
             Kind::List(list) if !list.is_empty() && seen.insert(list.slots().as_ptr() as usize) => {
-                for (index, item) in list.iter().enumerate() {
-                    self.force_deep_into(item, seen).map_err(|error| {
-                        error.traced(Pos::NONE, format!("while evaluating list element at index {index}"))
-                    })?;
-                }
+                self.nested(Pos::NONE, |this| {
+                    list.iter().enumerate().try_for_each(|(index, item)| {
+                        let what = || format!("while evaluating list element at index {index}");
+                        this.force_deep_into(item, seen).traced(Pos::NONE, what).map(drop)
+                    })
+                })?;
             }
             Kind::Attrs(attrs) if seen.insert(std::ptr::from_ref(attrs.0) as usize) => {
-                for attr in attrs.sorted() {
-                    self.force_deep_into(attr.value, seen).map_err(|error| {
-                        error.traced(attr.pos, format!("while evaluating the attribute '{}'", attr.name))
-                    })?;
-                }
+                self.nested(Pos::NONE, |this| {
+                    attrs.sorted().iter().try_for_each(|attr| {
+                        let what = || format!("while evaluating the attribute '{}'", attr.name);
+                        this.force_deep_into(attr.value, seen).traced(attr.pos, what).map(drop)
+                    })
+                })?;
             }
             _ => {}
         }

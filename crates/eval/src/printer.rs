@@ -19,6 +19,7 @@ use crate::builtins::float_text::short;
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::Evaluator;
 use crate::list::List;
+use crate::nesting::check_nesting;
 use crate::print::{attribute_name, quote};
 use crate::string::Str;
 use crate::value::{Kind, Pending, Value};
@@ -124,12 +125,13 @@ impl Evaluator {
     /// Values nested too deeply.
     pub fn print_plain(&self, value: Value) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        self.plain(value, &mut HashSet::new(), &mut out)?;
+        self.plain(value, &mut HashSet::new(), 0, &mut out)?;
         Ok(out)
     }
 
-    fn plain(&self, value: Value, seen: &mut HashSet<usize>, out: &mut Vec<u8>) -> Result<()> {
+    fn plain(&self, value: Value, seen: &mut HashSet<usize>, depth: usize, out: &mut Vec<u8>) -> Result<()> {
         self.check_stack(Pos::NONE)?;
+        check_nesting(depth, Pos::NONE)?;
         let value = value.resolve();
         match value.kind() {
             Kind::Thunk(thunk) => match thunk.pending() {
@@ -146,7 +148,7 @@ impl Evaluator {
                 }
                 out.extend(b"[ ");
                 for item in list.iter() {
-                    self.plain(item, seen, out)?;
+                    self.plain(item, seen, depth + 1, out)?;
                     out.push(b' ');
                 }
                 out.push(b']');
@@ -160,7 +162,7 @@ impl Evaluator {
                 for attr in attrs.sorted() {
                     attribute_name(out, attr.name.as_bytes());
                     out.extend(b" = ");
-                    self.plain(attr.value, seen, out)?;
+                    self.plain(attr.value, seen, depth + 1, out)?;
                     out.extend(b"; ");
                 }
                 out.push(b'}');
@@ -278,6 +280,7 @@ impl<'e> Printer<'e> {
         if let Some(evaluator) = self.evaluator() {
             evaluator.check_stack(Pos::NONE)?;
         }
+        check_nesting(depth, Pos::NONE)?;
         let value = self.force(value)?;
         match value.kind() {
             Kind::Thunk(thunk) => self.out.extend(match thunk.pending() {

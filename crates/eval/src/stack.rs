@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 /// Sizes to try, in bytes, largest first: the largest holds recursion a hundred
 /// thousand values deep; a limit on address space may forbid it.
-const SIZES: [usize; 4] = [16 << 30, 4 << 30, 1 << 30, 64 << 20];
+const SIZES: [usize; 4] = [4 << 30, 1 << 30, 256 << 20, 64 << 20];
 
 /// What is left for code that does not check: builtins, the host, errors.
 const RESERVE: usize = 1 << 20;

@@ -26,7 +26,8 @@ use saltire_syntax::{ParseOptions, PrintPaths};
 const SAME_ERRORS: (u32, u32) = (2, 24);
 
 fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lang")
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lang");
+    path.canonicalize().unwrap_or(path)
 }
 
 /// A file of an example.

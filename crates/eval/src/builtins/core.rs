@@ -10,6 +10,7 @@ use crate::context::ContextElement;
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::{Evaluator, host_error};
 use crate::list::List;
+use crate::nesting::check_list_size;
 use crate::print::type_of;
 use crate::symbol::Symbol;
 use crate::value::{Kind, Value};
@@ -218,12 +219,11 @@ fn foldl(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn gen_list(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    /// Larger lists do not fit in memory anyway.
-    const MAX: i64 = 1 << 31;
     let length = e.int_value(a[1], pos, "while evaluating the second argument passed to builtins.genList")?;
-    if !(0..MAX).contains(&length) {
+    if length < 0 {
         return Err(EvalError::other(pos, format!("cannot create list of size {length}")));
     }
+    check_list_size(length as u64, pos)?;
     if length == 0 {
         return Ok(Value::from_list(List::EMPTY));
     }
@@ -292,15 +292,15 @@ fn concat_lists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             all.push(list);
         }
     }
-    Ok(join(e, &all))
+    join(e, &all, pos)
 }
 
-fn join(e: &mut Evaluator, lists: &[List]) -> Value {
-    match lists {
+fn join(e: &mut Evaluator, lists: &[List], pos: Pos) -> Result<Value> {
+    Ok(match lists {
         [] => Value::from_list(List::EMPTY),
         [one] => Value::from_list(*one),
-        lists => Value::from_list(List::concat(&mut e.region, lists)),
-    }
+        lists => Value::from_list(e.joined_list(lists, pos)?),
+    })
 }
 
 fn concat_map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -317,7 +317,7 @@ fn concat_map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             all.push(result);
         }
     }
-    Ok(join(e, &all))
+    join(e, &all, pos)
 }
 
 /// `any` (stops at true) and `all` (stops at false).

@@ -8,7 +8,7 @@ use saltire_diagnostics::{Origin, Pos};
 use super::{Builtin, builtin, float_text};
 use crate::attrs::Attrs;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::Evaluator;
 use crate::symbol::Symbol;
 use crate::value::{Closure, Kind, Value};
@@ -131,6 +131,11 @@ impl Writer {
     fn value(&mut self, e: &mut Evaluator, value: Value, pos: Pos) -> Result<()> {
         let value = self.force(e, value)?;
         e.check_stack(pos)?;
+        // Indentation makes the text grow with the square of the depth.
+        if self.level > e.settings().max_call_depth as usize {
+            let message = "stack overflow; max-call-depth exceeded";
+            return Err(EvalError::new(ErrorKind::StackOverflow, pos, message));
+        }
         match value.kind() {
             Kind::Null => self.empty("null", &XmlAttrs::new()),
             Kind::Bool(value) => self.empty("bool", &one("value", value.to_string().as_bytes())),

@@ -1,0 +1,1 @@
+name: throw "from ${name}"

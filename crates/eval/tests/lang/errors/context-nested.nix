@@ -1,0 +1,1 @@
+builtins.addErrorContext "outer step" (builtins.addErrorContext "inner step" (throw "x"))

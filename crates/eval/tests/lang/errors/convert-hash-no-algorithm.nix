@@ -1,0 +1,1 @@
+builtins.convertHash { hash = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="; toHashFormat = "sri"; }

@@ -1,0 +1,1 @@
+fetchTarball { ulr = "x"; }

@@ -1,0 +1,1 @@
+let myFunction = { x }: throw "in ${x}"; in myFunction { x = "here"; }

@@ -1,0 +1,1 @@
+{ enabled = 1; enable = 2; }.enabel
