@@ -149,7 +149,6 @@ impl Session {
             pipe_operators: self.settings.pipe_operators,
             max_call_depth: self.settings.max_call_depth,
             profile: profile.map(|profile| profile.frequency),
-            ..Default::default()
         };
         let result = with_large_stack(|| {
             let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);

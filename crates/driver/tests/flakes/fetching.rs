@@ -201,3 +201,28 @@ fn flakes_by_builtins() {
         "error: flake 'path:$ROOT/a' does not provide attribute 'packages.x86_64-linux.helo' or 'helo'\n       Did you mean hello?"
     );
 }
+
+#[test]
+fn files_and_archives_are_fetched_by_derivations() {
+    let world = World::new();
+    world.server.serve("/f.txt", "text");
+    world.server.serve("/a.tar", archive("a", 1));
+    let nar_of_text = saltire_store_model::nar::nar_of_file(b"text", true);
+    let of_text = saltire_store_model::Hash::sha256(nar_of_text).to_sri();
+    let of_tree = "(builtins.fetchTree { type = \"tarball\"; url = \"http://$SERVER/a.tar\"; }).narHash";
+    let build = |attributes: &str| {
+        world.build(&format!(
+            "derivation {{ name = \"n\"; system = \"builtin\"; builder = \"builtin:fetchurl\"; \
+               outputHashMode = \"recursive\"; outputHashAlgo = \"sha256\"; {attributes} }}"
+        ))
+    };
+    let path =
+        build(&format!("url = \"http://$SERVER/f.txt\"; executable = true; outputHash = \"{of_text}\";"));
+    let metadata = std::fs::metadata(path.unwrap()).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777, 0o555);
+    let archive = format!("url = \"http://$SERVER/a.tar\"; unpack = true; outputHash = {of_tree};");
+    assert!(build(&archive).unwrap().join("flake.nix").exists());
+    let wrong = build("url = \"http://$SERVER/a.tar\"; outputHash = builtins.hashString \"sha256\" \"\";");
+    let wrong = wrong.unwrap_err();
+    assert!(wrong.contains("hash mismatch"), "{wrong}");
+}

@@ -1,6 +1,8 @@
 //! A place for flakes, a session with a store of its own, and a web server.
 
-use saltire_driver::{Directories, Error, Event, Events, FlakeTarget, LockFlags, Session, Settings};
+use saltire_driver::{
+    Directories, Error, Event, Events, FlakeTarget, LockFlags, Session, Settings, Via, Wanted,
+};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -123,6 +125,21 @@ impl World {
     pub fn shorten(&self, text: &str) -> String {
         let text = text.trim_end().replace(&self.root.display().to_string(), "$ROOT");
         text.replace(&self.server.address, "$SERVER")
+    }
+
+    /// Builds the derivation that an expression gives; where its output is, or the error.
+    pub fn build(&self, expression: &str) -> Result<PathBuf, String> {
+        let build = || -> Result<PathBuf, Error> {
+            let path = self.session.evaluate(|evaluator| {
+                let value = evaluator.eval_str(&self.expand(expression), b"/")?;
+                Ok(evaluator.derivation_path(value)?.unwrap_or_default())
+            })?;
+            let derivation = self.session.parse(&path)?;
+            let wanted = Wanted { derivation: derivation.clone(), outputs: vec!["out".into()] };
+            self.session.realise(&[wanted], Via::Auto)?;
+            Ok(self.session.store().physical_path(&self.session.output(&derivation, "out")?))
+        };
+        build().map_err(|error| self.shorten(&error.to_string()))
     }
 
     /// The warnings so far.
