@@ -7,10 +7,11 @@
 //! written through one.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use liblzma::bufread::XzDecoder;
 use tar::EntryType;
 
 /// The compressions that archives come in.
@@ -22,8 +23,10 @@ pub enum Compression {
     Gzip,
     /// bzip2.
     Bzip2,
-    /// xz, and the older lzma.
+    /// xz.
     Xz,
+    /// The older lzma.
+    Lzma,
     /// Zstandard (RFC 8878).
     Zstd,
 }
@@ -34,7 +37,8 @@ impl Compression {
         match start {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             [b'B', b'Z', b'h', ..] => Compression::Bzip2,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] | [0x5d, 0, 0, ..] => Compression::Xz,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            [0x5d, 0, 0, ..] => Compression::Lzma,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
             _ => Compression::None,
         }
@@ -42,15 +46,13 @@ impl Compression {
 
     /// Decompresses a stream; several streams one after another are one.
     pub fn decoder<'a>(self, reader: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
-        // The largest dictionaries in use need 64 MiB; twice that for hostile data.
-        const MEMORY: u64 = 256 << 20;
         Ok(match self {
             Compression::None => Box::new(reader),
             Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(reader)),
             Compression::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(reader)),
-            Compression::Xz => {
-                let stream =
-                    liblzma::stream::Stream::new_auto_decoder(MEMORY, liblzma::stream::CONCATENATED)?;
+            Compression::Xz => Box::new(XzStreams { decoder: Some(xz_decoder(BufReader::new(reader))?) }),
+            Compression::Lzma => {
+                let stream = liblzma::stream::Stream::new_lzma_decoder(MEMORY)?;
                 Box::new(liblzma::read::XzDecoder::new_stream(reader, stream))
             }
             Compression::Zstd => {
@@ -59,6 +61,54 @@ impl Compression {
                 Box::new(decoder)
             }
         })
+    }
+}
+
+/// Bytes of memory that a decoder may use: the largest dictionaries need 64 MiB.
+const MEMORY: u64 = 256 << 20;
+
+/// A decoder of one xz stream, whose blocks are decoded on all processors.
+fn xz_decoder<R: BufRead>(reader: R) -> std::io::Result<XzDecoder<R>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let stream = liblzma::stream::MtStreamBuilder::new()
+        .threads(u32::try_from(threads).unwrap_or(1))
+        .memlimit_threading(MEMORY)
+        .memlimit_stop(MEMORY)
+        .decoder()?;
+    Ok(XzDecoder::new_stream(reader, stream))
+}
+
+/// Several xz streams one after another, with padding between them.
+struct XzStreams<R: BufRead> {
+    /// None after the end.
+    decoder: Option<XzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for XzStreams<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while let Some(decoder) = &mut self.decoder {
+            let count = decoder.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(mut reader) = self.decoder.take().map(XzDecoder::into_inner) else { break };
+            loop {
+                let rest = reader.fill_buf()?;
+                match rest.iter().position(|byte| *byte != 0) {
+                    None if rest.is_empty() => return Ok(0),
+                    None => {
+                        let count = rest.len();
+                        reader.consume(count);
+                    }
+                    Some(padding) => {
+                        reader.consume(padding);
+                        self.decoder = Some(xz_decoder(reader)?);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(0)
     }
 }
 
@@ -301,6 +351,24 @@ pub(crate) mod tests {
         );
         let big = "x".repeat(2 << 20);
         check(&[("x", EntryType::Regular, "", &big), ("y", EntryType::Regular, "", "")]).unwrap_err();
+    }
+
+    #[test]
+    fn streams_one_after_another() {
+        let compressed = |text: &str| {
+            let mut bytes = Vec::new();
+            liblzma::read::XzEncoder::new(text.as_bytes(), 0).read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        let decode = |bytes: &[u8]| {
+            let mut text = String::new();
+            let mut decoder = Compression::detect(bytes).decoder(bytes).unwrap();
+            decoder.read_to_string(&mut text).map(|_| text).map_err(|error| error.kind())
+        };
+        let two = [compressed("one "), vec![0; 4], compressed("two"), vec![0; 8]].concat();
+        assert_eq!(decode(&two).as_deref(), Ok("one two"));
+        assert!(decode(&two[..two.len() - 12]).is_err());
+        assert!(decode(&[compressed("one"), b"rest".to_vec()].concat()).is_err());
     }
 
     #[test]

@@ -422,4 +422,29 @@ mod tests {
         assert!(matches!(unpack.run(), Err(UnpackError::Cancelled)));
         assert!(!directory.exists());
     }
+
+    #[test]
+    #[ignore = "measures: DEB names a package, WANTED one of its files"]
+    fn time_of_one_file() {
+        let (Some(deb), Some(wanted)) = (std::env::var_os("DEB"), std::env::var_os("WANTED")) else {
+            println!("skipped: DEB and WANTED are not set");
+            return;
+        };
+        let run = |is_wanted: &(dyn Fn(&Path) -> bool + Sync)| {
+            let place = tempfile::tempdir().unwrap();
+            let start = std::time::Instant::now();
+            let unpack = Unpack {
+                debs: &[PathBuf::from(&deb)],
+                directory: &place.path().join("out"),
+                is_wanted,
+                on_done: &|_| {},
+                cancelled: &AtomicBool::new(false),
+                limits: Limits::default(),
+            };
+            unpack.run().unwrap();
+            start.elapsed().as_secs_f64()
+        };
+        let (all, one) = (run(&|_| true), run(&|path| path == Path::new(&wanted)));
+        println!("all: {all:.2} s, one file: {one:.2} s");
+    }
 }
