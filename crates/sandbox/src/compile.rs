@@ -4,7 +4,7 @@
 //! file each source is, since the place that it is mounted on must be of the
 //! same kind.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -86,7 +86,7 @@ pub(crate) fn check_target(path: &Path) -> Result<(), SandboxError> {
 pub(crate) struct Compiler {
     operations: Vec<Operation>,
     /// Directories that are known to exist inside.
-    made: BTreeSet<PathBuf>,
+    made: HashSet<PathBuf>,
     /// Where sources are looked up at mount time.
     source_prefix: &'static CStr,
     /// Whether the sandbox's user is root outside: see [`Compiler::proc`].
@@ -97,7 +97,7 @@ impl Compiler {
     pub(crate) fn new(source_prefix: &'static CStr, shield_proc: bool) -> Self {
         Self {
             operations: Vec::new(),
-            made: BTreeSet::from([PathBuf::from("/")]),
+            made: HashSet::from([PathBuf::from("/")]),
             source_prefix,
             shield_proc,
         }
