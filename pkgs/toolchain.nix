@@ -111,7 +111,7 @@ source.stages
   toolchainKind = kind;
 
   bootstrapTools = seed.tools;
-  inherit (seed) emulators sandboxShell;
+  inherit (seed) emulators allEmulators sandboxShell;
 }
 // lib.optionalAttrs hostPlatform.isGnu { glibc = final.libc; }
 // lib.optionalAttrs hostPlatform.isMusl { musl = final.libc; }

@@ -248,4 +248,12 @@ in
       file = "bin/qemu-${name}-static";
     })
     lib.systems.emulator;
+
+  # All of them in one tree, for what starts programs of several platforms.
+  allEmulators = tree {
+    pname = "qemu-user";
+    version = versionOf "qemu-user-static";
+    debs = [ "qemu-user-static" ];
+    keep = map (name: "bin/qemu-${name}-static") (lib.attrNames lib.systems.emulator);
+  };
 }

@@ -240,6 +240,10 @@ pub struct PlatformsArgs {
 /// `saltire exec`
 #[derive(Args, Debug)]
 pub struct ExecArgs {
+    /// A platform whose programs are to run too, when the program starts some (repeatable; 'all' for every one)
+    #[arg(long = "for", value_name = "PLATFORM")]
+    pub platforms: Vec<String>,
+
     /// The program (a script works as well) and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,

@@ -63,6 +63,21 @@ fn an_ordinary_user_runs_foreign_programs() {
     let program = home.path().join("program");
     std::fs::write(&program, hermetic::riscv_program()).unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let output = home.saltire(&["exec", "./program"]).output().unwrap();
+    let script = home.path().join("script");
+    std::fs::write(&script, format!("#!{}\n", program.display())).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let children = "./program; ./script | cat; env ./program; readlink /proc/self/exe >/dev/null";
+    assert_eq!(
+        home.stdout(&["exec", "--for", "riscv64-musl", "sh", "-c", children]),
+        "riscv\nriscv\nriscv\n"
+    );
+    for name in ["./program", "./script"] {
+        check_exit(&home, name);
+    }
+}
+
+/// Its output and its exit code come through.
+fn check_exit(home: &Home, name: &str) {
+    let output = home.saltire(&["exec", name]).output().unwrap();
     assert_eq!((text(&output.stdout), output.status.code()), ("riscv\n".to_owned(), Some(7)));
 }

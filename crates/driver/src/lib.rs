@@ -36,13 +36,13 @@ pub use nix_conf::{ConfigError, Found, NixConfig, find as find_setting};
 pub use nix_settings::{Kind as SettingKind, Known as KnownSetting};
 pub use packages::{Package, packages};
 pub use program::{ProgramError, ProgramProblem, Runnable};
-pub use run::Launch;
+pub use run::{Emulators, Launch};
 pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
 pub use saltire_flake::{
     FlakeRef, LockFlags, LockedFlake, OutputNames, Target as FlakeTarget, is_input_path,
 };
 pub use saltire_plan::{Method, Plan, Via};
-pub use saltire_sandbox::{Capability, Finding, Probe, probe};
+pub use saltire_sandbox::{Capability, Finding, Probe, Problem, probe};
 pub use saltire_store_model::StorePath;
 pub use select::{
     Argument, PackageSet, Source, Target, argument_set, arguments, current_directory, file_argument,

@@ -2,7 +2,7 @@
 //! errors name no reason.
 
 use crate::session::Session;
-use saltire_platforms::{ElfError, ElfIdentity, Emulator, can_execute, identify_elf, machine_name};
+use saltire_platforms::{ElfError, ElfIdentity, Emulator, Platform, can_execute, identify_elf, machine_name};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,13 +23,15 @@ const DEEPEST: usize = 5;
 const LONGEST_LINE: usize = 256;
 
 /// Where QEMU's user-mode emulators look for a program's libraries first.
-const EMULATOR_ROOT: &str = "QEMU_LD_PREFIX";
+pub(crate) const EMULATOR_ROOT: &str = "QEMU_LD_PREFIX";
 
 /// What runs a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Runnable {
     /// The emulator that it, or the interpreter of its script, needs.
     pub emulator: Option<&'static Emulator>,
+    /// The platform whose C library it needs and this machine has not.
+    pub libraries: Option<&'static Platform>,
 }
 
 /// Why a file can't be run.
@@ -134,12 +136,17 @@ impl Session {
         }
         let emulator = if own { None } else { identity.emulator };
         let exists = |linker: &Path| self.store().location().to_physical(linker).exists();
-        match identity.interpreter {
-            // The emulator looks for it elsewhere if it is told to.
-            Some(linker) if !exists(Path::new(&linker)) && std::env::var_os(EMULATOR_ROOT).is_none() => {
-                Err(ProgramProblem::NoLinker(linker))
-            }
-            _ => Ok(Runnable { emulator }),
+        // The emulator looks for it elsewhere if it is told to.
+        let missing = identity
+            .interpreter
+            .as_deref()
+            .filter(|linker| !exists(Path::new(linker)) && std::env::var_os(EMULATOR_ROOT).is_none());
+        let Some(linker) = missing else { return Ok(Runnable { emulator, libraries: None }) };
+        let with_linker = |platform: &&Platform| platform.dynamic_linker.as_deref() == Some(linker);
+        let libraries = identity.platforms().into_iter().find(with_linker).filter(|_| emulator.is_some());
+        match libraries {
+            Some(_) => Ok(Runnable { emulator, libraries }),
+            None => Err(ProgramProblem::NoLinker(linker.to_owned())),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Running programs, foreign ones included, in place of this process.
 
 use crate::error::Error;
+use crate::program::{EMULATOR_ROOT, Runnable};
 use crate::select::Target;
 use crate::session::Session;
 use saltire_build::Event;
-use saltire_platforms::{Emulator, Platform, can_execute};
+use saltire_emulation::registration;
+use saltire_platforms::{Emulator, Platform, PrebuiltKind, can_execute, emulators};
 use saltire_sandbox::{Capability, Place, Problem, ViewSpec, find_problem};
 use saltire_store_model::StorePath;
 use std::ffi::OsString;
@@ -14,6 +16,15 @@ use std::sync::Arc;
 /// A program that is ready to run: what this process becomes.
 pub struct Launch {
     spec: ViewSpec,
+}
+
+/// The emulators for what a program may start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Emulators {
+    /// These, and the program's own.
+    Only(Vec<&'static Emulator>),
+    /// All that there are.
+    All,
 }
 
 impl Launch {
@@ -50,9 +61,33 @@ impl Session {
         if can_execute(self.platform, platform) { None } else { platform.emulator() }
     }
 
+    /// Whether programs of a platform need a C library that this machine has not and
+    /// the embedded package set has ready.
+    pub fn lacks_libraries_of(&self, platform: &Platform) -> bool {
+        let ready = platform.prebuilt.as_ref().is_some_and(|one| one.kind == PrebuiltKind::Glibc);
+        let linker = platform.dynamic_linker.as_deref();
+        self.emulator_for(platform).is_some()
+            && ready
+            && linker.is_some_and(|linker| !Path::new(linker).exists())
+    }
+
+    /// What a foreign program that was not built here needs besides its emulator: the
+    /// C library of its platform, and GCC's libraries, of the embedded package set.
+    /// They are built if they are not in the store. The variables are the emulator's.
+    pub fn library_variables(
+        self: &Arc<Self>,
+        platform: &Platform,
+    ) -> Result<Vec<(OsString, OsString)>, Error> {
+        let libc = self.tool(&format!("pkgsCross.{}.libc", platform.name))?;
+        let gcc = self.tool(&format!("pkgsCross.{}.gccLibs", platform.name))?;
+        // For the foreign programs only.
+        let mut path = OsString::from("LD_LIBRARY_PATH=");
+        path.push(gcc.join("lib"));
+        Ok(vec![(EMULATOR_ROOT.into(), libc.into()), ("QEMU_SET_ENV".into(), path)])
+    }
+
     /// Makes a program ready to run on the machine as it is, with the store in its
-    /// place. `own` is the emulator that it needs itself, `others` those for what it
-    /// may start.
+    /// place. `runnable` says what it needs itself, `others` is for what it may start.
     ///
     /// Where the kernel can't register emulators for one program only, the machine's
     /// own registrations are used if they cover it; else the emulator runs the
@@ -61,11 +96,15 @@ impl Session {
         self: &Arc<Self>,
         program: &Path,
         arguments: &[OsString],
-        own: Option<&'static Emulator>,
-        others: &[&'static Emulator],
+        runnable: Runnable,
+        others: &Emulators,
     ) -> Result<Launch, Error> {
         let mut spec = ViewSpec::new(program);
         spec.args.extend(arguments.iter().cloned());
+        if let Some(platform) = runnable.libraries {
+            spec.env = self.library_variables(platform)?;
+        }
+        let own = runnable.emulator;
         let location = self.store().location();
         let store = PathBuf::from(self.store().store_dir().as_str());
         if location.is_private() && location.physical_store.is_dir() {
@@ -74,14 +113,30 @@ impl Session {
                 spec.places.push(Place { source: location.physical_store.clone(), target: store });
             }
         }
-        let wanted: Vec<_> = own.into_iter().chain(others.iter().copied()).collect();
+        let wanted: Vec<_> = match others {
+            Emulators::All => emulators().iter().filter(|one| self.is_foreign(one)).collect(),
+            Emulators::Only(others) => own.into_iter().chain(others.iter().copied()).collect(),
+        };
         if !wanted.is_empty() {
             match find_problem(Capability::NamespacedBinfmt) {
+                None if *others == Emulators::All => {
+                    let directory = self.tool("allEmulators")?.join("bin");
+                    let entry = |one: &&Emulator| registration(one, &directory.join(one.program()));
+                    let entries: Result<_, _> = wanted.iter().map(entry).collect();
+                    spec.binfmt = entries.map_err(Error::Emulator)?;
+                }
                 None => spec.binfmt = self.emulator_entries(&wanted)?,
                 Some(problem) => self.launch_without_binfmt(&mut spec, own, &wanted, &problem)?,
             }
         }
         if self.is_cancelled() { Err(Error::Interrupted) } else { Ok(Launch { spec }) }
+    }
+
+    /// Whether an emulator is for programs that this machine does not run itself.
+    fn is_foreign(&self, emulator: &Emulator) -> bool {
+        let platforms = saltire_platforms::platforms().iter();
+        let mut own = platforms.filter(|platform| can_execute(self.platform, platform));
+        !own.any(|platform| platform.emulator().is_some_and(|one| one.name == emulator.name))
     }
 
     fn launch_without_binfmt(

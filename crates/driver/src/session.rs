@@ -358,7 +358,7 @@ impl Session {
 
     /// The physical output path of an attribute of the embedded set for this
     /// machine, built if it is not there.
-    fn tool(self: &Arc<Self>, attribute: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn tool(self: &Arc<Self>, attribute: &str) -> Result<PathBuf, Error> {
         let known = self.tools.lock().unwrap_or_else(PoisonError::into_inner).get(attribute).cloned();
         if let Some(path) = known {
             return Ok(path);

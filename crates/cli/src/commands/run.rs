@@ -5,6 +5,7 @@ use super::plan::summary;
 use super::{Opened, open, package_set, platforms_or_own};
 use crate::args::{Global, RunArgs};
 use saltire_driver::Plan;
+use saltire_driver::{Emulators, Runnable};
 use saltire_terminal::Failure;
 use std::process::ExitCode;
 
@@ -18,6 +19,11 @@ pub fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
     session.realise_as_planned(std::slice::from_ref(&target.wanted), args.via, &announce)?;
     let program = session.program(&target, args.program.as_deref())?;
     let emulator = session.emulator_for(platform);
-    let launch = session.launch(&program, &args.arguments, emulator, &[])?;
+    let launch = session.launch(
+        &program,
+        &args.arguments,
+        Runnable { emulator, libraries: None },
+        &Emulators::Only(Vec::new()),
+    )?;
     become_program(Opened { session, progress }, launch)
 }
