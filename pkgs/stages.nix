@@ -15,6 +15,11 @@ let
   packageFiles =
     lib.mapAttrs (name: _: ./packages + "/${name}") (builtins.readDir ./packages);
 
+  # The triple of the same machine with musl.
+  muslConfig = platform:
+    let inherit (platform.parsed) cpu vendor kernel abi;
+    in "${cpu.name}-${vendor.name}-${kernel.name}-${if lib.hasPrefix "gnu" abi.name then "musl${lib.removePrefix "elfv2" (lib.removePrefix "elfv1" (lib.removePrefix "gnu" abi.name))}" else abi.name}";
+
   makeStage = { platforms, neighbours, isCross ? true, extraOverlays ? [ ] }:
     let
       inherit (platforms) buildPlatform hostPlatform targetPlatform;
@@ -34,6 +39,9 @@ let
         pkgsCross = lib.mapAttrs
           (name: _: crossTo (lib.systems.elaborate name))
           lib.systems.examples;
+        # The same with musl, and with musl linked statically.
+        pkgsMusl = reimport { crossSystem = { config = muslConfig hostPlatform; }; };
+        pkgsStatic = reimport { crossSystem = { config = muslConfig hostPlatform; isStatic = true; }; };
         extend = overlay: reimport { overlays = overlays ++ [ overlay ]; };
         appendOverlays = more: reimport { overlays = overlays ++ more; };
         inherit overlays;

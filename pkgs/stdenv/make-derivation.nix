@@ -45,6 +45,9 @@ let
   emulationFeature = "emulate-${hostPlatform.system}";
   runsHere = buildPlatform.canExecute hostPlatform;
 
+  # Programs hold all they need (pkgsStatic).
+  linksStatically = hostPlatform.isStatic && hostPlatform.isLinux;
+
   # Store paths of the build machine that a cross-built package never refers to.
   buildMachineOnly = lib.optionals isCross
     ([ stdenv.bootstrapTools ]
@@ -128,7 +131,9 @@ let
         builder = args.realBuilder or stdenv.shell;
         args = args.args or [ "-e" (args.builder or ./builder.sh) ];
         strictDeps = true;
-        configureFlags = args.configureFlags or [ ] ++ map platformFlag configurePlatforms;
+        configureFlags = args.configureFlags or [ ] ++ map platformFlag configurePlatforms
+          # An autoconf package is told so twice.
+          ++ lib.optionals (linksStatically && configurePlatforms != [ ]) [ "--enable-static" "--disable-shared" ];
         # Checked when the build is done: see verifyMachine in setup.sh.
         hostMachine = toString hostPlatform.elfMachine;
         hostElfClass = toString hostPlatform.elfClass;
@@ -139,6 +144,7 @@ let
         crossConfig = hostPlatform.config;
         disallowedReferences = args.disallowedReferences or [ ] ++ buildMachineOnly;
       }
+      // lib.optionalAttrs linksStatically { dontDisableStatic = true; }
       // lib.optionalAttrs (features != [ ]) { requiredSystemFeatures = features; };
 
       passthru = {

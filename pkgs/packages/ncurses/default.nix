@@ -10,7 +10,7 @@ stdenv.mkDerivation {
   # The terminal database is written by a tic that runs here.
   nativeBuildInputs = lib.optional (!lib.systems.equals stdenv.buildPlatform stdenv.hostPlatform) buildPackages.ncurses;
   configureFlags = [
-    "--with-shared" "--without-debug" "--without-ada" "--without-manpages" "--without-tests" "--without-cxx-binding"
+    "--with-shared" "--without-normal" "cf_cv_ar_flags=-crv" "--without-debug" "--without-ada" "--without-manpages" "--without-tests" "--without-cxx-binding"
     "--enable-widec" "--enable-pc-files" "--with-pkg-config-libdir=${placeholder "dev"}/lib/pkgconfig" "--disable-stripping"
     "--includedir=${placeholder "dev"}/include" "--with-build-cc=${buildPackages.stdenv.cc}/bin/gcc" "--without-cxx"
   ];

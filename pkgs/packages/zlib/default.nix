@@ -1,11 +1,13 @@
 { lib, stdenv, debianSource }:
 
-let source = debianSource "zlib";
+let
+  source = debianSource "zlib";
+  inherit (stdenv.hostPlatform) hasSharedLibraries;
 in
 stdenv.mkDerivation {
   pname = "zlib";
   inherit (source) version src;
-  outputs = [ "out" "dev" "static" ];
+  outputs = [ "out" "dev" ] ++ lib.optional hasSharedLibraries "static";
   # Its configure script is not autoconf's: it knows neither --host nor
   # --disable-static, and takes the tools from the environment.
   configurePlatforms = [ ];
@@ -15,10 +17,10 @@ stdenv.mkDerivation {
   preConfigure = ''
     export CHOST=${stdenv.hostPlatform.config}
   '';
-  configureFlags = [ "--includedir=${placeholder "dev"}/include" ];
+  configureFlags = [ "--includedir=${placeholder "dev"}/include" ] ++ lib.optional (!hasSharedLibraries) "--static";
   enableParallelBuilding = true;
   doCheck = true;
-  postInstall = ''
+  postInstall = lib.optionalString hasSharedLibraries ''
     moveToOutput lib/libz.a "$static"
   '';
   meta = {

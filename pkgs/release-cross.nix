@@ -1,0 +1,98 @@
+# What is cross-built for which platform, as jobs: an attribute for each
+# platform, with one for each package.
+#
+#   saltire build -f pkgs/release-cross.nix                 everything
+#   saltire build -f pkgs/release-cross.nix riscv64         one platform
+#   cargo xtask release-cross                               builds, runs, and writes docs/platforms.md
+{ system ? builtins.currentSystem, config ? { } }:
+
+let
+  pkgs = import ./. { inherit system config; };
+  inherit (pkgs) lib;
+
+  # A package, and how to see that it runs: arguments of a program of it, and
+  # the text that its output begins with.
+  programs = {
+    bash = { run = "bin/bash -c 'echo $((6 * 7))'"; says = "42"; };
+    bison = { run = "bin/bison --version"; says = "bison (GNU Bison)"; };
+    busybox = { run = "bin/busybox expr 6 '*' 7"; says = "42"; };
+    bzip2 = { run = "bin/bzip2 --help"; says = "bzip2, a block-sorting file compressor"; };
+    coreutils = { run = "bin/echo works"; says = "works"; };
+    curl = { run = "bin/curl --version"; says = "curl "; };
+    dash = { run = "bin/dash -c 'echo $((6 * 7))'"; says = "42"; };
+    diffutils = { run = "bin/diff --version"; says = "diff (GNU diffutils)"; };
+    dropbear = { run = "bin/dbclient -V"; says = "Dropbear"; };
+    expat = null;
+    file = { run = "bin/file --version"; says = "file-"; };
+    findutils = { run = "bin/find --version"; says = "find (GNU findutils)"; };
+    flex = { run = "bin/flex --version"; says = "flex "; };
+    gawk = { run = "bin/gawk 'BEGIN { print 6 * 7 }'"; says = "42"; };
+    gnugrep = { run = "bin/grep --version"; says = "grep (GNU grep)"; };
+    gnumake = { run = "bin/make --version"; says = "GNU Make"; };
+    gnupatch = { run = "bin/patch --version"; says = "GNU patch"; };
+    gnused = { run = "bin/sed --version"; says = "sed (GNU sed)"; };
+    gnutar = { run = "bin/tar --version"; says = "tar (GNU tar)"; };
+    gzip = { run = "bin/gzip --version"; says = "gzip "; };
+    hello = { run = "bin/hello"; says = "Hello, world!"; };
+    kmod = { run = "bin/kmod --version"; says = "kmod version"; };
+    less = { run = "bin/less --version"; says = "less "; };
+    libffi = null;
+    lz4 = { run = "bin/lz4 --version"; says = "*** LZ4 command line interface"; };
+    m4 = { run = "bin/m4 --version"; says = "m4 (GNU M4)"; };
+    ncurses = { run = "bin/tput -V"; says = "ncurses "; };
+    openssl = { run = "bin/openssl version"; says = "OpenSSL 3"; };
+    readline = null;
+    sqlite = { run = "bin/sqlite3 :memory: 'select 6 * 7'"; says = "42"; };
+    strace = { run = "bin/strace -V"; says = "strace -- version"; };
+    tree = { run = "bin/tree --version"; says = "tree v"; };
+    xz = { run = "bin/xz --version"; says = "xz (XZ Utils)"; };
+    zlib = null;
+  };
+
+  # Of each platform at least these.
+  few = [ "hello" "zlib" ];
+  some = few ++ [ "bison" "expat" "bzip2" "tree" "ncurses" "readline" "dropbear" "busybox" "strace" "gnumake" "openssl" ];
+  every = builtins.attrNames programs;
+
+  wanted = {
+    riscv64 = every;
+    sheevaplug = some;
+    mips-linux-gnu = some;
+    aarch64-multiplatform = some;
+    armv7l-hf-multiplatform = few ++ [ "bison" ];
+    mipsel-linux-gnu = few ++ [ "bison" ];
+    mips64el-linux-gnuabi64 = few ++ [ "bison" ];
+    powernv = few ++ [ "bison" ];
+    s390x = few ++ [ "bison" ];
+    gnu32 = few ++ [ "bison" ];
+    gnu64 = few ++ [ "bison" ];
+    riscv64-musl = few ++ [ "busybox" ];
+    aarch64-multiplatform-musl = few;
+    musl64 = few;
+    musl32 = few;
+    armv7l-hf-multiplatform-musl = few;
+    musl-power = few;
+    ppc64-elfv1 = few;
+    ppc32 = few;
+    sparc64 = few;
+    m68k = few;
+    sh4 = few;
+    hppa = few;
+    alpha = few;
+    mips64-linux-gnuabi64 = few;
+    gnux32 = few;
+    pogoplug4 = few;
+  };
+
+  jobsOf = platform: names:
+    lib.genAttrs names (name: pkgs.pkgsCross.${platform}.${name}) // { recurseForDerivations = true; };
+in
+lib.mapAttrs jobsOf wanted
+// {
+  # The same as data: what to build, and how to see that it runs.
+  list = lib.concatLists (lib.mapAttrsToList
+    (platform: map (package: { inherit platform package; check = programs.${package}; }))
+    wanted);
+  # What makes code for each platform (docs/packages.md).
+  toolchains = lib.mapAttrs (name: set: set.buildPackages.toolchainKind) pkgs.pkgsCross;
+}
