@@ -165,7 +165,12 @@ impl Fetcher<'_> {
         match input.kind() {
             _ if input.is_locked() => Ok(input.clone()),
             Kind::Forge(forge) => self.lock_forge(input, forge),
-            Kind::Git if input.local_directory().is_none_or(|path| is_bare(&path)) => self.lock_git(input),
+            Kind::Git => match input.local_directory().filter(|path| !is_bare(path)) {
+                // Submodules are taken from where they are checked out.
+                Some(_) if input.flag("submodules") => Ok(input.clone()),
+                Some(path) => self.lock_working_tree(input, &path),
+                None => self.lock_git(input),
+            },
             Kind::Indirect => Err(TreeError::Indirect(input.text("id").unwrap_or_default().to_owned())),
             _ => Ok(input.clone()),
         }
@@ -317,6 +322,18 @@ impl Fetcher<'_> {
             Git::new(&path, self.cancelled).run(&["init", "--quiet", "--bare", "."])?;
         }
         Ok((path, Some(lock)))
+    }
+
+    /// A working tree without changes is the commit that is checked out.
+    fn lock_working_tree(&self, input: &Input, path: &Path) -> Result<Input, TreeError> {
+        let mut input = input.clone();
+        if let Some((rev, branch)) = Git::new(path, self.cancelled).clean_head()? {
+            if let Some(branch) = branch {
+                input.set("ref", branch);
+            }
+            input.set("rev", rev);
+        }
+        Ok(input)
     }
 
     fn lock_git(&self, input: &Input) -> Result<Input, TreeError> {

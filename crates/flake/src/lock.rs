@@ -68,6 +68,14 @@ pub enum LockError {
     /// There is no place to write the lock file to.
     #[error("cannot write modified lock file of flake '{0}' (use '--no-write-lock-file' to ignore)")]
     NotLocal(String),
+    /// `git` failed.
+    #[error("'git {command}' failed: {message}")]
+    Git {
+        /// Its first argument.
+        command: String,
+        /// What it said.
+        message: String,
+    },
     /// A file can't be read or written.
     #[error("can't {action} {}: {source}", .path.display())]
     File {
@@ -147,6 +155,8 @@ pub struct LockFlags {
     pub update: bool,
     /// Write a changed lock file.
     pub write: bool,
+    /// Commit a lock file that was written, if the flake is in a Git repository.
+    pub commit: bool,
     /// Names may be looked up.
     pub use_registries: bool,
     /// References that can mean something else tomorrow are allowed.
@@ -168,6 +178,7 @@ impl Default for LockFlags {
             recreate: false,
             update: true,
             write: true,
+            commit: false,
             use_registries: true,
             allow_unlocked: true,
             reference_lock_file: None,
@@ -655,7 +666,16 @@ impl LockedFlake {
         write_whole(&path, &self.lock.to_text())?;
         if let (Some(root), None) = (local, &flags.output_lock_file) {
             if root.join(".git").exists() {
-                git_add(&root, &relative);
+                // If that fails the file is only not part of the tree yet.
+                let _ = git(&root, &["add", "--intent-to-add", "--"], &relative);
+                if flags.commit {
+                    let title = if verb == "creating" { "Add" } else { "Update" };
+                    let message = format!(
+                        "--message={}: {title}\n\nFlake lock file updates:\n\n{changes}",
+                        relative.display()
+                    );
+                    git(&root, &["commit", "--quiet", &message, "--"], &relative)?;
+                }
             }
             // The lock file belongs to the tree.
             self.tree = source.fetch(&self.resolved)?;
@@ -665,12 +685,19 @@ impl LockedFlake {
     }
 }
 
-/// Makes Git know the file; if that fails it is only not part of the tree yet.
-fn git_add(root: &Path, file: &Path) {
+/// Runs `git` on a file of a repository.
+fn git(root: &Path, arguments: &[&str], file: &Path) -> Result<(), LockError> {
     let mut command = std::process::Command::new("git");
-    command.arg("-C").arg(root).args(["add", "--intent-to-add", "--"]).arg(file);
-    let quiet = std::process::Stdio::null;
-    let _ = command.stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
+    command.arg("-C").arg(root).args(arguments).arg(file).stdin(std::process::Stdio::null());
+    let output = command.output();
+    let output = output.map_err(|source| LockError::File { action: "run", path: "git".into(), source })?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(LockError::Git {
+            command: arguments.first().copied().unwrap_or_default().to_owned(),
+            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        }),
+    }
 }
 
 /// Writes a file so that it is never seen half written.

@@ -98,6 +98,23 @@ fn only_what_is_asked_for_is_updated() {
 }
 
 #[test]
+fn a_changed_lock_file_is_committed_if_asked_for() {
+    let world = World::new();
+    world.write("a/flake.nix", &leaf(1));
+    world.write("top/flake.nix", "{ inputs.a.url = \"path:$ROOT/a\"; outputs = { self, a }: { }; }");
+    world.commit("top");
+    world.git("top", &["config", "user.name", "n"]);
+    world.git("top", &["config", "user.email", "e@localhost"]);
+    world.lock("./top", &LockFlags { commit: true, ..LockFlags::default() });
+    let message = world.git("top", &["log", "-1", "--format=%B"]);
+    assert!(
+        message.starts_with("flake.lock: Add\n\nFlake lock file updates:\n\n• Added input 'a':"),
+        "{message}"
+    );
+    assert_eq!(world.git("top", &["status", "--porcelain"]), "");
+}
+
+#[test]
 fn relative_inputs_belong_to_the_tree_of_their_flake() {
     let world = World::new();
     world.write("top/sub/flake.nix", &leaf(3));

@@ -15,10 +15,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 /// How often a running `git` is looked after.
-const INTERVAL: Duration = Duration::from_millis(20);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The path of a repository on this machine.
 pub(crate) fn local_repository(input: &Input) -> Option<PathBuf> {
@@ -71,22 +72,23 @@ impl<'a> Git<'a> {
         };
         let output = child.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
         let errors = child.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
-        let output = std::thread::spawn(move || read(output));
         let errors = std::thread::spawn(move || read(errors));
-        let status = loop {
-            if self.cancelled.load(Ordering::SeqCst) {
-                let _ = child.kill().and_then(|()| child.wait());
-                return Err(TreeError::Interrupted);
-            }
-            match child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) => std::thread::sleep(INTERVAL.min(Duration::from_millis(2))),
-                Err(source) => {
-                    return Err(TreeError::File { action: "wait for", path: "git".into(), source });
+        let (sender, receiver) = sync_channel(1);
+        std::thread::spawn(move || sender.send(read(output)));
+        // The output ends when the program does.
+        let output = loop {
+            match receiver.recv_timeout(INTERVAL) {
+                Ok(output) => break output,
+                Err(RecvTimeoutError::Timeout) if !self.cancelled.load(Ordering::SeqCst) => {}
+                Err(_) => {
+                    let _ = child.kill().and_then(|()| child.wait());
+                    return Err(TreeError::Interrupted);
                 }
             }
         };
-        let output = output.join().unwrap_or_default();
+        let status = child.wait();
+        let status =
+            status.map_err(|source| TreeError::File { action: "wait for", path: "git".into(), source })?;
         if status.success() {
             return Ok(output);
         }
@@ -109,6 +111,25 @@ impl<'a> Git<'a> {
             Err(TreeError::Git { message, .. }) if message.is_empty() => Ok(None),
             Err(TreeError::Git { message, .. }) if message.contains("Needed a single revision") => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The commit that is checked out, and its branch's full name, if no tracked
+    /// file was changed since.
+    pub fn clean_head(&self) -> Result<Option<(String, Option<String>)>, TreeError> {
+        let output = match self.run(&["rev-parse", "HEAD", "--symbolic-full-name", "HEAD"]) {
+            Ok(output) => output,
+            // There is no commit yet, or what is wrong will be found out later.
+            Err(TreeError::Git { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let output = String::from_utf8_lossy(&output).into_owned();
+        let mut lines = output.lines();
+        let rev = lines.next().filter(|rev| is_revision(rev)).map(str::to_owned);
+        let branch = lines.next().filter(|name| name.starts_with("refs/")).map(str::to_owned);
+        match rev {
+            Some(rev) if !self.is_dirty(false)? => Ok(Some((rev, branch))),
+            _ => Ok(None),
         }
     }
 
