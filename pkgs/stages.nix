@@ -76,10 +76,24 @@ let
       packages = final: prev:
         lib.mapAttrs (name: file: final.callPackage file { }) packageFiles;
 
+      # Errors in what an overlay sets, endless recursion above all, name it.
+      named = kind: lib.imap1 (number: overlay: final: prev:
+        let
+          changes = overlay final prev;
+          place = name:
+            let position = builtins.unsafeGetAttrPos name changes;
+            in lib.optionalString (position != null) " at ${position.file}:${toString position.line}";
+        in
+        builtins.mapAttrs
+          (name: builtins.addErrorContext
+            "while evaluating '${name}' as ${kind} number ${toString number} sets it${place name} (an overlay gets the package as it was before from its second argument)")
+          changes);
+
       # The fixed point of all layers. Overlays see this set; users and
       # callPackage see `exported`, in which each package knows its variants.
       plain = lib.fix (lib.extends
-        (lib.composeManyExtensions ([ packages ] ++ overlays ++ extraOverlays))
+        (lib.composeManyExtensions
+          ([ packages ] ++ named "overlay" overlays ++ named "cross overlay" extraOverlays))
         (final: base final // { unspliced = plain; }));
       exported = import ./splice.nix {
         inherit lib plain isCross neighbours;

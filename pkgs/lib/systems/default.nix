@@ -25,7 +25,9 @@ let
   # The record that a set of attributes means, or { }.
   recordOf = args:
     if args ? platformName then byName.${args.platformName} or { }
-    else if args ? config then byConfig.${args.config} or { }
+    # Shorter triples mean the same: mips-unknown-linux.
+    else if args ? config
+    then byConfig.${args.config} or byConfig.${parse.toTriple (parse.fromTriple args.config)} or { }
     else if args ? system then bySystem.${args.system} or { }
     else { };
 
