@@ -28,7 +28,6 @@ let
     flex = { run = "bin/flex --version"; says = "flex "; };
     gawk = { run = "bin/gawk 'BEGIN { print 6 * 7 }'"; says = "42"; };
     gnugrep = { run = "bin/grep --version"; says = "grep (GNU grep)"; };
-    gnumake = { run = "bin/make --version"; says = "GNU Make"; };
     gnupatch = { run = "bin/patch --version"; says = "GNU patch"; };
     gnused = { run = "bin/sed --version"; says = "sed (GNU sed)"; };
     gnutar = { run = "bin/tar --version"; says = "tar (GNU tar)"; };
@@ -51,7 +50,7 @@ let
 
   # Of each platform at least these.
   few = [ "hello" "zlib" ];
-  some = few ++ [ "bison" "expat" "bzip2" "tree" "ncurses" "readline" "dropbear" "busybox" "strace" "gnumake" "openssl" ];
+  some = few ++ [ "bison" "expat" "bzip2" "tree" "ncurses" "readline" "dropbear" "busybox" "strace" "openssl" ];
   every = builtins.attrNames programs;
 
   wanted = {

@@ -26,7 +26,8 @@ stdenv.mkDerivation {
     ln -s libncursesw.so "$out/lib/libtinfo.so"
     ln -s libncursesw.so "$out/lib/libcurses.so"
     rm -f "$out"/lib/*.a "$out"/bin/ncurses*-config
-    cp -r "$dev/include/ncursesw/." "$dev/include/"
+    # Headers under the names without a directory too.
+    if [ -d "$dev/include/ncursesw" ]; then cp -r "$dev/include/ncursesw/." "$dev/include/"; fi
   '';
   meta = {
     description = "Terminal handling library";
