@@ -58,7 +58,7 @@ impl fmt::Display for Origin {
             Origin::File(path) => write!(f, "{}", path.display()),
             Origin::String => f.write_str("«string»"),
             Origin::Stdin => f.write_str("«stdin»"),
-            Origin::Internal(name) => write!(f, "<{name}>"),
+            Origin::Internal(name) => write!(f, "«nix-internal»/{name}"),
         }
     }
 }

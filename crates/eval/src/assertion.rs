@@ -23,8 +23,8 @@ impl Evaluator {
         env: &'static Env,
     ) -> Box<EvalError> {
         let text = self.condition_text(pos);
-        if let Expr::Binary { operator: Operator::Equal, operands, pos: equality } = condition
-            && let Err(error) = self.check_equality(operands.0, operands.1, *equality, env)
+        if let Expr::Binary { operator: Operator::Equal, operands, .. } = condition
+            && let Err(error) = self.check_equality(operands.0, operands.1, env)
         {
             if error.kind != ErrorKind::Assertion {
                 return error;
@@ -34,10 +34,11 @@ impl Evaluator {
         EvalError::new(ErrorKind::Assertion, pos, format!("assertion '{text}' failed"))
     }
 
-    fn check_equality(&mut self, left: ExprRef, right: ExprRef, pos: Pos, env: &'static Env) -> Result<()> {
+    /// As in the reference, the steps of a comparison have no place.
+    fn check_equality(&mut self, left: ExprRef, right: ExprRef, env: &'static Env) -> Result<()> {
         let left = self.eval(left, env)?;
         let right = self.eval(right, env)?;
-        self.assert_equal(left, right, pos)
+        self.assert_equal(left, right, Pos::NONE)
     }
 
     /// The condition of the assertion that is written at `pos`, as a tree is printed.

@@ -189,8 +189,9 @@ impl Evaluator {
         let value = self.force(argument)?;
         let Some(attrs) = value.as_attrs() else {
             let message = format!("expected a set but found {}", self.describe(value));
-            return Err(EvalError::type_error(code.pos, message)
-                .traced(pos, "while evaluating the value passed for the lambda argument"));
+            let what = "while evaluating the value passed for the lambda argument";
+            let error = EvalError::type_error(code.pos, message).traced(code.pos, what);
+            return Err(if pos.is_some() { error.traced(pos, "from call site") } else { error });
         };
         let count = formals.names.len();
         if code.slots as usize > count {

@@ -81,13 +81,13 @@ impl Evaluator {
 
     /// The list that a value must be.
     pub fn list_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<List> {
-        let value = self.forced(value, pos, what)?;
+        let value = self.force(value)?;
         value.as_list().ok_or_else(|| self.expected("a list", value, pos, what))
     }
 
     /// The set that a value must be.
     pub fn attrs_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<Attrs> {
-        let value = self.forced(value, pos, what)?;
+        let value = self.force(value)?;
         value.as_attrs().ok_or_else(|| self.expected("a set", value, pos, what))
     }
 

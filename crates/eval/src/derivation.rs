@@ -17,7 +17,7 @@ use crate::symbol::Symbol;
 use crate::value::Value;
 
 /// Where [`DERIVATION_FUNCTION`] is said to be.
-pub(crate) const DERIVATION_ORIGIN: Origin = Origin::Internal("nix/derivation-internal.nix");
+pub(crate) const DERIVATION_ORIGIN: Origin = Origin::Internal("derivation-internal.nix");
 
 /// The global function `derivation`: `derivationStrict`, done when a path of the
 /// result is needed. In it the builtins are in scope by their plain names.
@@ -123,23 +123,16 @@ impl Evaluator {
         }
         let what = format!("while evaluating the `__ignoreNulls` attribute {whose}");
         let ignore_nulls = flag(self, self.names.ignore_nulls, &what)?;
-        for (name, feature) in
-            [(self.names.content_addressed, "ca-derivations"), (self.names.impure, "impure-derivations")]
-        {
-            if flag(self, name, "")? {
-                let message = format!(
-                    "experimental Nix feature '{feature}' is disabled; add '--extra-experimental-features {feature}' to enable it"
-                );
-                return Err(EvalError::other(pos, message));
-            }
-        }
         for attr in attrs.sorted() {
             if attr.name == self.names.ignore_nulls {
                 continue;
             }
             let derivation = build.derivation.name.clone();
             self.derivation_attribute(&mut build, attr, ignore_nulls).map_err(|error| {
-                let what = format!("while evaluating attribute '{}' of derivation '{derivation}'", attr.name);
+                let what = format!(
+                    "while evaluating attribute '{}' of derivation '{derivation}'",
+                    attr.name.as_bstr()
+                );
                 error.traced(attr.pos, what)
             })?;
         }
@@ -160,6 +153,9 @@ impl Evaluator {
             if value.is_null() {
                 return Ok(());
             }
+        }
+        if attr.name == names.content_addressed || attr.name == names.impure {
+            return self.experimental_attribute(attr.name, value);
         }
         if attr.name == names.args {
             for item in self.list_value(value, Pos::NONE, "")?.iter() {
@@ -183,11 +179,25 @@ impl Evaluator {
         } else if attr.name == names.outputs {
             let list = bytes.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
             build.outputs = list.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            check_output_names(&build.outputs)?;
         } else {
             self.output_attribute(build, attr, bytes)?;
         }
         build.derivation.environment.insert(attr.name.as_bytes().into(), bytes.into());
         Ok(())
+    }
+
+    /// An attribute that asks for what the reference has as an experiment only.
+    fn experimental_attribute(&mut self, name: Symbol, value: Value) -> Result<()> {
+        let content = name == self.names.content_addressed;
+        let feature = if content { "ca-derivations" } else { "impure-derivations" };
+        if !self.bool_value(value, Pos::NONE, "")? {
+            return Ok(());
+        }
+        let message = format!(
+            "experimental Nix feature '{feature}' is disabled; add '--extra-experimental-features {feature}' to enable it"
+        );
+        Err(EvalError::other(Pos::NONE, message))
     }
 
     /// With `__structuredAttrs`: the attribute goes into the JSON text.
@@ -211,7 +221,7 @@ impl Evaluator {
                 let text = self.plain_string(item, Pos::NONE, "")?;
                 build.outputs.push(String::from_utf8_lossy(text.as_bytes()).into_owned());
             }
-            return Ok(());
+            return check_output_names(&build.outputs);
         }
         let special =
             [names.builder, names.system, names.output_hash, names.output_hash_algo, names.output_hash_mode];
@@ -306,15 +316,6 @@ impl Evaluator {
             }
             build.outputs.push("out".to_owned());
         }
-        let mut seen = BTreeSet::new();
-        for output in &build.outputs {
-            if !seen.insert(output) {
-                return Err(EvalError::other(pos, format!("duplicate derivation output '{output}'")));
-            }
-            if output == "drvPath" {
-                return Err(EvalError::other(pos, format!("invalid derivation output name '{output}'")));
-            }
-        }
         Ok(())
     }
 
@@ -366,6 +367,19 @@ impl Evaluator {
         }
         Ok(self.new_attrs(result))
     }
+}
+
+fn check_output_names(outputs: &[String]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for output in outputs {
+        if !seen.insert(output) {
+            return Err(EvalError::other(Pos::NONE, format!("duplicate derivation output '{output}'")));
+        }
+        if output == "drvPath" {
+            return Err(EvalError::other(Pos::NONE, "invalid derivation output name 'drvPath'"));
+        }
+    }
+    Ok(())
 }
 
 fn check_name(name: &str, pos: Pos) -> Result<()> {

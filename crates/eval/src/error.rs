@@ -61,8 +61,35 @@ struct TraceNode {
     depth: u32,
 }
 
-/// Frames that an error keeps; deeper recursions lose the outer ones.
-const MAX_TRACE: u32 = 5_000;
+/// Innermost frames that an error keeps.
+const MAX_INNER: u32 = 5_000;
+
+/// Outermost frames that a longer trace keeps at least; those between are lost.
+const MIN_OUTER: u32 = 32;
+
+impl Trace {
+    fn depth(self) -> u32 {
+        self.0.map_or(0, |node| node.depth)
+    }
+
+    fn with(self, frame: Frame) -> Self {
+        let depth = self.depth() + 1;
+        Self(Some(Box::leak(Box::new(TraceNode { frame, inner: self, depth }))))
+    }
+
+    /// Without the frames between the innermost and the last few.
+    fn shortened(self) -> Self {
+        let mut outer = Vec::new();
+        let mut rest = self;
+        while let Some(node) = rest.0.filter(|node| node.depth > MAX_INNER) {
+            if outer.len() < MIN_OUTER as usize {
+                outer.push(&node.frame);
+            }
+            rest = node.inner;
+        }
+        outer.into_iter().rev().fold(rest, |trace, frame| trace.with(frame.clone()))
+    }
+}
 
 /// What evaluation gives.
 pub type Result<T, E = Box<EvalError>> = std::result::Result<T, E>;
@@ -116,11 +143,10 @@ impl EvalError {
     }
 
     fn with_step(mut self: Box<Self>, frame: Frame) -> Box<Self> {
-        let depth = self.trace.0.map_or(0, |node| node.depth) + 1;
-        if depth <= MAX_TRACE {
-            let node = Box::leak(Box::new(TraceNode { frame, inner: self.trace, depth }));
-            self.trace = Trace(Some(node));
+        if self.trace.depth() >= MAX_INNER + 2 * MIN_OUTER {
+            self.trace = self.trace.shortened();
         }
+        self.trace = self.trace.with(frame);
         self
     }
 
@@ -171,16 +197,17 @@ impl<T> Traced for Result<T> {
     }
 }
 
+/// Names further away than this many edits are no help.
+const MAX_DISTANCE: usize = 2;
+
 /// "did you mean …?", from the names nearest to what was written.
 pub fn did_you_mean<'a>(wrong: &[u8], names: impl Iterator<Item = &'a [u8]>) -> Option<String> {
-    /// Names further away than this many edits are no help.
-    const MAX_DISTANCE: usize = 2;
-    /// Nobody reads more than three.
-    const MAX_NAMES: usize = 3;
+    /// As many as the reference shows.
+    const MAX_NAMES: usize = 5;
     let mut near: Vec<(usize, &[u8])> = names
         .filter(|name| name.len().abs_diff(wrong.len()) <= MAX_DISTANCE)
         .map(|name| (distance(wrong, name), name))
-        .filter(|(distance, name)| *distance <= MAX_DISTANCE && *distance < name.len())
+        .filter(|(distance, _)| *distance <= MAX_DISTANCE)
         .collect();
     near.sort();
     near.truncate(MAX_NAMES);
@@ -190,6 +217,20 @@ pub fn did_you_mean<'a>(wrong: &[u8], names: impl Iterator<Item = &'a [u8]>) -> 
         [one] => Some(format!("Did you mean {one}?")),
         [first @ .., last] => Some(format!("Did you mean one of {} or {last}?", first.join(", "))),
     }
+}
+
+/// As [`did_you_mean`], for a name out of very many: only those that most of what was
+/// written is in.
+pub(crate) fn did_you_mean_variable<'a>(
+    wrong: &[u8],
+    names: impl Iterator<Item = &'a [u8]>,
+) -> Option<String> {
+    let alike = |name: &&[u8]| {
+        let distance = distance(wrong, name);
+        distance < name.len() && 2 * distance < wrong.len()
+    };
+    let near = names.filter(|name| name.len().abs_diff(wrong.len()) <= MAX_DISTANCE);
+    did_you_mean(wrong, near.filter(alike))
 }
 
 /// Edit distance where swapping neighbours counts once.

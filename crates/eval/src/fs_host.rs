@@ -33,7 +33,16 @@ fn io_error(action: &str, path: &[u8], error: &io::Error) -> HostError {
     if error.kind() == io::ErrorKind::NotFound {
         return HostError::new(format!("path '{path}' does not exist"));
     }
-    HostError::new(format!("{action} '{path}': {error}"))
+    HostError::new(match error.kind() {
+        io::ErrorKind::IsADirectory => format!("file '{path}' is not a regular file"),
+        io::ErrorKind::NotADirectory => format!("'{path}' is not a directory"),
+        _ => {
+            // The number says nothing to users.
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            format!("{action} '{path}': {text}")
+        }
+    })
 }
 
 impl From<std::fs::FileType> for FileType {
@@ -106,6 +115,9 @@ impl FsHost {
                 filter(path.as_os_str().as_bytes(), file_type).map_err(Into::into)
             }
         };
+        if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Err(HostError::new(format!("path '{}' does not exist", path.display())));
+        }
         let measured = nar::measure_tree(path, algorithm, &mut keep);
         measured.map(|(hash, _)| hash).map_err(|error| HostError::new(error.to_string()))
     }

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
 use crate::nesting::check_nesting;
-use crate::print::type_name;
+use crate::print::{shown_name, type_name};
 use crate::value::{Kind, Value};
 
 /// A value becoming a JSON text.
@@ -111,6 +111,7 @@ impl Writer<'_> {
             }
             Kind::Attrs(attrs) => self.attrs(value, attrs, copy, pos)?,
             Kind::Thunk(_) | Kind::Lambda(_) | Kind::Builtin(_) | Kind::Partial(_) => {
+                let pos = value.as_closure().map_or(pos, |closure| closure.0.code.pos);
                 let message = format!("cannot convert {} to JSON", type_name(value));
                 return Err(EvalError::type_error(pos, message));
             }
@@ -136,7 +137,7 @@ impl Writer<'_> {
             string(&mut self.out, attr.name.as_bytes(), attr.pos)?;
             self.out.push(b':');
             self.value(attr.value, copy, attr.pos).map_err(|error| {
-                error.traced(attr.pos, format!("while evaluating attribute '{}'", attr.name))
+                error.traced(attr.pos, format!("while evaluating attribute '{}'", shown_name(attr.name)))
             })?;
         }
         self.out.push(b'}');

@@ -12,7 +12,7 @@ use saltire_syntax::ast::{
 
 use crate::attrs::Shape;
 use crate::context::Context;
-use crate::error::{ErrorKind, EvalError, Result, did_you_mean};
+use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::ir::{
     AttrsCode, Binding, ComplexAttrs, DynamicAttr, Expr, ExprRef, FileCode, Formals, Key, LambdaCode, Lazy,
     Operator, ScopeCode, Select, SelectCache, SelectPath, WithVariable,
@@ -316,7 +316,7 @@ impl Lowerer<'_> {
             }
             Found::Nowhere => {
                 let message = format!("undefined variable '{}'", String::from_utf8_lossy(text));
-                let hint = did_you_mean(text, scope.names().into_iter());
+                let hint = did_you_mean_variable(text, scope.names().into_iter());
                 return Err(EvalError::new(ErrorKind::UndefinedVariable, pos, message).with_hint(hint));
             }
         };

@@ -11,6 +11,7 @@ use crate::ir::{
     Binding, ComplexAttrs, Expr, ExprRef, Key, Operator, ScopeCode, Select, SelectPath, WithVariable,
 };
 use crate::list::List;
+use crate::print::shown_name;
 use crate::region::Mark;
 use crate::stack;
 use crate::symbol::Symbol;
@@ -361,6 +362,7 @@ impl Evaluator {
             let earlier = added.iter().find(|a| a.name == name).copied().or_else(|| attrs.attr(name));
             if let Some(earlier) = earlier {
                 let at = self.describe_pos(earlier.pos);
+                let name = shown_name(name);
                 let message = format!("dynamic attribute '{name}' already defined at {at}");
                 return Err(EvalError::other(attr.pos, message));
             }
@@ -455,10 +457,11 @@ impl Evaluator {
                     Some(index)
                 });
                 if let Some(index) = index {
-                    return self.attribute(&attrs.slots()[index], attrs, select.name, select.pos);
+                    let found = (select.name, select.pos);
+                    return self.attribute(&attrs.slots()[index], attrs, found, || path_text(select));
                 }
             } else if let Some((slot, _)) = attrs.find(select.name) {
-                return self.attribute(slot, attrs, select.name, select.pos);
+                return self.attribute(slot, attrs, (select.name, select.pos), || path_text(select));
             }
         }
         self.select(subject, select.name, select.pos)
@@ -466,7 +469,13 @@ impl Evaluator {
 
     /// Forces an attribute that was found; an error says which it was.
     #[inline(always)]
-    fn attribute(&mut self, slot: &Slot, attrs: Attrs, name: Symbol, pos: Pos) -> Result<Value> {
+    fn attribute(
+        &mut self,
+        slot: &Slot,
+        attrs: Attrs,
+        (name, pos): (Symbol, Pos),
+        label: impl FnOnce() -> String,
+    ) -> Result<Value> {
         let value = slot.get();
         if !value.is_thunk() {
             return Ok(value);
@@ -479,7 +488,7 @@ impl Evaluator {
             Err(error) => {
                 let at = attrs.attr(name).map_or(Pos::NONE, |attr| attr.pos);
                 let error = if error.kind == ErrorKind::InfiniteRecursion { error.at(pos) } else { error };
-                Err(error.traced(at, format!("while evaluating the attribute '{name}'")))
+                Err(error.traced(at, format!("while evaluating the attribute '{}'", label())))
             }
         }
     }
@@ -492,7 +501,7 @@ impl Evaluator {
             return Err(EvalError::type_error(pos, message).traced(pos, "while selecting an attribute"));
         };
         match attrs.find(name) {
-            Some((slot, _)) => self.attribute(slot, attrs, name, pos),
+            Some((slot, _)) => self.attribute(slot, attrs, (name, pos), || shown_name(name)),
             None => Err(missing_attribute(attrs, name, pos)),
         }
     }
@@ -515,7 +524,9 @@ impl Evaluator {
             if let Some(default) = select.default {
                 let found = value.as_attrs().and_then(|attrs| Some((attrs, attrs.find(name)?.0)));
                 match found {
-                    Some((attrs, slot)) => value = self.attribute(slot, attrs, name, pos)?,
+                    Some((attrs, slot)) => {
+                        value = self.attribute(slot, attrs, (name, pos), || shown_name(name))?;
+                    }
                     None => return self.eval(default, env),
                 }
             } else {
@@ -633,10 +644,23 @@ impl Evaluator {
     }
 }
 
+/// The names of a selection up to this one, as they are written.
+#[cold]
+fn path_text(select: &'static Select) -> String {
+    let mut names = vec![shown_name(select.name)];
+    let mut subject = select.subject;
+    while let Expr::Select(inner) = subject {
+        names.push(shown_name(inner.name));
+        subject = inner.subject;
+    }
+    names.reverse();
+    names.join(".")
+}
+
 /// The error for an attribute that isn't there.
 #[cold]
 pub(crate) fn missing_attribute(attrs: Attrs, name: Symbol, pos: Pos) -> Box<EvalError> {
     let hint = did_you_mean(name.as_bytes(), attrs.iter().map(|attr| attr.name.as_bytes()));
-    let message = format!("attribute '{name}' missing");
+    let message = format!("attribute '{}' missing", shown_name(name));
     EvalError::new(ErrorKind::MissingAttribute, pos, message).with_hint(hint)
 }

@@ -8,6 +8,7 @@ use saltire_diagnostics::Pos;
 use crate::error::{Result, Traced};
 use crate::evaluator::Evaluator;
 use crate::printer::short_text;
+use crate::symbol::Symbol;
 use crate::value::{Kind, Value};
 
 /// The type as `builtins.typeOf` names it.
@@ -53,6 +54,13 @@ pub fn describe(value: Value) -> String {
     format!("{}: {}", type_name(value), short_text(value))
 }
 
+/// An attribute's name as messages show it: in quotes of its own if it is no identifier.
+pub(crate) fn shown_name(name: Symbol) -> String {
+    let mut out = Vec::new();
+    attribute_name(&mut out, name.as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// A string in quotes, with escapes.
 pub fn quote(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
@@ -93,25 +101,25 @@ impl Evaluator {
     /// Evaluates everything in a value.
     pub fn force_deep(&mut self, value: Value) -> Result<Value> {
         let mut seen = HashSet::new();
-        self.force_deep_into(value, &mut seen)
+        self.force_deep_into(value, Pos::NONE, &mut seen)
     }
 
-    fn force_deep_into(&mut self, value: Value, seen: &mut HashSet<usize>) -> Result<Value> {
+    fn force_deep_into(&mut self, value: Value, pos: Pos, seen: &mut HashSet<usize>) -> Result<Value> {
         let value = self.force(value)?;
         match value.kind() {
             Kind::List(list) if !list.is_empty() && seen.insert(list.slots().as_ptr() as usize) => {
-                self.nested(Pos::NONE, |this| {
+                self.nested(pos, |this| {
                     list.iter().enumerate().try_for_each(|(index, item)| {
                         let what = || format!("while evaluating list element at index {index}");
-                        this.force_deep_into(item, seen).traced(Pos::NONE, what).map(drop)
+                        this.force_deep_into(item, pos, seen).traced(Pos::NONE, what).map(drop)
                     })
                 })?;
             }
             Kind::Attrs(attrs) if seen.insert(std::ptr::from_ref(attrs.0) as usize) => {
-                self.nested(Pos::NONE, |this| {
+                self.nested(pos, |this| {
                     attrs.sorted().iter().try_for_each(|attr| {
-                        let what = || format!("while evaluating the attribute '{}'", attr.name);
-                        this.force_deep_into(attr.value, seen).traced(attr.pos, what).map(drop)
+                        let what = || format!("while evaluating the attribute '{}'", shown_name(attr.name));
+                        this.force_deep_into(attr.value, attr.pos, seen).traced(attr.pos, what).map(drop)
                     })
                 })?;
             }

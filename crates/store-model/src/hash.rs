@@ -102,7 +102,7 @@ pub enum HashError {
         expected: HashAlgorithm,
     },
     /// The length fits none of the text forms.
-    #[error("hash '{text}' has wrong length for hash type '{algorithm}'")]
+    #[error("hash '{text}' has wrong length for hash algorithm '{algorithm}'")]
     WrongLength {
         /// The text.
         text: String,
@@ -446,7 +446,7 @@ mod tests {
             None,
             "hash 'abc' does not include a type, nor is the type otherwise known from context",
         );
-        check_error("abc", sha256, "hash 'abc' has wrong length for hash type 'sha256'");
+        check_error("abc", sha256, "hash 'abc' has wrong length for hash algorithm 'sha256'");
         check_error(
             "sha3:abc",
             None,
@@ -454,7 +454,7 @@ mod tests {
         );
         check_error("md5:abc", sha256, "hash 'md5:abc' should have type 'sha256'");
         check_error("sha256-????", None, "hash 'sha256-????' is not valid base-64");
-        check_error("sha256-AAAA", None, "hash 'sha256-AAAA' has wrong length for hash type 'sha256'");
+        check_error("sha256-AAAA", None, "hash 'sha256-AAAA' has wrong length for hash algorithm 'sha256'");
         let hex = "g".repeat(64);
         check_error(&hex, sha256, &format!("hash '{hex}' is not valid base-16"));
         let base32 = "e".repeat(52);

@@ -330,7 +330,7 @@ CA: text:sha256:157k9c1ggzvvybhsya079zw4i9nrm3bsppkkny9iq860im6gbv1j
         check_error(
             "NarHash: sha256:",
             "NarHash: sha512:",
-            "line 6: hash 'sha512:14cdm16h5zry42r1014icpm9ppnxnfjc3w4fhz519qsprgwndjly' has wrong length for hash type 'sha512'",
+            "line 6: hash 'sha512:14cdm16h5zry42r1014icpm9ppnxnfjc3w4fhz519qsprgwndjly' has wrong length for hash algorithm 'sha512'",
         );
         check_error(
             "CA: text:",

@@ -416,7 +416,7 @@ fn list_to_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         };
         let what =
             "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
-        let symbol = e.plain_string(name.value, pos, what)?.symbol();
+        let symbol = e.plain_string(name.value, name.pos, what)?.symbol();
         // The first of equal names wins, whose value then has to be there.
         match attrs.attr(names.value) {
             Some(value) => all.push(Attr { name: symbol, value: value.value, pos: value.pos }),

@@ -328,7 +328,9 @@ fn from_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let mut reader = json_text::Reader::new(text.as_bytes());
     let mut open: Vec<Open> = Vec::new();
     let mut result = Value::NULL;
-    let wrong = |error: json_text::SyntaxError| EvalError::other(pos, error.to_string());
+    let wrong = |error: json_text::SyntaxError| {
+        EvalError::other(pos, error.to_string()).traced(pos, "while decoding a JSON string")
+    };
     while let Some(event) = reader.next_event().map_err(wrong)? {
         let value = match event {
             Event::Null => Value::NULL,
@@ -511,7 +513,10 @@ fn round(e: &mut Evaluator, a: &[Value], pos: Pos, name: &str, round: fn(f64) ->
             if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
                 return Ok(e.new_int(rounded as i64));
             }
-            let message = format!("NixFloat argument {number} is not in the range of NixInt");
+            let message = format!(
+                "NixFloat argument {} is not in the range of NixInt",
+                super::float_text::short(number)
+            );
             Err(EvalError::other(pos, message))
         }
         _ => {

@@ -7,6 +7,7 @@ use saltire_store_model::{Hash, HashAlgorithm, Ingestion, StorePath};
 use super::{Builtin, builtin};
 use crate::coerce::Coerce;
 use crate::context::{Context, ContextElement};
+use crate::derivation::check_store_name;
 use crate::error::{EvalError, Result};
 use crate::evaluator::{Evaluator, host_error};
 use crate::host::{AddPath, FileType, HostError};
@@ -191,6 +192,7 @@ fn to_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         references.push(path.clone());
     }
     let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+    check_store_name(&name).map_err(|error| EvalError::other(pos, error))?;
     let added = e.host().add_text(&name, text.as_bytes(), &references);
     in_store(e, added.map_err(|error| host_error(error).at(pos))?)
 }
@@ -269,6 +271,7 @@ fn add(
     expected: Option<Hash>,
     pos: Pos,
 ) -> Result<Value> {
+    check_store_name(name).map_err(|error| EvalError::other(pos, error))?;
     let host = std::sync::Arc::clone(e.host());
     // An error in the filter has a trace, which the host's errors have no room for.
     let mut failure = None;
@@ -286,8 +289,17 @@ fn add(
     };
     let filter: Option<crate::host::PathFilter<'_>> = if filter.is_some() { Some(&mut keep) } else { None };
     let added = host.add_path(AddPath { path, name, ingestion, filter, expected });
+    let adding = |error: Box<EvalError>| error.traced(pos, format!("while adding path '{}'", path.as_bstr()));
     match (added, failure) {
-        (_, Some(error)) => Err(error),
+        (_, Some(error)) => Err(adding(error)),
+        (Err(error), None) if expected.is_some() && error.message.starts_with("hash mismatch") => {
+            let message = format!(
+                "store path mismatch in (possibly filtered) path added from '{}'\n{}",
+                path.as_bstr(),
+                error.message
+            );
+            Err(adding(EvalError::other(pos, message)))
+        }
         (Err(error), None) => Err(host_error(error).at(pos)),
         (Ok(path), None) => in_store(e, path),
     }

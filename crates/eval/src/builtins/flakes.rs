@@ -60,7 +60,7 @@ impl Evaluator {
             let directory = e.new_string(directory.as_bytes());
             overrides.push((Symbol::intern(key), e.new_attrs(vec![(source_info, tree), (dir, directory)])));
         }
-        let origin = Origin::Internal("nix/call-flake.nix");
+        let origin = Origin::Internal("call-flake.nix");
         let function = e.eval_text(origin, call.expression.as_bytes().into(), b"/")?;
         let (lock, overrides) = (e.new_string(call.lock.as_bytes()), e.new_attrs(overrides));
         e.call(function, &[lock, overrides], pos)

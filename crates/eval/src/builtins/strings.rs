@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use bstr::ByteSlice;
 use saltire_diagnostics::Pos;
 use saltire_posix_regex::Regex;
+use saltire_store_model::StorePath;
 
 use super::{Builtin, builtin, global, version_text};
+use crate::attrs::Attr;
 use crate::coerce::Coerce;
 use crate::context::{Context, ContextElement};
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
+use crate::print::shown_name;
 use crate::string::Str;
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -360,6 +362,16 @@ fn get_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     Ok(e.new_attrs(all))
 }
 
+/// Only derivations have outputs that a string can depend on.
+fn check_derivation(attr: Attr, path: &StorePath, what: &str) -> Result<()> {
+    if path.is_derivation() {
+        return Ok(());
+    }
+    let name = shown_name(attr.name);
+    let message = format!("tried to add {what} context of {name}, which is not a derivation, to a string");
+    Err(EvalError::other(attr.pos, message))
+}
+
 fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let text =
         e.string_value(a[0], pos, "while evaluating the first argument passed to builtins.appendContext")?;
@@ -369,7 +381,7 @@ fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     for attr in additions.sorted() {
         let name = attr.name.as_bytes();
         let path = e.host().store_dir().parse(name).map_err(|_| {
-            let message = format!("context key '{}' is not a store path", name.as_bstr());
+            let message = format!("context key '{}' is not a store path", shown_name(attr.name));
             EvalError::other(attr.pos, message)
         })?;
         let what = "while evaluating the value of a string context";
@@ -386,11 +398,16 @@ fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
                 "while evaluating the `allOutputs` attribute of a string context",
             )?
         {
+            check_derivation(attr, &path, "all-outputs")?;
             elements.push(ContextElement::DerivationDeep(path.clone()));
         }
         if let Some(value) = info.get(e.names.outputs) {
             let what = "while evaluating the `outputs` attribute of a string context";
-            for output in e.list_value(value, attr.pos, what)?.iter() {
+            let outputs = e.list_value(value, attr.pos, what)?;
+            if !outputs.is_empty() {
+                check_derivation(attr, &path, "derivation output")?;
+            }
+            for output in outputs.iter() {
                 let what = "while evaluating an output name within a string context";
                 let output = e.plain_string(output, attr.pos, what)?;
                 let output = String::from_utf8_lossy(output.as_bytes()).into();

@@ -1,1 +1,2 @@
+# flags: fetch-closure
 builtins.fetchClosure { fromStore = "https://example.org"; }

@@ -1,3 +1,4 @@
+# flags: fetch-tree
 [
   (map isNull [ null ]) (toString 1) (baseNameOf "a/b") (dirOf "a/b") (removeAttrs { a = 1; } [ "a" ]) (placeholder "x")
   (builtins.isFunction abort) (builtins.isFunction throw) (builtins.isFunction import) (builtins.isFunction scopedImport)
