@@ -114,7 +114,10 @@ impl Session {
         })?;
         let derivation = self.parse(&found.derivation)?;
         let wanted = Wanted { derivation, outputs: found.outputs };
-        Ok(Target { package: package.to_owned(), platform, route, wanted, program: found.program })
+        // A whole file or expression has no attribute path.
+        let name = wanted.derivation.name();
+        let name = if package.is_empty() { name.strip_suffix(".drv").unwrap_or(name) } else { package };
+        Ok(Target { package: name.to_owned(), platform, route, wanted, program: found.program })
     }
 
     /// The value at an attribute path of a package set, for another build platform

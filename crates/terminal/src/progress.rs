@@ -103,13 +103,13 @@ impl Progress {
             }
             StepKind::Build | StepKind::Builtin => "  {prefix:>9} {msg} {elapsed:.dim}",
         };
-        let bar = ProgressBar::no_length();
+        // Added first: on its own it would draw a line that nothing removes.
+        let bar = self.bars.add(ProgressBar::no_length());
         bar.set_style(
             ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> "),
         );
         bar.set_prefix(verb.to_lowercase());
         bar.set_message(name.to_owned());
-        let bar = self.bars.add(bar);
         if kind != StepKind::Download {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
