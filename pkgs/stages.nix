@@ -58,6 +58,7 @@ let
           inherit lib seed;
           inherit (final) stdenvNoCC;
         };
+        debianLibraries = seed.librariesFor hostPlatform;
         fetchurl = import ./build-support/fetchurl.nix { inherit lib; };
         debianSource = import ./build-support/debian-source.nix {
           inherit lib;

@@ -35,8 +35,9 @@ let
     unpack = false;
     preferLocalBuild = true;
   };
-  findDeb = name: index.${name} or (throw
-    "the Debian package '${name}' (${localArch}) is not in the lock file: add it to pkgs/seed/packages.toml and run `cargo xtask relock`");
+  findDeb = findIn localArch index;
+  findIn = arch: index: name: index.${name} or (throw
+    "the Debian package '${name}' (${arch}) is not in the lock file: add it to pkgs/seed/packages.toml and run `cargo xtask relock`");
   versionOf = name: lib.versions.upstream (findDeb name).version;
 
   # Documentation and whatever else no build reads.
@@ -60,6 +61,24 @@ let
         debs = map (name: fetchDeb (findDeb name)) debs;
         remove = neverNeeded ++ remove;
       } // builtins.removeAttrs arguments [ "pname" "version" "debs" "remove" "passthru" ]));
+
+  # Libraries of a target platform, out of its own packages, with headers: for what
+  # is not built from source. They lie in lib/<triple>.
+  librariesFor = platform: { pname, debs }:
+    let
+      inherit (platform.prebuilt) arch triple;
+      foreign = lock.packages.${toString arch} or (throw
+        "the lock file has no libraries of Debian's for ${platform.config}");
+      libraries = derivation {
+        name = "${pname}-${platform.config}";
+        system = "builtin";
+        builder = "builtin:unpack-deb";
+        debs = map (name: fetchDeb (findIn arch foreign name)) debs;
+        dependencies = [ (libcFor platform) (gccLibsFor platform) ];
+        remove = neverNeeded ++ [ "lib/*/*.a" "bin" ];
+      };
+    in
+    lib.extendDerivation true { libDir = "lib/${triple}"; meta = { }; } libraries;
 
   # A Debian package name has no underscore.
   dashes = lib.replaceStrings [ "_" ] [ "-" ];
@@ -235,7 +254,7 @@ let
 in
 {
   inherit lock index tree single versionOf tools libraries programDependencies
-    libcFor gccLibsFor binutilsFor gccFor hasGcc kernelHeadersFor;
+    libcFor gccLibsFor binutilsFor gccFor hasGcc kernelHeadersFor librariesFor;
 
   # The sandbox's /bin/sh.
   sandboxShell = single { pname = "sandbox-shell"; deb = "busybox-static"; file = "bin/busybox"; };

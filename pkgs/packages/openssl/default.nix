@@ -30,7 +30,7 @@ stdenv.mkDerivation {
   configurePhase = ''
     runHook preConfigure
     patchShebangs .
-    perl ./Configure ${target} --prefix="$out" --libdir=lib --openssldir=/etc/ssl shared no-tests no-docs \
+    perl ./Configure ${target} --prefix="$out" --libdir=lib --openssldir=/etc/ssl shared no-tests \
       --cross-compile-prefix= CC="$CC" AR="$AR" RANLIB="$RANLIB"
     runHook postConfigure
   '';
