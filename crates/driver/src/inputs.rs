@@ -123,7 +123,6 @@ impl Inputs {
         let fetcher = Fetcher {
             downloader: &self.downloader,
             cache: &clones,
-            ttl: self.settings.ttl,
             access_tokens: &self.settings.access_tokens,
             observer: &Unobserved,
             warn: &warn,
@@ -174,11 +173,11 @@ impl Inputs {
         locked: &Input,
         key: &str,
     ) -> Result<(StoredInput, Option<String>), InputStoreError> {
-        let scratch = tempfile::Builder::new().prefix("saltire-input-").tempdir();
-        let scratch = scratch.map_err(|source| {
-            let path = std::env::temp_dir();
-            InputStoreError::File { action: "create a directory in", path, source }
-        })?;
+        // Trees are large, and temporary directories often small.
+        let directory = self.cache.join("inputs");
+        let error = |source| InputStoreError::File { action: "write to", path: directory.clone(), source };
+        std::fs::create_dir_all(&directory).map_err(error)?;
+        let scratch = tempfile::Builder::new().prefix(".new-").tempdir_in(&directory).map_err(error)?;
         let known = self.remembered(key, Duration::MAX)?;
         let etag = known.as_ref().and_then(|known| known.etag.clone());
         let place = scratch.path().join("source");

@@ -17,7 +17,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 /// What an input holds, on disk.
@@ -146,8 +145,6 @@ pub struct Fetcher<'a> {
     pub downloader: &'a Downloader,
     /// The directory for clones.
     pub cache: &'a Path,
-    /// How long a branch's last known commit is taken for its present one.
-    pub ttl: Duration,
     /// Tokens by host.
     pub access_tokens: &'a BTreeMap<String, String>,
     /// Is told of downloads.
@@ -342,7 +339,7 @@ impl Fetcher<'_> {
         let url = input.text("url").unwrap_or_default();
         let mut input = input.clone();
         let rev = if lock.is_none() {
-            let reference = match input.text("ref") {
+            let reference = match input.text("ref").filter(|name| *name != "HEAD") {
                 Some(reference) => reference.to_owned(),
                 None => git.line(&["symbolic-ref", "--quiet", "HEAD"])?,
             };
@@ -350,26 +347,18 @@ impl Fetcher<'_> {
             input.set("ref", reference);
             rev
         } else {
-            let reference = match input.text("ref") {
+            let reference = match input.text("ref").filter(|name| *name != "HEAD") {
                 Some(reference) => reference.to_owned(),
                 None => default_branch(&git, url)?,
             };
             let name = full_name(&reference);
             input.set("ref", reference);
-            if !self.is_fresh(&path, &name) {
-                fetch_from(&git, url, &format!("{name}:{name}"), input.flag("shallow"))?;
-            }
+            fetch_from(&git, url, &format!("{name}:{name}"), input.flag("shallow"))?;
             git.commit(&name)?
         };
         let name = input.text("ref").unwrap_or_default().to_owned();
         input.set("rev", rev.ok_or_else(|| TreeError::NoCommit { name, place: url.to_owned() })?);
         Ok(input)
-    }
-
-    /// Whether a name of a clone was fetched a short time ago.
-    fn is_fresh(&self, repository: &Path, name: &str) -> bool {
-        let modified = fs::metadata(repository.join(name)).and_then(|metadata| metadata.modified());
-        modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age < self.ttl))
     }
 
     fn fetch_git(&self, input: &Input, place: &Path) -> Result<Tree, TreeError> {
@@ -382,10 +371,15 @@ impl Fetcher<'_> {
         let missing = || TreeError::NoCommit { name: rev.to_owned(), place: url.to_owned() };
         if lock.is_some() && git.commit(rev)?.is_none() {
             let shallow = input.flag("shallow");
-            let by_name = input.text("ref").filter(|_| !input.flag("allRefs")).map(full_name);
-            let by_name = by_name.map(|name| fetch_from(&git, url, &format!("{name}:{name}"), shallow));
-            if !matches!(by_name, Some(Ok(()))) || git.commit(rev)?.is_none() {
-                fetch_from(&git, url, "refs/*:refs/*", false)?;
+            // Not every server gives a commit that is not the last of a branch.
+            let first = match input.text("ref").filter(|_| !input.flag("allRefs")).map(full_name) {
+                Some(name) => format!("{name}:{name}"),
+                None => rev.to_owned(),
+            };
+            match fetch_from(&git, url, &first, shallow) {
+                Err(TreeError::Interrupted) => return Err(TreeError::Interrupted),
+                Ok(()) if git.commit(rev)?.is_some() => {}
+                _ => fetch_from(&git, url, "refs/*:refs/*", false)?,
             }
         }
         git.commit(rev)?.ok_or_else(missing)?;

@@ -104,7 +104,10 @@ impl FlakeRef {
             percent_decode(fragment).ok_or_else(|| syntax("a '%' is not followed by two digits"))?;
         let scheme = rest.split_once(':').map(|(scheme, _)| scheme);
         if scheme.is_some_and(is_scheme) {
-            let url = Url::parse(rest).map_err(InputError::Url)?;
+            let mut url = Url::parse(rest).map_err(InputError::Url)?;
+            if let Base::Directory(base) = base {
+                make_absolute(&mut url, base);
+            }
             return Ok((Self::from_url(url, is_flake)?, fragment));
         }
         if let Some(input) = indirect(rest) {
@@ -265,6 +268,16 @@ enum Base<'a> {
     Directory(&'a Path),
 }
 
+/// Paths in the URLs of a command line are relative to its directory.
+fn make_absolute(url: &mut Url, base: &Path) {
+    let path = url.path();
+    if matches!(url.scheme.as_str(), "path" | "git+file") && !path.starts_with('/') {
+        let authority = (url.scheme != "path").then_some("");
+        let absolute = Url::new(&url.scheme, authority, &normal(&base.join(path)).to_string_lossy());
+        (url.authority, url.raw_path) = (absolute.authority, absolute.raw_path);
+    }
+}
+
 /// `id`, `id/ref`, `id/rev`, `id/ref/rev`.
 fn indirect(text: &str) -> Option<Result<Input, InputError>> {
     let parts: Vec<&str> = text.split('/').collect();
@@ -363,6 +376,8 @@ mod tests {
         check(".#a", "f", "path:R/f [a]");
         check("#a", "f/sub/deep", "path:R/f [a]");
         check("./f/sub", "", "path:R/f []");
+        check("path:f", "", "path:R/f []");
+        check("git+file:.?ref=x#a", "f", "git+file://R/f?ref=x [a]");
         check(
             ".",
             "",
