@@ -11,7 +11,6 @@ stdenv.mkDerivation {
     printf '#define DROPBEAR_SVR_PASSWORD_AUTH 0\n' > localoptions.h
   '';
   configureFlags = [ "--disable-harden" "--disable-pam" "--disable-lastlog" "--disable-utmp" "--disable-wtmp" ];
-  makeFlags = [ "PROGRAMS=dropbear dbclient dropbearkey dropbearconvert scp" ];
   meta = {
     description = "Small SSH server and client";
     homepage = "https://matt.ucc.asn.au/dropbear/dropbear.html";

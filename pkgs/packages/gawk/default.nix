@@ -6,7 +6,9 @@ stdenv.mkDerivation {
   pname = "gawk";
   inherit (source) version src;
   # The manual's source is not in Debian's archive.
-  makeFlags = [ "SUBDIRS=support . extras" ];
+  preBuild = ''
+    makeFlagsArray+=("SUBDIRS=support . extras")
+  '';
   configureFlags = [ "--disable-extensions" "--without-readline" "--without-mpfr" ];
   meta = {
     description = "Pattern scanning and processing language";
