@@ -4,10 +4,10 @@
 #   fromSeed { pname = "ninja"; debs = [ "ninja-build" ]; }
 #
 # With `wrap = { perl = [ "PERL5LIB=…" ]; }` programs get variables, in which
-# @tree@ is the tree's path; `setupHook` is a file.
+# @tree@ is the tree's path; `setupHook` is a file; `commands` are run at the end.
 { lib, seed, stdenvNoCC }:
 
-{ pname, debs, links ? [ ], dependencies ? [ ], wrap ? { }, setupHook ? null, meta ? { }, substitutions ? { } }:
+{ pname, debs, links ? [ ], dependencies ? [ ], wrap ? { }, setupHook ? null, meta ? { }, substitutions ? { }, commands ? "" }:
 
 let
   inherit (stdenvNoCC) buildPlatform hostPlatform shell;
@@ -39,12 +39,13 @@ lib.extendDerivation
       mkdir -p "$out/bin"
       for program in ${tree}/bin/*; do ln -s "$program" "$out/bin/"; done
       ${lib.concatStrings (lib.mapAttrsToList (program: variables: "rm \"$out/bin/${program}\"\n" + script program variables) wrap)}
+      ${commands}
       if [ -n "''${hook-}" ]; then
         mkdir -p "$out/nix-support"
         substitute "$hook" "$out/nix-support/setup-hook" ${lib.concatStringsSep " " (map (name: "--subst-var ${name}") (builtins.attrNames substitutions))}
       fi
     '';
     hook = setupHook;
-    passthru = { inherit tree; };
+    inherit tree;
     inherit meta;
   } // substitutions))

@@ -56,6 +56,15 @@ command_not_found_handle() {
 }
 export -f command_not_found_handle
 
+# Status 126: a file is there but the kernel can't execute it.
+explainFailure() {
+  if [ "$1" = 126 ] && [ -n "${crossConfig-}" ]; then
+    printf 'error: a program could not be executed, probably because it is for %s and not for this machine: build one for this machine (depsBuildBuild, CC_FOR_BUILD), take it from nativeBuildInputs, or set emulateHost = true\n' \
+      "$crossConfig" >&2
+  fi
+}
+trap 'explainFailure $?' EXIT
+
 # --- Dependencies ---------------------------------------------------------------
 #
 # A dependency has two offsets: where it runs and, if it makes code, where that
@@ -499,12 +508,11 @@ fixupPhase() {
     if [ -z "${dontRemoveLibtoolFiles-}" ]; then removeLibtoolFiles; fi
     if [ -z "${dontPatchShebangs-}" ]; then patchShebangs "$output"; fi
     listElfFiles
+    # First: tools for the host platform don't know other machines' files.
+    if [ -z "${dontVerifyMachine-}" ]; then verifyMachine; fi
     if [ -z "${dontStrip-}" ]; then stripFiles; fi
     if [ -z "${dontPatchELF-}" ]; then shrinkRunPaths; fi
-    if [ -z "${dontVerifyMachine-}" ]; then
-      verifyMachine
-      verifyReferences
-    fi
+    if [ -z "${dontVerifyMachine-}" ]; then verifyReferences; fi
     runHook fixupOutput
   done
   recordPropagatedDependencies

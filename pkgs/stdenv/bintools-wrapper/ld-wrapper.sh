@@ -23,7 +23,8 @@ scan() {
       -static | --static | -static-pie | -non_shared | -Bstatic-pie)
         needs_interpreter= dynamic= ;;
       -pie | --pie | -Bstatic | -Bdynamic | -dn | -dy) ;;
-      --no-dynamic-linker | -no-dynamic-linker) needs_interpreter= ;;
+      # Firmware and static position-independent programs: nothing is loaded.
+      --no-dynamic-linker | -no-dynamic-linker) needs_interpreter= dynamic= ;;
       -r | -i | -Ur | --relocatable | -relocatable) relocatable=1 ;;
       -dynamic-linker=* | --dynamic-linker=*) needs_interpreter= ;;
       -I | -dynamic-linker | --dynamic-linker)
