@@ -69,6 +69,8 @@ pub enum Command {
     Exec(ExecArgs),
     /// Evaluate a Nix expression, a file or an attribute of the package set
     Eval(EvalArgs),
+    /// Evaluate what is typed, with the package set at hand
+    Repl(ReplArgs),
     /// Show the log of a build
     Log(LogArgs),
     /// Check what this machine allows and say how to get what is missing
@@ -279,6 +281,14 @@ pub struct EvalArgs {
     /// Evaluate nested values too
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `saltire repl`
+#[derive(Args, Debug)]
+pub struct ReplArgs {
+    /// Options and installables, as 'nix repl' takes them; default: the embedded package set
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// `saltire log`

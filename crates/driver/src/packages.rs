@@ -153,6 +153,31 @@ impl Package {
         Ok(name)
     }
 
+    /// The outputs that are meant when none are named: those that the package wants
+    /// to be installed.
+    pub fn default_outputs(&self, evaluator: &mut Evaluator) -> Result<Vec<String>, EvaluationError> {
+        let attribute = |value: Value, name: &str| value.as_attrs()?.get(Symbol::intern(name));
+        if let Some(value) = attribute(self.value, "outputSpecified")
+            && evaluator.bool_value(value, Pos::NONE, "")?
+        {
+            return Ok(vec![self.output_name(evaluator)?]);
+        }
+        let mut outputs = Vec::new();
+        if let Some(meta) = attribute(self.value, "meta") {
+            let meta = evaluator.force(meta)?;
+            if let Some(list) = attribute(meta, "outputsToInstall") {
+                for item in evaluator.list_value(list, Pos::NONE, "")?.iter() {
+                    let name = evaluator.string_value(item, Pos::NONE, "")?;
+                    outputs.push(String::from_utf8_lossy(name.as_bytes()).into_owned());
+                }
+            }
+        }
+        if outputs.is_empty() {
+            outputs.push("out".to_owned());
+        }
+        Ok(outputs)
+    }
+
     /// The derivation with the output that is meant.
     pub fn wanted(&self, session: &Session, evaluator: &mut Evaluator) -> Result<Wanted, EvaluationError> {
         let derivation = self.derivation(session, evaluator)?;

@@ -28,6 +28,13 @@ pub enum Emulators {
 }
 
 impl Launch {
+    /// Gives the program an environment variable.
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.spec.env.push((name.into(), value.into()));
+        self
+    }
+
     /// Becomes the program, which so has this process's terminal, signals, working
     /// directory, user and network. Returns only on failure.
     ///

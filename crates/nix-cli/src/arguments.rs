@@ -37,9 +37,10 @@ impl Arguments {
         Self { program: program.to_owned(), parser: lexopt::Parser::from_args(words) }
     }
 
-    /// What the user called: `nix-build`, `nix eval`.
-    pub fn program(&self) -> &str {
-        &self.program
+    /// The same words as those of another program, for messages.
+    #[must_use]
+    pub fn named(self, program: &str) -> Self {
+        Self { program: program.to_owned(), ..self }
     }
 
     /// The next word.

@@ -63,8 +63,7 @@ struct Request {
 }
 
 /// Runs `nix-instantiate`.
-pub fn run(mut words: Arguments) -> Result<ExitCode, Failure> {
-    let mut options = Options::load()?;
+pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut request = Request {
         action: Action::Instantiate,
         format: Format::Plain,

@@ -7,11 +7,22 @@
 //! commands (those are in `cli`).
 
 mod arguments;
+mod build;
+mod collect;
+mod env;
+mod flake;
+mod flake_installable;
+mod hash;
+mod installable;
 mod instantiate;
+mod new;
 mod options;
 mod parse;
+mod program;
+mod store;
 
 use arguments::Arguments;
+use options::Options;
 use saltire_terminal::{Failure, print};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -19,37 +30,61 @@ use std::process::ExitCode;
 /// A command, and the text of its `--help`.
 struct Command {
     name: &'static str,
-    run: fn(Arguments) -> Result<ExitCode, Failure>,
+    run: fn(Arguments, Options) -> Result<ExitCode, Failure>,
     help: &'static str,
 }
 
-const COMMANDS: &[Command] =
-    &[Command { name: "nix-instantiate", run: instantiate::run, help: instantiate::HELP }];
+const COMMANDS: &[Command] = &[
+    Command { name: "nix-build", run: build::run, help: build::HELP },
+    Command { name: "nix-collect-garbage", run: collect::run, help: collect::HELP },
+    Command { name: "nix-env", run: env::run, help: env::HELP },
+    Command { name: "nix-hash", run: hash::run, help: hash::HELP },
+    Command { name: "nix-instantiate", run: instantiate::run, help: instantiate::HELP },
+    Command { name: "nix-store", run: store::run, help: store::HELP },
+];
+
+/// The command that has commands of its own.
+const NIX: &str = "nix";
 
 /// Whether there is a command of this name.
 pub fn is_command(name: &str) -> bool {
-    COMMANDS.iter().any(|command| command.name == name)
+    name == NIX || COMMANDS.iter().any(|command| command.name == name)
 }
 
 /// The names of all commands.
 pub fn command_names() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().map(|command| command.name)
+    COMMANDS.iter().map(|command| command.name).chain([NIX])
 }
 
 /// Runs the command of this name with the words behind it.
 pub fn run(name: &str, words: Vec<OsString>) -> ExitCode {
-    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        return Failure::new(format_args!("there is no command {name}")).report();
-    };
-    let until = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    let asks = |option: &str| words[..until].iter().any(|word| word == option);
-    let result = if asks("--help") {
-        print(command.help).map(|()| ExitCode::SUCCESS)
-    } else if asks("--version") {
-        let version = saltire_eval::NIX_VERSION;
-        print(&format!("{name} (Saltire, like Nix) {version}\n")).map(|()| ExitCode::SUCCESS)
-    } else {
-        (command.run)(Arguments::new(name, words))
+    let result = match COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) => command.start(words),
+        None if name == NIX => new::run(words),
+        None => Err(Failure::new(format_args!("there is no command {name}"))),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+impl Command {
+    fn start(&self, words: Vec<OsString>) -> Result<ExitCode, Failure> {
+        if asks_for("--help", &words) {
+            return print(self.help).map(|()| ExitCode::SUCCESS);
+        }
+        if asks_for("--version", &words) {
+            return version(self.name);
+        }
+        (self.run)(Arguments::new(self.name, words), Options::load()?)
+    }
+}
+
+/// Whether an option stands before any `--`.
+fn asks_for(option: &str, words: &[OsString]) -> bool {
+    let until = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    words[..until].iter().any(|word| word == option)
+}
+
+fn version(name: &str) -> Result<ExitCode, Failure> {
+    print(&format!("{name} (Saltire, like Nix) {}\n", saltire_eval::NIX_VERSION))?;
+    Ok(ExitCode::SUCCESS)
 }

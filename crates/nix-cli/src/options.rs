@@ -1,7 +1,7 @@
 //! Options that all commands take, and what follows from them.
 
 use crate::arguments::{Arguments, Word};
-use saltire_driver::{Argument, Found, NixConfig, PackageSet, Session, SettingKind, Settings, find_setting};
+use saltire_driver::{Argument, Found, NixConfig, Session, SettingKind, Settings, find_setting};
 use saltire_terminal::{Failure, Interrupt, Progress, SignalWatch, Verbosity};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ pub struct Options {
     pub read_only: bool,
     /// `--offline`
     pub offline: bool,
+    /// Evaluation is pure unless told otherwise.
+    pure_by_default: bool,
 }
 
 /// An open session and what shows what happens in it.
@@ -54,6 +56,7 @@ impl Options {
             impure: false,
             read_only: false,
             offline: false,
+            pure_by_default: false,
         })
     }
 
@@ -146,15 +149,16 @@ impl Options {
         Ok(())
     }
 
-    /// A package set with the arguments that were given.
-    pub fn package_set(&self, source: saltire_driver::Source) -> PackageSet {
-        PackageSet { source, arguments: self.arguments.clone() }
+    /// As the commands of `nix` begin: evaluation is pure unless told otherwise.
+    pub fn new_style(&mut self) {
+        self.pure_by_default = true;
     }
 
     /// What the session is to be opened with.
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::default();
         settings.apply(&self.config);
+        settings.pure |= self.pure_by_default && !self.config.is_set("pure-eval");
         settings.pure &= !self.impure;
         settings.search_path.clone_from(&self.search_path);
         settings.read_only = self.read_only;

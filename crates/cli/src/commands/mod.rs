@@ -9,6 +9,7 @@ mod gc;
 mod log;
 mod plan;
 mod platforms;
+mod repl;
 mod run;
 
 use crate::args::{Cli, Command, Execution, Global, Source};
@@ -32,6 +33,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Eval(args) => eval::run(global, args),
         Command::Log(args) => log::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
+        Command::Repl(args) => repl::run(global, args),
         Command::Gc(args) => gc::run(global, args),
         Command::Completions(args) => completions::run(args),
     }

@@ -1,0 +1,233 @@
+//! `nix-env --query --available`: the packages of a package set.
+
+use crate::arguments::{Arguments, Word, text};
+use crate::installable::package_name;
+use crate::options::Options;
+use saltire_driver::{
+    EvaluationError, Package, Session, Source, argument_set, arguments, find_along, packages,
+};
+use saltire_eval::Evaluator;
+use saltire_terminal::{Failure, print};
+use serde_json::{Map, Value as Json, json};
+use std::process::ExitCode;
+
+/// Text of `--help`.
+pub const HELP: &str = "\
+Usage: nix-env -qa [OPTION]… [NAME]…
+
+Lists the packages of a package set (default: <nixpkgs>).
+
+  -f FILE, -A PATH       which package set, and which part of it
+  -P, --attr-path        print attribute paths
+      --drv-path         print the paths of the derivations
+      --out-path         print the paths of the outputs
+      --system           print the systems
+      --description      print descriptions
+      --no-name          don't print names
+      --json             print as JSON
+      --arg NAME EXPR, --argstr NAME TEXT, -I PATH, --option NAME VALUE
+
+What is installed in profiles is not managed: see 'saltire build' and 'saltire shell'.
+";
+
+#[derive(Default)]
+struct Request {
+    query: bool,
+    available: bool,
+    file: Option<String>,
+    attributes: Vec<String>,
+    attribute_path: bool,
+    derivation: bool,
+    outputs: bool,
+    system: bool,
+    description: bool,
+    no_name: bool,
+    json: bool,
+    names: Vec<String>,
+}
+
+/// Runs `nix-env`.
+pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut request = Request::default();
+    while let Some(word) = words.next()? {
+        match &word {
+            Word::Short('q') => request.query = true,
+            Word::Short('a') => request.available = true,
+            Word::Short('P') => request.attribute_path = true,
+            Word::Short('f') => request.file = Some(words.value(&word)?),
+            Word::Short('A') => request.attributes.push(words.value(&word)?),
+            Word::Long(name) => match name.as_str() {
+                "query" => request.query = true,
+                "available" => request.available = true,
+                "attr-path" => request.attribute_path = true,
+                "file" => request.file = Some(words.value(&word)?),
+                "attr" => request.attributes.push(words.value(&word)?),
+                "drv-path" => request.derivation = true,
+                "out-path" => request.outputs = true,
+                "system" => request.system = true,
+                "description" => request.description = true,
+                "no-name" => request.no_name = true,
+                "json" => request.json = true,
+                _ if options.take(&word, &mut words)? => {}
+                _ => return Err(words.unknown(&word)),
+            },
+            Word::Plain(name) => request.names.push(text(name.clone())?),
+            _ if options.take(&word, &mut words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    if !request.query || !request.available {
+        return Err(Failure::new("of nix-env only 'nix-env -qa' is there: saltire manages no profiles")
+            .hint("'saltire build' links a result, 'nix shell' gives a shell with packages"));
+    }
+    // Queries don't write derivations, as in the reference.
+    options.read_only = true;
+    let opened = options.open()?;
+    let rows = opened.session.evaluate(|evaluator| rows(&opened.session, evaluator, &options, &request))?;
+    opened.progress.finish();
+    print(&if request.json { as_json(&rows) } else { table(&rows) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A package: its cells and what JSON says of it.
+struct Row {
+    path: String,
+    name: String,
+    cells: Vec<String>,
+    json: Map<String, Json>,
+}
+
+fn rows(
+    session: &Session,
+    evaluator: &mut Evaluator,
+    options: &Options,
+    request: &Request,
+) -> Result<Vec<Row>, EvaluationError> {
+    let given = arguments(evaluator, &options.arguments)?;
+    let given = argument_set(evaluator, given);
+    let source = Source::File(request.file.clone().unwrap_or_else(|| "<nixpkgs>".to_owned()));
+    let root = session.package_set_value(evaluator, &source)?;
+    let whole = [String::new()];
+    let paths = if request.attributes.is_empty() { &whole[..] } else { &request.attributes };
+    let mut rows = Vec::new();
+    for path in paths {
+        let value = find_along(evaluator, root, path, given)?;
+        for package in packages(evaluator, value, given, true)? {
+            match row(session, evaluator, request, path, &package) {
+                Ok(row) => rows.extend(row),
+                // What can't be evaluated on this platform is not available.
+                Err(EvaluationError::Nix(error)) if error.is_catchable() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    // By name, as the reference lists them.
+    rows.sort_by(|a, b| (a.name.to_lowercase(), &a.path).cmp(&(b.name.to_lowercase(), &b.path)));
+    Ok(rows)
+}
+
+fn row(
+    session: &Session,
+    evaluator: &mut Evaluator,
+    request: &Request,
+    prefix: &str,
+    package: &Package,
+) -> Result<Option<Row>, EvaluationError> {
+    let name = package.text(evaluator, "name")?.unwrap_or_default();
+    let (short, version) = package_name(&name);
+    if !request.names.is_empty()
+        && !request.names.iter().any(|wanted| wanted == "*" || *wanted == name || wanted == short)
+    {
+        return Ok(None);
+    }
+    let path = package.path.to_string();
+    let path = match (prefix, path.as_str()) {
+        ("", path) => path.to_owned(),
+        (prefix, "") => prefix.to_owned(),
+        (prefix, path) => format!("{prefix}.{path}"),
+    };
+    let mut cells = Vec::new();
+    let mut json = Map::new();
+    let system = package.text(evaluator, "system")?.unwrap_or_else(|| "unknown".to_owned());
+    if request.attribute_path {
+        cells.push(path.clone());
+    }
+    if !request.no_name {
+        cells.push(name.clone());
+    }
+    json.insert("name".into(), json!(name));
+    json.insert("pname".into(), json!(short));
+    json.insert("version".into(), json!(version));
+    json.insert("system".into(), json!(system));
+    if request.system {
+        cells.push(system);
+    }
+    if request.derivation {
+        let derivation = session.store().display(&package.derivation(session, evaluator)?);
+        json.insert("drvPath".into(), json!(derivation));
+        cells.push(derivation);
+    }
+    if request.outputs {
+        let outputs = output_paths(evaluator, package)?;
+        let cell = |(name, path): &(String, String)| {
+            if name == "out" { path.clone() } else { format!("{name}={path}") }
+        };
+        cells.push(outputs.iter().map(cell).collect::<Vec<_>>().join(";"));
+        json.insert("outputs".into(), outputs.into_iter().map(|(name, path)| (name, json!(path))).collect());
+    }
+    if request.description {
+        let text = description(evaluator, package)?;
+        json.insert("description".into(), json!(text));
+        cells.push(text);
+    }
+    Ok(Some(Row { path, name, cells, json }))
+}
+
+fn output_paths(
+    evaluator: &mut Evaluator,
+    package: &Package,
+) -> Result<Vec<(String, String)>, EvaluationError> {
+    let function = "p: map (o: [ o (toString p.${o}.outPath) ]) (p.outputs or [ \"out\" ])";
+    let function = evaluator.eval_str(function, b"/")?;
+    let pairs = evaluator.call(function, &[package.value], saltire_diagnostics::Pos::NONE)?;
+    let pairs = evaluator.force_deep(pairs)?;
+    let text = |value: saltire_eval::Value| {
+        let text = value.resolve().as_str();
+        text.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()).unwrap_or_default()
+    };
+    let pair = |value: saltire_eval::Value| {
+        let list = value.resolve().as_list()?;
+        Some((text(list.get(0)?), text(list.get(1)?)))
+    };
+    Ok(pairs.as_list().map(|list| list.iter().filter_map(pair).collect()).unwrap_or_default())
+}
+
+fn description(evaluator: &mut Evaluator, package: &Package) -> Result<String, EvaluationError> {
+    let function = evaluator.eval_str("p: toString (p.meta.description or \"\")", b"/")?;
+    let text = evaluator.call(function, &[package.value], saltire_diagnostics::Pos::NONE)?;
+    let text = evaluator.force(text)?;
+    Ok(text.as_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()).unwrap_or_default())
+}
+
+/// Columns as wide as their widest cell, two spaces between them.
+fn table(rows: &[Row]) -> String {
+    let columns = rows.first().map_or(0, |row| row.cells.len());
+    let width = |column: usize| rows.iter().map(|row| row.cells[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.cells.iter().zip(&widths) {
+            line += &format!("{cell:width$}  ");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn as_json(rows: &[Row]) -> String {
+    let all: Map<String, Json> =
+        rows.iter().map(|row| (row.path.clone(), Json::Object(row.json.clone()))).collect();
+    format!("{}\n", serde_json::to_string_pretty(&Json::Object(all)).unwrap_or_default())
+}

@@ -1,0 +1,328 @@
+//! `nix flake …`: flakes and their lock files.
+
+mod show;
+mod template;
+
+use crate::arguments::{Arguments, Word, text};
+use crate::flake_installable::{FlakeOptions, input_path, parse_reference};
+use crate::options::{Opened, Options};
+use saltire_driver::{Error, FlakeRef, LockedFlake, Session};
+use saltire_flake::{Edge, LockFile};
+use saltire_terminal::{Failure, print};
+use serde_json::{Map, Value as Json, json};
+use std::process::ExitCode;
+
+pub use show::{CHECK_HELP, SHOW_HELP, check, show};
+pub use template::{INIT_HELP, NEW_HELP, init, new};
+
+/// Text of `nix flake lock --help`.
+pub const LOCK_HELP: &str = "\
+Usage: nix flake lock [FLAKE] [--update-input INPUT] [--override-input INPUT FLAKE]
+
+Writes the lock file of a flake where it lacks inputs.
+";
+/// Text of `nix flake update --help`.
+pub const UPDATE_HELP: &str = "\
+Usage: nix flake update [INPUT…] [--flake FLAKE]
+
+Looks inputs up anew (all, or those that are named) and writes the lock file.
+";
+/// Text of `nix flake metadata --help`.
+pub const METADATA_HELP: &str = "\
+Usage: nix flake metadata [FLAKE] [--json]
+
+Shows what a flake is, where it comes from, and its inputs.
+";
+/// Text of `nix flake archive --help`.
+pub const ARCHIVE_HELP: &str = "\
+Usage: nix flake archive [FLAKE] [--json] [--dry-run]
+
+Copies a flake and all its inputs to the store.
+";
+/// Text of `nix flake prefetch --help`.
+pub const PREFETCH_HELP: &str = "\
+Usage: nix flake prefetch FLAKE [--json] [--out-link LINK]
+
+Copies the tree that a flake reference means to the store.
+";
+
+/// What most commands are given: a flake, and whether JSON is wanted.
+struct Request {
+    flake: FlakeOptions,
+    operands: Vec<String>,
+    json: bool,
+}
+
+impl Request {
+    fn parse(
+        words: &mut Arguments,
+        options: &mut Options,
+        mut own: impl FnMut(&Word, &mut Arguments) -> Result<bool, Failure>,
+    ) -> Result<Self, Failure> {
+        let mut request = Self { flake: FlakeOptions::default(), operands: Vec::new(), json: false };
+        while let Some(word) = words.next()? {
+            if own(&word, words)? {
+                continue;
+            }
+            match &word {
+                Word::Plain(operand) => request.operands.push(text(operand.clone())?),
+                Word::Long(name) if name == "json" => request.json = true,
+                _ if request.flake.take(&word, words)? || options.take(&word, words)? => {}
+                _ => return Err(words.unknown(&word)),
+            }
+        }
+        Ok(request)
+    }
+
+    /// The flake that is named, or that of the working directory.
+    fn reference(&self) -> Result<FlakeRef, Failure> {
+        match self.operands.as_slice() {
+            [] => parse_reference("."),
+            [one] => parse_reference(one),
+            _ => Err(Failure::new("only one flake may be named")),
+        }
+    }
+
+    fn lock(&self, session: &Session) -> Result<LockedFlake, Failure> {
+        self.flake.prepare(session)?;
+        Ok(session.lock_flake(&self.reference()?, &self.flake.flags)?)
+    }
+}
+
+fn none(_: &Word, _: &mut Arguments) -> Result<bool, Failure> {
+    Ok(false)
+}
+
+/// Runs `nix flake lock`.
+pub fn lock(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let request = Request::parse(&mut words, &mut options, none)?;
+    let Opened { session, progress } = options.open()?;
+    request.lock(&session)?;
+    progress.finish();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `nix flake update`.
+pub fn update(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut flake = None;
+    let mut request = Request::parse(&mut words, &mut options, |word, words| {
+        let takes = matches!(word, Word::Long(name) if name == "flake");
+        if takes {
+            flake = Some(words.value(word)?);
+        }
+        Ok(takes)
+    })?;
+    let inputs = std::mem::take(&mut request.operands);
+    request.operands.extend(flake);
+    request.flake.flags.recreate = inputs.is_empty();
+    for input in &inputs {
+        request.flake.flags.updates.insert(input_path(input)?);
+    }
+    let Opened { session, progress } = options.open()?;
+    let locked = request.lock(&session)?;
+    progress.finish();
+    for input in inputs.iter().filter(|input| {
+        !locked.lock.nodes[0].inputs.contains_key(input.split('/').next().unwrap_or_default())
+    }) {
+        eprintln!("warning: '{input}' is not an input of the flake");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `nix flake metadata`.
+pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let request = Request::parse(&mut words, &mut options, none)?;
+    let Opened { session, progress } = options.open()?;
+    let flake = request.lock(&session)?;
+    progress.finish();
+    let attributes = as_json(&flake.tree.locked);
+    let text = |name: &str| attributes.get(name).and_then(Json::as_str).map(str::to_owned);
+    let number = |name: &str| attributes.get(name).and_then(Json::as_u64);
+    if request.json {
+        let object = json!({
+            "description": flake.metadata.description,
+            "lastModified": number("lastModified"),
+            "locked": attributes,
+            "locks": flake.lock.to_json(),
+            "original": as_json(&flake.original),
+            "originalUrl": flake.original.to_text(),
+            "path": flake.tree.store_path,
+            "resolved": as_json(&flake.resolved),
+            "resolvedUrl": flake.resolved.to_text(),
+            "revision": text("rev"),
+            "url": flake.tree.locked.to_text(),
+        });
+        let object: Map<String, Json> = object
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        print(&format!("{}\n", Json::Object(object)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut output = String::new();
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            output += &format!("{:14}{value}\n", format!("{name}:"));
+        }
+    };
+    line("Resolved URL", Some(flake.resolved.to_text()));
+    line("Locked URL", Some(flake.tree.locked.to_text()));
+    line("Description", flake.metadata.description.clone());
+    line("Path", Some(flake.tree.store_path.clone()));
+    line("Revision", text("rev").or(text("dirtyRev")));
+    line("Revisions", number("revCount").map(|count| count.to_string()));
+    line("Last modified", number("lastModified").map(date));
+    if !flake.lock.nodes[0].inputs.is_empty() {
+        output += "Inputs:\n";
+        inputs(&flake.lock, 0, "", &mut vec![0], &mut output);
+    }
+    print(&output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The inputs of a node as a tree.
+fn inputs(lock: &LockFile, node: usize, indent: &str, above: &mut Vec<usize>, output: &mut String) {
+    let count = lock.nodes[node].inputs.len();
+    for (index, (name, edge)) in lock.nodes[node].inputs.iter().enumerate() {
+        let [first, rest] =
+            if index + 1 == count { ["└───", "    "] } else { ["├───", "│   "] };
+        match edge {
+            Edge::Follows(path) => {
+                *output += &format!("{indent}{first}{name} follows input '{}'\n", path.join("/"));
+            }
+            Edge::Node(target) => {
+                let locked = lock.nodes[*target].locked.as_ref();
+                let shown = locked.map(|locked| locked.locked.to_text()).unwrap_or_default();
+                *output += &format!("{indent}{first}{name}: {shown}\n");
+                if !above.contains(target) {
+                    above.push(*target);
+                    inputs(lock, *target, &format!("{indent}{rest}"), above, output);
+                    above.pop();
+                }
+            }
+        }
+    }
+}
+
+/// A reference's attributes.
+fn as_json(reference: &FlakeRef) -> Json {
+    let attributes = reference.to_attributes();
+    let value = |attribute: &saltire_fetch::input::Attribute| match attribute {
+        saltire_fetch::input::Attribute::String(text) => json!(text),
+        saltire_fetch::input::Attribute::Int(number) => json!(number),
+        saltire_fetch::input::Attribute::Bool(value) => json!(value),
+    };
+    Json::Object(attributes.iter().map(|(name, attribute)| (name.clone(), value(attribute))).collect())
+}
+
+/// Seconds since 1970 as a date and time in UTC.
+fn date(seconds: u64) -> String {
+    let days = seconds / 86_400;
+    // Days of the proleptic Gregorian calendar, in eras of 400 years from March of year 0.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let rest = seconds % 86_400;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60)
+}
+
+/// Runs `nix flake archive`.
+pub fn archive(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let request = Request::parse(&mut words, &mut options, none)?;
+    let Opened { session, progress } = options.open()?;
+    let flake = request.lock(&session)?;
+    let mut object = json!({ "path": flake.tree.store_path });
+    let inputs = archive_inputs(&session, &flake.lock, 0, &mut vec![0], options.dry_run)?;
+    progress.finish();
+    if let Some(object) = object.as_object_mut() {
+        object.insert("inputs".into(), Json::Object(inputs));
+    }
+    if request.json {
+        print(&format!("{object}\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn archive_inputs(
+    session: &Session,
+    lock: &LockFile,
+    node: usize,
+    above: &mut Vec<usize>,
+    dry_run: bool,
+) -> Result<Map<String, Json>, Failure> {
+    let mut object = Map::new();
+    for (name, edge) in &lock.nodes[node].inputs {
+        let Edge::Node(target) = edge else { continue };
+        let Some(locked) = lock.nodes[*target].locked.as_ref().filter(|_| !above.contains(target)) else {
+            continue;
+        };
+        let mut entry = Map::new();
+        // A relative path is a part of a tree that is copied anyway.
+        if !dry_run && locked.parent.is_none() {
+            let stored = session.inputs().fetch(&locked.locked.input).map_err(Failure::new)?;
+            entry.insert("path".into(), json!(session.store().display(&stored.path)));
+        }
+        above.push(*target);
+        let inner = archive_inputs(session, lock, *target, above, dry_run)?;
+        above.pop();
+        entry.insert("inputs".into(), Json::Object(inner));
+        object.insert(name.clone(), Json::Object(entry));
+    }
+    Ok(object)
+}
+
+/// Runs `nix flake prefetch`.
+pub fn prefetch(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut link = None;
+    let request = Request::parse(&mut words, &mut options, |word, words| {
+        let takes =
+            matches!(word, Word::Short('o')) || matches!(word, Word::Long(name) if name == "out-link");
+        if takes {
+            link = Some(words.value(word)?);
+        }
+        Ok(takes)
+    })?;
+    let Opened { session, progress } = options.open()?;
+    request.flake.prepare(&session)?;
+    let reference = request.reference()?;
+    let registries = session.flakes().registries().map_err(Error::from)?;
+    let resolved = registries.resolve(&reference).map_err(Failure::new)?;
+    let stored = session.inputs().fetch(&resolved.input).map_err(Failure::new)?;
+    progress.finish();
+    let path = session.store().display(&stored.path);
+    let locked = FlakeRef { input: stored.input, directory: resolved.directory.clone() };
+    let attributes = as_json(&locked);
+    let hash = attributes.get("narHash").and_then(Json::as_str).unwrap_or_default().to_owned();
+    if let Some(link) = link {
+        crate::options::add_root(&session, &link, 1, &stored.path)?;
+    }
+    if request.json {
+        let object = json!({
+            "hash": hash, "locked": attributes, "original": as_json(&reference), "storePath": path,
+        });
+        print(&format!("{object}\n"))?;
+    } else {
+        eprintln!("Downloaded '{}' to '{path}' (hash '{hash}').", locked.to_text());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn seconds_are_dates() {
+        assert_eq!(date(0), "1970-01-01 00:00:00");
+        assert_eq!(date(951_782_400), "2000-02-29 00:00:00");
+        assert_eq!(date(1_701_743_694), "2023-12-05 02:34:54");
+    }
+}

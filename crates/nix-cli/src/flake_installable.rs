@@ -1,0 +1,164 @@
+//! Installables that are outputs of flakes.
+
+use crate::arguments::{Arguments, Word};
+use crate::installable::Outputs;
+use saltire_driver::{
+    Error, EvaluationError, FlakeRef, FlakeTarget, LockFlags, LockedFlake, OutputNames, Session,
+    is_input_path,
+};
+use saltire_eval::{Evaluator, Value};
+use saltire_terminal::Failure;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Options of flakes.
+#[derive(Clone, Debug, Default)]
+pub struct FlakeOptions {
+    /// How lock files are used.
+    pub flags: LockFlags,
+    /// `--inputs-from`
+    pub inputs_from: Vec<String>,
+    /// `--override-flake`
+    pub override_flakes: Vec<(String, String)>,
+    /// What is looked for in a flake.
+    pub purpose: Purpose,
+}
+
+/// What an installable is for, which decides where it is looked for in a flake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A package: `packages`, `legacyPackages`.
+    #[default]
+    Package,
+    /// A program: `apps`, then packages.
+    Program,
+    /// The flake itself.
+    Whole,
+}
+
+impl FlakeOptions {
+    /// Takes an option; false if it is something else.
+    pub fn take(&mut self, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
+        let Word::Long(name) = word else { return Ok(false) };
+        match name.as_str() {
+            "override-input" => {
+                let input = input_path(&words.value(word)?)?;
+                let to = parse_reference(&words.value(word)?)?;
+                self.flags.overrides.insert(input, to);
+                self.flags.write = false;
+            }
+            "update-input" => {
+                self.flags.updates.insert(input_path(&words.value(word)?)?);
+            }
+            "recreate-lock-file" => self.flags.recreate = true,
+            "no-write-lock-file" => self.flags.write = false,
+            "no-update-lock-file" => self.flags.update = false,
+            "no-registries" => self.flags.use_registries = false,
+            "commit-lock-file" => {
+                return Err(
+                    Failure::new("'--commit-lock-file' is not there").hint("commit flake.lock with Git")
+                );
+            }
+            "reference-lock-file" => self.flags.reference_lock_file = Some(words.value(word)?.into()),
+            "output-lock-file" => self.flags.output_lock_file = Some(words.value(word)?.into()),
+            "inputs-from" => self.inputs_from.push(words.value(word)?),
+            "override-flake" => {
+                let from = words.value(word)?;
+                self.override_flakes.push((from, words.value(word)?));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Makes the session use what the options say about registries.
+    pub fn prepare(&self, session: &Session) -> Result<(), Error> {
+        for (from, to) in &self.override_flakes {
+            session.flakes().override_flake(reference(from)?, reference(to)?);
+        }
+        for flake in &self.inputs_from {
+            let locked = session.lock_flake(&reference(flake)?, &self.flags)?;
+            session.flakes().override_with_inputs(&locked);
+        }
+        Ok(())
+    }
+}
+
+/// The path of an input, such as `nixpkgs` or `a/b`.
+pub fn input_path(text: &str) -> Result<Vec<String>, Failure> {
+    is_input_path(text).ok_or_else(|| Failure::new(format_args!("'{text}' is not a valid input path")))
+}
+
+fn base() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
+}
+
+/// A reference as it is written on a command line.
+pub fn parse_reference(text: &str) -> Result<FlakeRef, Failure> {
+    Ok(reference(text)?)
+}
+
+fn reference(text: &str) -> Result<FlakeRef, Error> {
+    FlakeRef::parse(text, Some(&base())).map_err(|error| Error::Installable(error.to_string()))
+}
+
+/// An output of a flake.
+#[derive(Clone, Debug)]
+pub struct FlakeInstallable {
+    text: String,
+    target: FlakeTarget,
+    options: FlakeOptions,
+}
+
+impl FlakeInstallable {
+    /// From `REFERENCE#ATTRIBUTE^OUTPUTS`.
+    pub fn parse(text: &str, options: &FlakeOptions) -> Result<Self, Failure> {
+        let target = FlakeTarget::parse(text, &base()).map_err(Failure::new)?;
+        Ok(Self { text: text.to_owned(), target, options: options.clone() })
+    }
+
+    /// The outputs that are meant.
+    pub fn outputs(&self) -> Outputs {
+        match &self.target.outputs {
+            OutputNames::Usual => Outputs::Default,
+            OutputNames::All => Outputs::All,
+            OutputNames::Named(names) => Outputs::Named(names.iter().cloned().collect()),
+        }
+    }
+
+    /// The flake with its inputs locked.
+    pub fn lock(&self, session: &Session) -> Result<LockedFlake, Error> {
+        self.options.prepare(session)?;
+        session.lock_flake(&self.target.flake, &self.options.flags)
+    }
+
+    /// The value of the output.
+    pub fn value(&self, session: &Arc<Session>, evaluator: &mut Evaluator) -> Result<Value, EvaluationError> {
+        let flake = self.lock(session)?;
+        if self.options.purpose == Purpose::Whole && self.target.fragment.is_empty() {
+            return session.flake_value(evaluator, &flake);
+        }
+        let (defaults, prefixes) = self.options.purpose.places(session.system());
+        Ok(session.flake_attribute(evaluator, &flake, &self.target.fragment, &defaults, &prefixes)?.value)
+    }
+}
+
+impl Purpose {
+    /// Where to look without a fragment, and what to put before one.
+    fn places(self, system: &str) -> (Vec<String>, Vec<String>) {
+        let mut defaults = vec![format!("packages.{system}.default"), format!("defaultPackage.{system}")];
+        let mut prefixes = vec![format!("packages.{system}"), format!("legacyPackages.{system}")];
+        if self == Self::Program {
+            defaults.splice(0..0, [format!("apps.{system}.default"), format!("defaultApp.{system}")]);
+            prefixes.insert(0, format!("apps.{system}"));
+        }
+        (defaults, prefixes)
+    }
+}
+
+impl fmt::Display for FlakeInstallable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

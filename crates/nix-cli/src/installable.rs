@@ -1,0 +1,382 @@
+//! Installables: what the commands of `nix` work on.
+//!
+//! An attribute of a file (`-f FILE a.b`) or of an expression (`--expr EXPR a.b`), a
+//! store path, or an output of a flake (`nixpkgs#hello`); each with outputs behind a
+//! `^`.
+
+use crate::arguments::{Arguments, Word, text};
+use crate::flake_installable::{FlakeInstallable, FlakeOptions, Purpose};
+use crate::options::Options;
+use saltire_driver::{
+    Error, EvaluationError, Package, Session, Source, StorePath, Wanted, argument_set, arguments, find_along,
+    packages,
+};
+use saltire_eval::{Evaluator, Symbol, Value as NixValue};
+use saltire_terminal::Failure;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The options that say what installables are relative to, and the installables.
+#[derive(Default)]
+pub struct InstallableOptions {
+    file: Option<String>,
+    expression: Option<String>,
+    /// The installables as they were written.
+    pub operands: Vec<String>,
+    /// Options of flakes.
+    pub flake: FlakeOptions,
+}
+
+/// The outputs that are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// Those that the package wants to be installed.
+    Default,
+    /// `^*`
+    All,
+    /// `^out,dev`
+    Named(BTreeSet<String>),
+}
+
+/// Something to work on.
+#[derive(Clone, Debug)]
+pub struct Installable {
+    kind: Kind,
+    outputs: Outputs,
+}
+
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
+enum Kind {
+    Attribute { source: Source, path: String },
+    StorePath(String),
+    Flake(FlakeInstallable),
+}
+
+/// The value of an installable.
+pub struct Value {
+    /// The value.
+    pub value: NixValue,
+    /// What it is, for messages.
+    pub context: String,
+}
+
+/// What is to be built, or is there.
+#[derive(Clone, Debug)]
+pub enum Goal {
+    /// A store path.
+    Path(StorePath),
+    /// Outputs of a derivation.
+    Built(Wanted),
+}
+
+/// A goal with what commands that run something need to know.
+pub struct Program {
+    /// What is to be built.
+    pub goal: Goal,
+    /// The file to run; relative to the output unless it is absolute.
+    pub file: String,
+}
+
+impl InstallableOptions {
+    /// For a command that looks for something else than packages in flakes.
+    pub fn for_purpose(purpose: Purpose) -> Self {
+        let flake = FlakeOptions { purpose, ..FlakeOptions::default() };
+        Self { flake, ..Self::default() }
+    }
+
+    /// Takes an option or an installable; false if it is something else.
+    pub fn take(&mut self, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
+        match word {
+            Word::Short('f') => self.file = Some(words.value(word)?),
+            Word::Long(name) if name == "file" => self.file = Some(words.value(word)?),
+            Word::Long(name) if name == "expr" => self.expression = Some(words.value(word)?),
+            Word::Plain(operand) => self.operands.push(text(operand.clone())?),
+            _ => return self.flake.take(word, words),
+        }
+        Ok(true)
+    }
+
+    /// Whether installables are attributes of a file.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The installables; the one that is meant without any is `default`.
+    pub fn all(&self, options: &mut Options, default: Option<&str>) -> Result<Vec<Installable>, Failure> {
+        if self.file.is_some() && self.expression.is_some() {
+            return Err(Failure::new("'--file' and '--expr' are exclusive"));
+        }
+        let source = match (&self.file, &self.expression) {
+            (Some(file), _) => Some(if file == "-" { Source::Standard } else { Source::File(file.clone()) }),
+            (None, Some(text)) => Some(Source::Expression(text.clone())),
+            (None, None) => None,
+        };
+        // A file is not an input that pure evaluation would know.
+        options.impure |= self.file.is_some();
+        let mut operands = self.operands.clone();
+        if operands.is_empty() {
+            match (&source, default) {
+                (Some(_), _) => operands.push(String::new()),
+                (None, Some(default)) => operands.push(default.to_owned()),
+                (None, None) => {}
+            }
+        }
+        operands.iter().map(|operand| self.parse(source.as_ref(), operand)).collect()
+    }
+
+    /// Files that are named as older versions of Nix took them: `<nixpkgs>`, or a path
+    /// that is no flake.
+    pub fn plain_files(&self) -> Vec<String> {
+        let is_file = |name: &String| {
+            let path = std::path::Path::new(name);
+            name.starts_with('<')
+                || path.is_file()
+                || path.join("default.nix").exists() && !path.join("flake.nix").exists()
+        };
+        match self.file.is_none() && self.expression.is_none() && self.operands.iter().all(is_file) {
+            true => self.operands.clone(),
+            false => Vec::new(),
+        }
+    }
+
+    /// The one installable that there may be.
+    pub fn single(&self, options: &mut Options) -> Result<Installable, Failure> {
+        let mut all = self.all(options, Some("."))?;
+        match all.len() {
+            1 => Ok(all.remove(0)),
+            _ => Err(Failure::new(format_args!("only one installable is allowed, not {}", all.len()))),
+        }
+    }
+
+    fn parse(&self, source: Option<&Source>, operand: &str) -> Result<Installable, Failure> {
+        let (name, outputs) = split_outputs(operand);
+        if source.is_none() && !is_store_path(name) {
+            let flake = FlakeInstallable::parse(operand, &self.flake)?;
+            let outputs = flake.outputs();
+            return Ok(Installable { kind: Kind::Flake(flake), outputs });
+        }
+        let kind = match source {
+            Some(source) => {
+                Kind::Attribute { source: source.clone(), path: name.trim_start_matches('.').to_owned() }
+            }
+            None => Kind::StorePath(name.to_owned()),
+        };
+        Ok(Installable { kind, outputs })
+    }
+}
+
+fn is_store_path(name: &str) -> bool {
+    !name.contains('#')
+        && (name.starts_with("/nix/store/")
+            || std::fs::canonicalize(name).is_ok_and(|path| path.starts_with("/nix/store/")))
+}
+
+/// Splits `a^out,dev`.
+fn split_outputs(operand: &str) -> (&str, Outputs) {
+    match operand.rsplit_once('^') {
+        Some((name, "*")) => (name, Outputs::All),
+        Some((name, outputs)) if !outputs.is_empty() && !outputs.contains(['/', '#', '"', '$', ' ']) => {
+            (name, Outputs::Named(outputs.split(',').map(str::to_owned).collect()))
+        }
+        _ => (operand, Outputs::Default),
+    }
+}
+
+impl Installable {
+    /// Its value.
+    pub fn value(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+        options: &Options,
+    ) -> Result<Value, EvaluationError> {
+        match &self.kind {
+            Kind::StorePath(path) => {
+                let message = format!("installable '{path}' cannot evaluate to a Nix language value");
+                Err(Error::Installable(message).into())
+            }
+            Kind::Attribute { source, path } => {
+                let given = arguments(evaluator, &options.arguments)?;
+                let given = argument_set(evaluator, given);
+                let root = session.package_set_value(evaluator, source)?;
+                let value = find_along(evaluator, root, path, given)?;
+                Ok(Value { value, context: format!("'{path}'") })
+            }
+            Kind::Flake(flake) => {
+                let value = flake.value(session, evaluator)?;
+                Ok(Value { value, context: format!("'{flake}'") })
+            }
+        }
+    }
+
+    /// What to build for it.
+    pub fn goals(&self, session: &Arc<Session>, options: &Options) -> Result<Vec<Goal>, Error> {
+        match &self.kind {
+            Kind::StorePath(path) => Ok(vec![self.store_goal(session, path)?]),
+            _ => session.evaluate(|evaluator| {
+                let found = self.derivations(session, evaluator, options)?;
+                found.iter().map(|package| self.goal(session, evaluator, package)).collect()
+            }),
+        }
+    }
+
+    /// What to run for it.
+    pub fn program(&self, session: &Arc<Session>, options: &Options) -> Result<Program, Error> {
+        if let Kind::StorePath(path) = &self.kind {
+            return Err(Error::Installable(format!("installable '{path}' has no program to run")));
+        }
+        session.evaluate(|evaluator| {
+            if let Some(app) = self.app(session, evaluator, options)? {
+                return Ok(app);
+            }
+            let found = self.derivations(session, evaluator, options)?;
+            let package =
+                found.first().ok_or_else(|| Error::Installable(format!("'{self}' is no package")))?;
+            let goal = self.goal(session, evaluator, package)?;
+            Ok(Program { goal, file: format!("bin/{}", main_program(evaluator, package)?) })
+        })
+    }
+
+    /// `{ type = "app"; program = …; }`
+    fn app(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+        options: &Options,
+    ) -> Result<Option<Program>, EvaluationError> {
+        let value = self.value(session, evaluator, options)?.value;
+        let value = evaluator.force(value)?;
+        let package = Package { value, path: Symbol::intern("") };
+        if value.as_attrs().is_none() || package.text(evaluator, "type")?.as_deref() != Some("app") {
+            return Ok(None);
+        }
+        let attribute = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("program")));
+        let Some(program) = attribute else {
+            return Err(Error::Installable(format!("app '{self}' has no attribute 'program'")).into());
+        };
+        let program = evaluator.string_value(program, saltire_diagnostics::Pos::NONE, "")?;
+        let file = String::from_utf8_lossy(program.as_bytes()).into_owned();
+        let derivation = program.context().iter().find_map(|element| match element {
+            saltire_eval::ContextElement::Output { derivation, output } => {
+                Some(Wanted { derivation: derivation.clone(), outputs: vec![output.to_string()] })
+            }
+            _ => None,
+        });
+        let goal = match derivation {
+            Some(wanted) => Goal::Built(wanted),
+            None => Goal::Path(store_path_of(session, &file)?),
+        };
+        Ok(Some(Program { goal, file }))
+    }
+
+    /// The derivations in the value.
+    pub fn derivations(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+        options: &Options,
+    ) -> Result<Vec<Package>, EvaluationError> {
+        let given = arguments(evaluator, &options.arguments)?;
+        let given = argument_set(evaluator, given);
+        let value = self.value(session, evaluator, options)?.value;
+        packages(evaluator, value, given, false)
+    }
+
+    fn goal(
+        &self,
+        session: &Session,
+        evaluator: &mut Evaluator,
+        package: &Package,
+    ) -> Result<Goal, EvaluationError> {
+        let derivation = package.derivation(session, evaluator)?;
+        let outputs = match &self.outputs {
+            Outputs::All => Vec::new(),
+            Outputs::Named(names) => names.iter().cloned().collect(),
+            Outputs::Default => package.default_outputs(evaluator)?,
+        };
+        Ok(Goal::Built(Wanted { derivation, outputs }))
+    }
+
+    fn store_goal(&self, session: &Session, path: &str) -> Result<Goal, Error> {
+        let resolved =
+            std::fs::canonicalize(path).map_or(path.to_owned(), |path| path.to_string_lossy().into_owned());
+        let store_path =
+            store_path_of(session, if path.starts_with("/nix/store/") { path } else { &resolved })?;
+        Ok(match &self.outputs {
+            Outputs::Default => Goal::Path(store_path),
+            Outputs::All => Goal::Built(Wanted { derivation: store_path, outputs: Vec::new() }),
+            Outputs::Named(names) => {
+                Goal::Built(Wanted { derivation: store_path, outputs: names.iter().cloned().collect() })
+            }
+        })
+    }
+}
+
+/// The name of a package's main program.
+fn main_program(evaluator: &mut Evaluator, package: &Package) -> Result<String, EvaluationError> {
+    let meta = package.value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
+    if let Some(meta) = meta {
+        let value = evaluator.force(meta)?;
+        if let Some(name) = (Package { value, path: package.path }).text(evaluator, "mainProgram")? {
+            return Ok(name);
+        }
+    }
+    if let Some(name) = package.text(evaluator, "pname")? {
+        return Ok(name);
+    }
+    let name = package.text(evaluator, "name")?.unwrap_or_default();
+    Ok(package_name(&name).0.to_owned())
+}
+
+/// Splits a derivation's name into package and version, as `nix-env` does: the version
+/// begins behind the first dash that is followed by anything but a letter.
+pub fn package_name(name: &str) -> (&str, &str) {
+    let bytes = name.as_bytes();
+    let dash = (0..bytes.len().saturating_sub(1))
+        .find(|&index| bytes[index] == b'-' && !bytes[index + 1].is_ascii_alphabetic());
+    dash.map_or((name, ""), |dash| (&name[..dash], &name[dash + 1..]))
+}
+
+/// The store path that a path below the store belongs to.
+pub fn store_path_of(session: &Session, path: &str) -> Result<StorePath, Error> {
+    let store = session.store().store_dir().as_str();
+    let rest = path.strip_prefix(store).and_then(|rest| rest.strip_prefix('/'));
+    let Some(rest) = rest else {
+        return Err(Error::Installable(format!("path '{path}' is not in the Nix store")));
+    };
+    session.parse(&format!("{store}/{}", rest.split('/').next().unwrap_or_default()))
+}
+
+impl std::fmt::Display for Installable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.kind {
+            Kind::Attribute { path, .. } => f.write_str(path),
+            Kind::StorePath(path) => f.write_str(path),
+            Kind::Flake(flake) => flake.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_stand_behind_a_caret() {
+        let named = |names: &[&str]| Outputs::Named(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(split_outputs("a"), ("a", Outputs::Default));
+        assert_eq!(split_outputs("a^*"), ("a", Outputs::All));
+        assert_eq!(split_outputs(".#a^dev,out"), (".#a", named(&["out", "dev"])));
+        assert_eq!(split_outputs("a^"), ("a^", Outputs::Default));
+    }
+
+    #[test]
+    fn versions_begin_behind_a_dash_without_a_letter() {
+        let check = |name, expected| assert_eq!(package_name(name), expected);
+        check("hello-2.10", ("hello", "2.10"));
+        check("apache-httpd-2.0.48", ("apache-httpd", "2.0.48"));
+        check("perl5-x", ("perl5-x", ""));
+        check("a-", ("a-", ""));
+    }
+}

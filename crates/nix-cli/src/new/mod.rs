@@ -1,0 +1,151 @@
+//! `nix` and its commands.
+
+mod build;
+mod eval;
+mod info;
+mod repl;
+mod run;
+
+use crate::arguments::{Arguments, Word};
+use crate::options::Options;
+use crate::{Command, asks_for, flake, hash, store, version};
+use saltire_terminal::{Failure, print};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The commands; those with two words have a first word in common.
+const COMMANDS: &[Command] = &[
+    Command { name: "build", run: build::run, help: build::HELP },
+    Command { name: "config show", run: info::show_config, help: info::CONFIG_HELP },
+    Command { name: "derivation show", run: info::show_derivation, help: info::SHOW_HELP },
+    Command { name: "eval", run: eval::run, help: eval::HELP },
+    Command { name: "flake archive", run: flake::archive, help: flake::ARCHIVE_HELP },
+    Command { name: "flake check", run: flake::check, help: flake::CHECK_HELP },
+    Command { name: "flake info", run: flake::metadata, help: flake::METADATA_HELP },
+    Command { name: "flake init", run: flake::init, help: flake::INIT_HELP },
+    Command { name: "flake lock", run: flake::lock, help: flake::LOCK_HELP },
+    Command { name: "flake metadata", run: flake::metadata, help: flake::METADATA_HELP },
+    Command { name: "flake new", run: flake::new, help: flake::NEW_HELP },
+    Command { name: "flake prefetch", run: flake::prefetch, help: flake::PREFETCH_HELP },
+    Command { name: "flake show", run: flake::show, help: flake::SHOW_HELP },
+    Command { name: "flake update", run: flake::update, help: flake::UPDATE_HELP },
+    Command { name: "hash convert", run: hash::convert, help: hash::NEW_HELP },
+    Command { name: "hash file", run: hash::file, help: hash::NEW_HELP },
+    Command { name: "hash path", run: hash::path, help: hash::NEW_HELP },
+    Command { name: "hash to-base16", run: hash::to_base16, help: hash::NEW_HELP },
+    Command { name: "hash to-base32", run: hash::to_base32, help: hash::NEW_HELP },
+    Command { name: "hash to-base64", run: hash::to_base64, help: hash::NEW_HELP },
+    Command { name: "hash to-sri", run: hash::convert, help: hash::NEW_HELP },
+    Command { name: "log", run: info::log, help: info::LOG_HELP },
+    Command { name: "path-info", run: info::path_info, help: info::PATH_INFO_HELP },
+    Command { name: "repl", run: repl::run, help: repl::HELP },
+    Command { name: "run", run: run::run, help: run::HELP },
+    Command { name: "shell", run: run::shell, help: run::SHELL_HELP },
+    Command { name: "show-config", run: info::show_config, help: info::CONFIG_HELP },
+    Command { name: "show-derivation", run: info::show_derivation, help: info::SHOW_HELP },
+    Command { name: "store add", run: store::new_add, help: store::NEW_HELP },
+    Command { name: "store add-path", run: store::new_add, help: store::NEW_HELP },
+    Command { name: "store delete", run: store::new_delete, help: store::NEW_HELP },
+    Command { name: "store dump-path", run: store::new_dump, help: store::NEW_HELP },
+    Command { name: "store gc", run: store::new_gc, help: store::NEW_HELP },
+    Command { name: "store verify", run: store::new_verify, help: store::NEW_HELP },
+    Command { name: "why-depends", run: info::why_depends, help: info::WHY_HELP },
+];
+
+/// Commands of the reference that there are none of here.
+const MISSING: &[&str] = &[
+    "bundle",
+    "config",
+    "copy",
+    "daemon",
+    "develop",
+    "derivation",
+    "doctor",
+    "edit",
+    "env",
+    "flake",
+    "fmt",
+    "formatter",
+    "hash",
+    "help",
+    "help-stores",
+    "key",
+    "log",
+    "nar",
+    "path-info",
+    "print-dev-env",
+    "profile",
+    "realisation",
+    "registry",
+    "repl",
+    "run",
+    "search",
+    "shell",
+    "show-config",
+    "store",
+    "upgrade-nix",
+    "why-depends",
+];
+
+/// Runs `nix`.
+pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
+    let mut options = Options::load()?;
+    options.new_style();
+    let (help, shows_version) = (asks_for("--help", &words), asks_for("--version", &words));
+    let mut rest = Arguments::new("nix", words);
+    let Some(first) = first_word(&mut rest, &mut options)? else {
+        return if shows_version { version("nix") } else { print(&usage()).map(|()| ExitCode::SUCCESS) };
+    };
+    let mut name = first;
+    if COMMANDS.iter().any(|command| command.name.starts_with(&format!("{name} "))) {
+        let Some(second) = first_word(&mut rest, &mut options)? else {
+            print(&usage_of(&name))?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        name = format!("{name} {second}");
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        return Err(unknown(&name));
+    };
+    if help {
+        return print(command.help).map(|()| ExitCode::SUCCESS);
+    }
+    (command.run)(rest.named(&format!("nix {name}")), options)
+}
+
+/// The next word that is no option; options before it are of all commands.
+fn first_word(words: &mut Arguments, options: &mut Options) -> Result<Option<String>, Failure> {
+    while let Some(word) = words.next()? {
+        match &word {
+            Word::Plain(name) => return crate::arguments::text(name.clone()).map(Some),
+            Word::Long(name) if name == "help" || name == "version" => {}
+            _ if options.take(&word, words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    Ok(None)
+}
+
+fn usage() -> String {
+    let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    let mut text = "Usage: nix [OPTION]… COMMAND [ARGUMENT]…\n\nCommands:\n".to_owned();
+    text.extend(names.iter().map(|name| format!("  nix {name}\n")));
+    text + "\n'nix COMMAND --help' says more.\n"
+}
+
+fn usage_of(first: &str) -> String {
+    let names =
+        COMMANDS.iter().map(|command| command.name).filter(|name| name.starts_with(&format!("{first} ")));
+    let mut text = format!("Usage: nix {first} COMMAND [ARGUMENT]…\n\nCommands:\n");
+    text.extend(names.map(|name| format!("  nix {name}\n")));
+    text
+}
+
+fn unknown(name: &str) -> Failure {
+    let first = name.split(' ').next().unwrap_or_default();
+    let failure = match MISSING.contains(&first) {
+        true => Failure::new(format_args!("'nix {name}' is a command of Nix that saltire does not have yet")),
+        false => Failure::new(format_args!("'{name}' is not a recognised command")),
+    };
+    failure.hint("'nix --help' lists the commands")
+}

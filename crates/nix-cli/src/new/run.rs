@@ -1,0 +1,115 @@
+//! `nix run` and `nix shell`: programs of installables, in place of this process.
+
+use super::build::build_goals;
+use crate::arguments::{Arguments, Word};
+use crate::flake_installable::Purpose;
+use crate::installable::InstallableOptions;
+use crate::options::Options;
+use crate::program::become_program;
+use saltire_terminal::Failure;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Text of `nix run --help`.
+pub const HELP: &str = "\
+Usage: nix run [OPTION]… [INSTALLABLE] [-- ARGUMENT…]
+
+Builds an installable and runs its program: that of an app, else `meta.mainProgram`,
+`pname` or the name without its version.
+
+  -f, --file FILE, --expr EXPR, --arg NAME EXPR, --argstr NAME TEXT, --impure
+";
+
+/// Text of `nix shell --help`.
+pub const SHELL_HELP: &str = "\
+Usage: nix shell [OPTION]… [INSTALLABLE]… [-c COMMAND ARGUMENT…]
+
+Starts a shell (or COMMAND) with the installables' programs on PATH.
+
+  -c, --command COMMAND…  run this instead of a shell
+  -f, --file FILE, --expr EXPR, --arg NAME EXPR, --argstr NAME TEXT, --impure
+";
+
+/// Runs `nix run`.
+pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut installables = InstallableOptions::for_purpose(Purpose::Program);
+    let mut rest: Vec<OsString> = Vec::new();
+    while let Some(word) = words.next()? {
+        match &word {
+            // What comes behind the installable is the program's.
+            Word::Plain(argument) if !installables.operands.is_empty() => {
+                rest.push(argument.clone());
+                rest.extend(words.rest()?);
+            }
+            _ if installables.take(&word, &mut words)? => {}
+            _ if options.take(&word, &mut words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    let installable = installables.single(&mut options)?;
+    let opened = options.open()?;
+    let program = installable.program(&opened.session, &options)?;
+    let built = build_goals(&opened.session, &opened.progress, &[program.goal])?;
+    let outputs = built.iter().flat_map(|one| &one.outputs);
+    let places: Vec<PathBuf> = outputs.map(|(_, path)| opened.session.store().display(path).into()).collect();
+    let file = match program.file.starts_with('/') {
+        true => PathBuf::from(&program.file),
+        false => {
+            let exists = |place: &&PathBuf| {
+                let physical = opened.session.store().location().to_physical(place);
+                physical.join(&program.file).symlink_metadata().is_ok()
+            };
+            places
+                .iter()
+                .find(exists)
+                .or(places.first())
+                .map_or_else(PathBuf::new, |place| place.join(&program.file))
+        }
+    };
+    become_program(opened, &file, &rest, &[])
+}
+
+/// Runs `nix shell`.
+pub fn shell(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut installables = InstallableOptions::default();
+    let mut command: Vec<OsString> = Vec::new();
+    while let Some(word) = words.next()? {
+        match &word {
+            Word::Short('c') => command.extend(words.rest()?),
+            Word::Long(name) if name == "command" => command.extend(words.rest()?),
+            _ if installables.take(&word, &mut words)? => {}
+            _ if options.take(&word, &mut words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    let all = installables.all(&mut options, Some("."))?;
+    let opened = options.open()?;
+    let mut goals = Vec::new();
+    for installable in &all {
+        goals.extend(installable.goals(&opened.session, &options)?);
+    }
+    let built = build_goals(&opened.session, &opened.progress, &goals)?;
+    let store = opened.session.store();
+    let outputs = built.iter().flat_map(|one| &one.outputs);
+    let mut path: Vec<PathBuf> =
+        outputs.map(|(_, path)| Path::new(&store.display(path)).join("bin")).collect();
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let search: Vec<PathBuf> = path.clone();
+    let joined = std::env::join_paths(path).map_err(Failure::new)?;
+    if command.is_empty() {
+        command.push(std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh".into()));
+    }
+    let program = command.remove(0);
+    let file = match program.as_encoded_bytes().contains(&b'/') {
+        true => PathBuf::from(&program),
+        false => {
+            let location = store.location();
+            let exists = |directory: &&PathBuf| location.to_physical(&directory.join(&program)).exists();
+            let missing =
+                || Failure::new(format_args!("unable to execute '{}': not found", program.to_string_lossy()));
+            search.iter().find(exists).ok_or_else(missing)?.join(&program)
+        }
+    };
+    become_program(opened, &file, &command, &[("PATH".into(), joined)])
+}

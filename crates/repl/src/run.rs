@@ -1,0 +1,407 @@
+//! The session.
+
+use crate::Load;
+use crate::command::{Command, Line, help, parse};
+use crate::editor::{Assistant, editor};
+use crate::state::State;
+use rustyline::error::ReadlineError;
+use saltire_driver::{
+    Argument, Directories, Error, EvaluationError, Session, StorePath, argument_set, arguments, file_argument,
+};
+use saltire_eval::{ContextElement, Evaluator, Kind, Symbol, Value, set_interrupted, type_name};
+use saltire_syntax::ParseOptions;
+use saltire_terminal::Progress;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::Command as Process;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a session begins with.
+pub struct Settings {
+    /// What is loaded at the start.
+    pub loads: Vec<Load>,
+    /// What functions that are loaded are called with.
+    pub arguments: Vec<(String, Argument)>,
+    /// Whether errors show their traces.
+    pub show_trace: bool,
+    /// What is said at the start.
+    pub greeting: String,
+}
+
+/// Names that are shown of what was loaded.
+const SHOWN_NAMES: usize = 20;
+
+/// Runs a session until its end.
+pub fn run(session: &Arc<Session>, progress: &Arc<Progress>, settings: Settings) -> Result<(), Error> {
+    session.evaluate(|evaluator| {
+        let colour = session.settings.colour && std::io::stdout().is_terminal();
+        let state = State::new(evaluator, colour, settings.show_trace);
+        *state.loads.borrow_mut() = settings.loads;
+        let prompt = Prompt { session, progress, state: &state, arguments: settings.arguments };
+        eprintln!("{}", settings.greeting);
+        if prompt.load_all() {
+            println!();
+        }
+        prompt.read(colour)
+    })
+}
+
+struct Prompt<'s> {
+    session: &'s Arc<Session>,
+    progress: &'s Arc<Progress>,
+    state: &'s State<'s>,
+    arguments: Vec<(String, Argument)>,
+}
+
+/// Whether the session goes on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Line,
+    End,
+}
+
+type Result<T, E = EvaluationError> = std::result::Result<T, E>;
+
+impl Prompt<'_> {
+    fn read(&self, colour: bool) -> Result<()> {
+        let pipe_operators = self.session.settings.pipe_operators;
+        let failed =
+            |error: ReadlineError| Error::Installable(format!("can't read from the terminal: {error}"));
+        let assistant =
+            Assistant { names: self.state, colour, parse_options: ParseOptions { pipe_operators } };
+        let mut editor = editor(assistant).map_err(failed)?;
+        let history = history_file().filter(|_| std::io::stdin().is_terminal());
+        if let Some(file) = &history {
+            let _ = editor.load_history(file);
+        }
+        loop {
+            match editor.readline("nix-repl> ") {
+                Ok(line) => {
+                    if editor.add_history_entry(&line).unwrap_or(false)
+                        && let Some(file) = &history
+                    {
+                        // Without its history the session is as good.
+                        let _ = editor.append_history(file);
+                    }
+                    if self.line(&line) == Next::End {
+                        return Ok(());
+                    }
+                }
+                Err(ReadlineError::Interrupted) => {}
+                Err(ReadlineError::Eof) => return Ok(()),
+                Err(error) => return Err(failed(error).into()),
+            }
+        }
+    }
+
+    /// Does what a line says, and shows its error.
+    fn line(&self, line: &str) -> Next {
+        self.progress.cancelled().store(false, Ordering::SeqCst);
+        set_interrupted(false);
+        let result = self.meant(line);
+        self.progress.finish();
+        result.unwrap_or_else(|error| {
+            eprintln!("{}", self.state.error_text(&error).trim_end());
+            Next::Line
+        })
+    }
+
+    fn meant(&self, line: &str) -> Result<Next> {
+        match parse(line) {
+            Line::Empty => {}
+            Line::Unknown(name) => {
+                return Err(Error::Installable(format!("unknown command '{name}'; ':?' lists them")).into());
+            }
+            Line::Command(command, argument) => return self.command(command, argument),
+            Line::Binding(name, value) => {
+                let value = self.state.delayed(value)?;
+                self.state.bind(vec![(Symbol::intern(name), value)]);
+            }
+            Line::Expression(text) => match self.state.evaluate(text) {
+                Ok(value) => println!("{}\n", self.state.print(value, false)?),
+                Err(error) => self.bindings(text, error)?,
+            },
+        }
+        Ok(Next::Line)
+    }
+
+    /// What is no expression may be bindings: `a.b = 1; inherit (c) d;`.
+    fn bindings(&self, text: &str, error: EvaluationError) -> Result<()> {
+        let is_syntax =
+            matches!(&error, EvaluationError::Nix(error) if error.kind == saltire_eval::ErrorKind::Parse);
+        if is_syntax {
+            for end in ["", ";"] {
+                if let Ok(value) = self.state.evaluate(&format!("{{ {text} {end} }}"))
+                    && let Some(attrs) = value.as_attrs()
+                {
+                    self.state.bind(attrs.iter().map(|attr| (attr.name, attr.value)).collect());
+                    return Ok(());
+                }
+            }
+        }
+        Err(error)
+    }
+
+    fn command(&self, command: Command, argument: &str) -> Result<Next> {
+        match command {
+            Command::Quit => return Ok(Next::End),
+            Command::Help => print!("{}", help()),
+            Command::Print => {
+                let value = self.state.evaluate(argument)?;
+                println!("{}\n", self.state.print(value, true)?);
+            }
+            Command::Type => println!("{}\n", type_name(self.state.evaluate(argument)?)),
+            Command::Add => self.add(self.state.delayed(argument)?)?,
+            Command::Load => self.load_file(argument)?,
+            Command::LoadFlake => self.load_flake(argument)?,
+            Command::LastLoaded => println!("{}", self.state.last_loaded(usize::MAX)),
+            Command::Reload => {
+                self.state.forget();
+                self.load_all();
+            }
+            Command::Build => self.build(argument, false)?,
+            Command::BuildWithLink => self.build(argument, true)?,
+            Command::Log => self.log(argument)?,
+            Command::Doc => self.document(self.state.evaluate(argument)?)?,
+            Command::Edit => self.edit(argument)?,
+            Command::Shell => {
+                let derivation = self.derivation(argument)?;
+                self.start(&["nix-shell", &self.session.store().display(&derivation)])?;
+            }
+            Command::BuildShell => {
+                let derivation = self.derivation(argument)?;
+                self.build_outputs(&derivation)?;
+                self.start(&["nix", "shell", &format!("{}^*", self.session.store().display(&derivation))])?;
+            }
+            Command::Install => {
+                let derivation = self.derivation(argument)?;
+                self.build_outputs(&derivation)?;
+                self.start(&["nix-env", "-i", &self.session.store().display(&derivation)])?;
+            }
+            Command::TraceEnable => {
+                let on = match argument {
+                    "" => !self.state.show_trace.get(),
+                    "true" => true,
+                    "false" => false,
+                    other => {
+                        return Err(Error::Installable(format!("'{other}' is neither true nor false")).into());
+                    }
+                };
+                self.state.show_trace.set(on);
+                println!("{}", if on { "showing error traces" } else { "not showing error traces" });
+            }
+            Command::Debugger => {
+                let message = "there is no debugger in this session";
+                return Err(Error::Installable(message.to_owned()).into());
+            }
+        }
+        Ok(Next::Line)
+    }
+
+    /// Loads everything; whether there was anything.
+    fn load_all(&self) -> bool {
+        let loads = self.state.loads.borrow();
+        for load in loads.iter() {
+            eprintln!("{}", load.title);
+            if let Err(error) = self.state.with(&load.value).and_then(|value| self.add(value)) {
+                eprintln!("{}", self.state.error_text(&error).trim_end());
+            }
+        }
+        !loads.is_empty()
+    }
+
+    /// Makes the attributes of a set (or of what a function gives) variables, and says so.
+    fn add(&self, value: Value) -> Result<()> {
+        let value = self.called(value)?;
+        let attrs = self.state.add(value)?;
+        println!("Added {} variables.", attrs.len());
+        println!("{}", self.state.last_loaded(SHOWN_NAMES));
+        Ok(())
+    }
+
+    /// A function is called with the session's arguments.
+    fn called(&self, value: Value) -> Result<Value> {
+        self.state.with(|evaluator| {
+            let given = arguments(evaluator, &self.arguments)?;
+            let given = argument_set(evaluator, given);
+            let value = evaluator.force(value)?;
+            Ok(evaluator.auto_call(value, given)?)
+        })
+    }
+
+    fn load_file(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
+        let home = std::env::var("HOME").unwrap_or_default();
+        let path = name.strip_prefix("~/").map_or(name.clone(), |rest| format!("{home}/{rest}"));
+        let value = move |evaluator: &mut Evaluator| {
+            let path = file_argument(evaluator, &path)?;
+            Ok(evaluator.eval_file(&path)?)
+        };
+        self.load(Load { title: format!("Loading '{name}'..."), value: Box::new(value) })
+    }
+
+    fn load_flake(&self, reference: &str) -> Result<()> {
+        let absolute = match reference.starts_with('.') {
+            true => {
+                std::path::absolute(reference).map_or(reference.to_owned(), |path| path.display().to_string())
+            }
+            false => reference.to_owned(),
+        };
+        let value = move |evaluator: &mut Evaluator| {
+            let function = evaluator.eval_str("builtins.getFlake", b"/")?;
+            let text = evaluator.new_string(absolute.as_bytes());
+            Ok(evaluator.call(function, &[text], saltire_diagnostics::Pos::NONE)?)
+        };
+        self.load(Load { title: format!("Loading flake '{reference}'..."), value: Box::new(value) })
+    }
+
+    fn load(&self, load: Load) -> Result<()> {
+        eprintln!("{}", load.title);
+        let value = self.state.with(&load.value)?;
+        self.add(value)?;
+        self.state.loads.borrow_mut().push(load);
+        Ok(())
+    }
+
+    /// The derivation that an expression's value is, in the store.
+    fn derivation(&self, text: &str) -> Result<StorePath> {
+        let value = self.state.evaluate(text)?;
+        let path = self.state.with(|evaluator| evaluator.derivation_path(value))?;
+        let path = path.ok_or_else(|| Error::NotADerivation(text.to_owned()))?;
+        Ok(self.session.parse(&path)?)
+    }
+
+    fn build_outputs(&self, derivation: &StorePath) -> Result<Vec<(String, StorePath)>> {
+        let element = ContextElement::DerivationDeep(derivation.clone());
+        let host = self.state.with(|evaluator| Arc::clone(evaluator.host()));
+        let built = host.realise(&[&element]);
+        self.progress.finish();
+        built.map_err(|error| match self.session.is_cancelled() {
+            true => Error::Interrupted,
+            false => Error::Installable(error.message),
+        })?;
+        let outputs = self.session.store().query_derivation_outputs(derivation).map_err(Error::from)?;
+        Ok(outputs.into_iter().collect())
+    }
+
+    fn build(&self, text: &str, link: bool) -> Result<()> {
+        let derivation = self.derivation(text)?;
+        println!();
+        for (name, path) in self.build_outputs(&derivation)? {
+            let shown = self.session.store().display(&path);
+            if link {
+                let link = PathBuf::from(format!("repl-result-{name}"));
+                self.session.store().add_root(&link, &path).map_err(Error::from)?;
+                println!("  ./{} -> {shown}", link.display());
+            } else {
+                println!("  {name} -> {shown}");
+            }
+        }
+        println!();
+        Ok(())
+    }
+
+    fn log(&self, text: &str) -> Result<()> {
+        let derivation = match text.starts_with('/') {
+            true => self.session.parse(text)?,
+            false => self.derivation(text)?,
+        };
+        match self.session.store().read_log(&derivation).map_err(Error::from)? {
+            Some(log) => print!("{}", String::from_utf8_lossy(&log)),
+            None => {
+                let path = self.session.store().display(&derivation);
+                return Err(Error::Installable(format!("build log of '{path}' is not available")).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn document(&self, value: Value) -> Result<()> {
+        let builtin = match value.kind() {
+            Kind::Builtin(builtin) => builtin,
+            Kind::Partial(partial) => partial.builtin,
+            _ => {
+                println!("{}\n", self.state.print(value, false)?);
+                return Ok(());
+            }
+        };
+        let arguments = builtin.arguments.join(" ");
+        println!("builtins.{} {arguments}\n\n{}\n", builtin.name, builtin.doc);
+        Ok(())
+    }
+
+    /// Opens the place where a package or a function is written.
+    fn edit(&self, text: &str) -> Result<()> {
+        let value = self.state.evaluate(text)?;
+        let place = self.place(value)?;
+        let (file, line) =
+            place.ok_or_else(|| Error::Installable(format!("the place of '{text}' is not known")))?;
+        let editor =
+            std::env::var("EDITOR").ok().filter(|editor| !editor.is_empty()).unwrap_or_else(|| "nano".into());
+        let mut words = editor.split_whitespace();
+        let mut process = Process::new(words.next().unwrap_or("nano"));
+        process.args(words);
+        if line > 0
+            && ["emacs", "nano", "vim", "vi", "nvim", "kak"].iter().any(|known| editor.contains(known))
+        {
+            process.arg(format!("+{line}"));
+        }
+        process.arg(&file);
+        let failed =
+            |source| Error::File { action: "start the editor for", path: file.clone().into(), source };
+        process.status().map_err(failed)?;
+        self.state.forget();
+        self.load_all();
+        Ok(())
+    }
+
+    fn place(&self, value: Value) -> Result<Option<(String, u32)>> {
+        let text = match value.kind() {
+            Kind::Path(path) => return Ok(Some((String::from_utf8_lossy(path.as_bytes()).into_owned(), 0))),
+            Kind::String(path) => {
+                return Ok(Some((String::from_utf8_lossy(path.as_bytes()).into_owned(), 0)));
+            }
+            Kind::Lambda(_) => {
+                let shown = self.state.with(|evaluator| evaluator.print(value));
+                String::from_utf8_lossy(&shown)
+                    .trim_end_matches('»')
+                    .rsplit(" @ ")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            }
+            _ => {
+                let position = self.state.with(|evaluator| -> Result<_> {
+                    let function = evaluator.eval_str("v: v.meta.position or \"\"", b"/")?;
+                    let text = evaluator.call(function, &[value], saltire_diagnostics::Pos::NONE)?;
+                    Ok(evaluator.force(text)?)
+                })?;
+                position
+                    .as_str()
+                    .map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
+                    .unwrap_or_default()
+            }
+        };
+        let mut parts = text.split(':');
+        let file = parts.next().unwrap_or_default().to_owned();
+        let line = parts.next().and_then(|line| line.parse().ok()).unwrap_or(0);
+        Ok(file.starts_with('/').then_some((file, line)))
+    }
+
+    /// Starts another command of this program and waits for it.
+    fn start(&self, words: &[&str]) -> Result<()> {
+        self.progress.finish();
+        let failed = |source| Error::File { action: "start", path: words[0].into(), source };
+        let program = std::env::current_exe().map_err(failed)?;
+        Process::new(program).args(words).status().map_err(failed)?;
+        Ok(())
+    }
+}
+
+/// Where what was typed is kept.
+fn history_file() -> Option<PathBuf> {
+    let directory = Directories::find().ok()?.data;
+    std::fs::create_dir_all(&directory).ok()?;
+    Some(directory.join("repl-history"))
+}
