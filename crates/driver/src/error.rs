@@ -145,8 +145,20 @@ fn finding_text(finding: &Finding) -> String {
     format!("{}{}", finding.capability, why.unwrap_or_default())
 }
 
+/// One message for each kind of problem: those with the same hint are of a kind.
 fn problems_text(problems: &[Problem]) -> String {
-    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let mut messages: Vec<String> = Vec::new();
+    for (index, problem) in problems.iter().enumerate() {
+        if problems[..index].iter().any(|before| before.hint == problem.hint) {
+            continue;
+        }
+        let others = problems[index + 1..].iter().filter(|other| other.hint == problem.hint).count();
+        messages.push(match others {
+            0 => problem.message.clone(),
+            1 => format!("{}\n(and the same of 1 more derivation)", problem.message),
+            _ => format!("{}\n(and the same of {others} more derivations)", problem.message),
+        });
+    }
     messages.join("\n")
 }
 
@@ -156,4 +168,21 @@ fn others_text(others: usize) -> String {
 
 fn has_text(available: &[String]) -> String {
     if available.is_empty() { String::new() } else { format!("; it has {}", available.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_of_a_kind_are_told_once() {
+        let problem = |message: &str, hint: &str| Problem {
+            derivation: String::new(),
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+        };
+        let problems = [problem("a", "x"), problem("b", "y"), problem("c", "x"), problem("d", "x")];
+        assert_eq!(problems_text(&problems), "a\n(and the same of 2 more derivations)\nb");
+        assert_eq!(problems_text(&problems[..3]), "a\n(and the same of 1 more derivation)\nb");
+    }
 }

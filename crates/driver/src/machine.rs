@@ -13,16 +13,12 @@ const FEATURES: [&str; 3] = ["benchmark", "big-parallel", "nixos-test"];
 pub(crate) const WITHOUT_SANDBOX: &str =
     "without it, 'saltire' evaluates, plans and unpacks, and 'saltire exec' runs programs outside the store";
 
-/// What a machine without namespaced `binfmt_misc` can do all the same.
-const WITHOUT_EMULATION: &str =
-    "without it, everything can be built that runs no foreign programs ('--via cross')";
-
 /// Why builds can't be emulated here, found out once: by trying.
 fn no_emulation() -> Option<String> {
     static FOUND: OnceLock<Option<String>> = OnceLock::new();
     let find = || {
         let problem = find_problem(Capability::NamespacedBinfmt)?;
-        Some(format!("{}\n{}\n{}", problem.cause, problem.remedy, WITHOUT_EMULATION))
+        Some(problem.cause.trim_end_matches('.').to_owned())
     };
     FOUND.get_or_init(find).clone()
 }
