@@ -144,6 +144,7 @@ let
         crossConfig = hostPlatform.config;
         disallowedReferences = args.disallowedReferences or [ ] ++ buildMachineOnly;
       }
+      // lib.optionalAttrs (hostPlatform.hasSharedLibraries && hostPlatform.isElf) { linksSharedLibraries = true; }
       // lib.optionalAttrs linksStatically { dontDisableStatic = true; }
       // lib.optionalAttrs (features != [ ]) { requiredSystemFeatures = features; };
 

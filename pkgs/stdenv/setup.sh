@@ -244,6 +244,11 @@ prepareEnvironment() {
   export PATH
 
   chooseOutputs
+  # Programs that are linked to a library of the same package find it where it
+  # will be installed. Those that need none lose the path again: shrinkRunPaths.
+  if [ -n "${linksSharedLibraries-}" ] && [ -n "$outputLib" ]; then
+    export NIX_LDFLAGS="-rpath $outputLib/lib ${NIX_LDFLAGS-}"
+  fi
 }
 
 # Variables outputBin, outputDev, … name the output that each kind of file
