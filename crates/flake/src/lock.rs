@@ -49,7 +49,7 @@ pub enum LockError {
         repository: PathBuf,
     },
     /// A relative path that leads out of its tree, or nowhere.
-    #[error("path '{path}' of the input '{input}' is not in the tree of the flake that names it")]
+    #[error("path '{path}' does not exist in the tree of the flake that has the input '{input}'")]
     Outside {
         /// The path.
         path: String,
@@ -106,6 +106,7 @@ impl LockError {
             Self::Circular(_) => {
                 Some("let one of the flakes follow the other, or name it without the cycle".into())
             }
+            Self::Metadata(error) => error.hint.map(str::to_owned),
             Self::Input { source, .. } => source.hint(),
             _ => None,
         }
@@ -307,7 +308,7 @@ fn read_flake(
         Err(source) => return Err(LockError::File { action: "read", path: file, source }),
     };
     let shown = Path::new(&tree.store_path).join(&relative);
-    let metadata = Metadata::parse(&text, &shown.display().to_string())?;
+    let metadata = Metadata::parse(&text, &shown.display().to_string(), name)?;
     Ok(Flake { tree, directory, metadata })
 }
 

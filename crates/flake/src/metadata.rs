@@ -18,13 +18,16 @@ use thiserror::Error;
 
 /// What is wrong with a `flake.nix`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{message}\n       at {place}")]
+#[error("{message}")]
 pub struct MetadataError {
-    /// What is wrong.
+    /// What is wrong, and where.
     pub message: String,
-    /// File, line and column.
-    pub place: String,
+    /// What to do.
+    pub hint: Option<&'static str>,
 }
+
+/// What to do about values that are computed.
+const WRITE_OUT: &str = "write it out: only 'outputs' is evaluated";
 
 /// A value in `nixConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,110 +72,122 @@ pub struct Metadata {
 type Result<T> = std::result::Result<T, MetadataError>;
 
 impl Metadata {
-    /// Reads the text of a `flake.nix`. `name` is the file's, for messages.
-    pub fn parse(text: &[u8], name: &str) -> Result<Self> {
+    /// Reads the text of a `flake.nix`. `name` is the file's and `flake` the flake's,
+    /// for messages.
+    pub fn parse(text: &[u8], name: &str, flake: &str) -> Result<Self> {
         let arena = Bump::new();
-        let reader = Reader { text, name };
+        let reader = Reader { text, name, flake };
         let expression = parse(&arena, text, &ParseOptions::default())
             .map_err(|error| reader.error(error.span, &error.message))?;
         let ExprKind::AttrSet { bindings, .. } = expression.kind else {
-            return Err(reader.error(expression.span, &format!("file '{name}' must be an attribute set")));
+            return Err(MetadataError {
+                message: format!("file '{name}' must be an attribute set"),
+                hint: None,
+            });
         };
-        reader.flake(expression, bindings)
+        reader.flake(bindings)
     }
 }
 
 struct Reader<'t> {
     text: &'t [u8],
     name: &'t str,
+    flake: &'t str,
 }
 
 impl Reader<'_> {
-    fn error(&self, span: Span, message: &str) -> MetadataError {
+    fn place(&self, span: Span) -> String {
         let sources = SourceMap::new();
         let file = sources.add(Origin::File(self.name.into()), self.text);
         let (line, column) = file.map_or((0, 0), |file| file.line_column(span.start));
-        MetadataError { message: message.to_owned(), place: format!("{}:{line}:{column}", self.name) }
+        format!("{}:{line}:{column}", self.name)
     }
 
-    fn expected(&self, what: &str, found: &Expr<'_>) -> MetadataError {
-        let kind = match found.kind {
-            ExprKind::Int(_) => "an integer",
-            ExprKind::Float(_) => "a float",
-            ExprKind::String(_) => "a string",
-            ExprKind::Path(..) => "a path",
-            ExprKind::Lambda(_) => "a function",
-            ExprKind::AttrSet { .. } => "a set",
-            ExprKind::List(_) => "a list",
-            _ => "a thunk",
+    fn error(&self, span: Span, message: &str) -> MetadataError {
+        MetadataError { message: format!("{message}, at {}", self.place(span)), hint: None }
+    }
+
+    /// `span`: where the attribute is.
+    fn expected(&self, what: &str, found: &Expr<'_>, span: Span) -> MetadataError {
+        let (kind, hint) = match found.kind {
+            ExprKind::Int(_) => ("an integer", None),
+            ExprKind::Float(_) => ("a float", None),
+            ExprKind::String(_) => ("a string", None),
+            ExprKind::Path(..) => ("a path", None),
+            ExprKind::Lambda(_) => ("a function", None),
+            ExprKind::AttrSet { .. } => ("a set", None),
+            ExprKind::List(_) => ("a list", None),
+            ExprKind::Var(_) if as_boolean(found).is_some() => ("a Boolean", None),
+            _ => ("a thunk", Some(WRITE_OUT)),
         };
-        self.error(
-            found.span,
-            &format!("expected {what} but got {kind}: it must be written out, nothing is evaluated here"),
-        )
+        MetadataError { message: format!("expected {what} but got {kind} at {}", self.place(span)), hint }
     }
 
     /// The attributes of a set with their names.
     fn attributes<'a>(&self, bindings: &Bindings<'a>) -> Result<Vec<(String, &'a Expr<'a>, Span)>> {
         if let Some(dynamic) = bindings.dynamic.first() {
-            return Err(self.error(dynamic.span, "names of attributes must be written out here"));
+            return Err(self.error(dynamic.span, "expected a name but got a thunk"));
         }
         let plain = |binding: &Binding<'a>| match binding.value {
             AttributeValue::Plain(value) => Ok((binding.name.text.to_string(), value, binding.name.span)),
-            _ => Err(self.error(binding.name.span, "'inherit' is not possible here: nothing is evaluated")),
+            _ => Err(self.error(binding.name.span, "expected a value but got a thunk")),
         };
         bindings.attributes.iter().map(plain).collect()
     }
 
-    fn set<'a>(&self, value: &Expr<'a>) -> Result<Vec<(String, &'a Expr<'a>, Span)>> {
+    fn set<'a>(&self, value: &Expr<'a>, span: Span) -> Result<Vec<(String, &'a Expr<'a>, Span)>> {
         match value.kind {
             ExprKind::AttrSet { bindings, .. } => self.attributes(bindings),
-            _ => Err(self.expected("a set", value)),
+            _ => Err(self.expected("a set", value, span)),
         }
     }
 
-    fn string(&self, value: &Expr<'_>) -> Result<String> {
+    fn string(&self, value: &Expr<'_>, span: Span) -> Result<String> {
         match value.kind {
             ExprKind::String(text) => Ok(text.to_str_lossy().into_owned()),
-            _ => Err(self.expected("a string", value)),
+            _ => Err(self.expected("a string", value, span)),
         }
     }
 
-    fn boolean(&self, value: &Expr<'_>) -> Result<bool> {
-        as_boolean(value).ok_or_else(|| self.expected("a Boolean", value))
+    fn boolean(&self, value: &Expr<'_>, span: Span) -> Result<bool> {
+        as_boolean(value).ok_or_else(|| self.expected("a Boolean", value, span))
     }
 
-    fn flake(&self, expression: &Expr<'_>, bindings: &Bindings<'_>) -> Result<Metadata> {
+    fn flake(&self, bindings: &Bindings<'_>) -> Result<Metadata> {
         let mut metadata = Metadata::default();
         let mut outputs = None;
         for (name, value, span) in self.attributes(bindings)? {
             match name.as_str() {
-                "description" => metadata.description = Some(self.string(value)?),
+                "description" => metadata.description = Some(self.string(value, span)?),
                 "inputs" => {
-                    for (name, value, span) in self.set(value)? {
+                    for (name, value, span) in self.set(value, span)? {
                         if name == "self" {
-                            metadata.self_attributes = self.own(value)?;
+                            metadata.self_attributes = self.own(value, span)?;
                         } else {
-                            let input = self.input(&name, value, span)?;
+                            let mut input = self.input(value, span)?;
+                            if input.follows.is_none() && input.reference.is_none() {
+                                input.reference = self.named(&name, span)?.reference;
+                            }
                             metadata.inputs.insert(name, input);
                         }
                     }
                 }
-                "outputs" => outputs = Some(value),
-                "nixConfig" => metadata.config = self.config(value)?,
+                "outputs" => outputs = Some((value, span)),
+                "nixConfig" => metadata.config = self.config(value, span)?,
                 _ => {
                     return Err(self.error(
                         span,
-                        &format!("flake '{}' has an unsupported attribute '{name}'", self.name),
+                        &format!("flake '{}' has an unsupported attribute '{name}'", self.flake),
                     ));
                 }
             }
         }
-        let outputs = outputs.ok_or_else(|| {
-            self.error(expression.span, &format!("flake '{}' lacks attribute 'outputs'", self.name))
+        let (outputs, span) = outputs.ok_or_else(|| MetadataError {
+            message: format!("flake '{}' lacks attribute 'outputs'", self.flake),
+            hint: None,
         })?;
         let ExprKind::Lambda(lambda) = outputs.kind else {
-            return Err(self.expected("a function", outputs));
+            return Err(self.expected("a function", outputs, span));
         };
         for formal in lambda.formals.iter().flat_map(|formals| formals.formals) {
             let id = formal.name.text.to_string();
@@ -184,13 +199,13 @@ impl Reader<'_> {
     }
 
     /// What a flake says of its own tree.
-    fn own(&self, value: &Expr<'_>) -> Result<Attributes> {
+    fn own(&self, value: &Expr<'_>, span: Span) -> Result<Attributes> {
         let mut attributes = Attributes::new();
-        for (name, value, span) in self.set(value)? {
+        for (name, value, span) in self.set(value, span)? {
             if !matches!(name.as_str(), "submodules" | "lfs") {
-                return Err(self.error(span, &format!("unexpected attribute '{name}' of the input 'self'")));
+                return Err(self.error(span, &format!("flake 'self' attribute '{name}' is not supported")));
             }
-            attributes.insert(name, Attribute::Bool(self.boolean(value)?));
+            attributes.insert(name, Attribute::Bool(self.boolean(value, span)?));
         }
         Ok(attributes)
     }
@@ -204,24 +219,24 @@ impl Reader<'_> {
         Ok(FlakeInput { reference: Some(reference), is_flake: true, ..FlakeInput::default() })
     }
 
-    fn inputs(&self, value: &Expr<'_>) -> Result<BTreeMap<String, FlakeInput>> {
+    fn inputs(&self, value: &Expr<'_>, span: Span) -> Result<BTreeMap<String, FlakeInput>> {
         let input = |(name, value, span): (String, &Expr<'_>, Span)| {
-            self.input(&name, value, span).map(|input| (name, input))
+            self.input(value, span).map(|input| (name, input))
         };
-        self.set(value)?.into_iter().map(input).collect()
+        self.set(value, span)?.into_iter().map(input).collect()
     }
 
-    fn input(&self, id: &str, value: &Expr<'_>, span: Span) -> Result<FlakeInput> {
+    fn input(&self, value: &Expr<'_>, span: Span) -> Result<FlakeInput> {
         let mut input = FlakeInput { is_flake: true, ..FlakeInput::default() };
         let mut url = None;
         let mut attributes = Attributes::new();
-        for (name, value, span) in self.set(value)? {
+        for (name, value, span) in self.set(value, span)? {
             match name.as_str() {
-                "url" => url = Some((self.url(value)?, span)),
-                "flake" => input.is_flake = self.boolean(value)?,
-                "inputs" => input.overrides = self.inputs(value)?,
+                "url" => url = Some((self.url(value, span)?, span)),
+                "flake" => input.is_flake = self.boolean(value, span)?,
+                "inputs" => input.overrides = self.inputs(value, span)?,
                 "follows" => {
-                    let text = self.string(value)?;
+                    let text = self.string(value, span)?;
                     let names = text.split('/').filter(|name| !name.is_empty());
                     input.follows = Some(names.map(str::to_owned).collect());
                     if let Some(name) = text.split('/').find(|name| !name.is_empty() && !is_flake_id(name)) {
@@ -229,7 +244,7 @@ impl Reader<'_> {
                     }
                 }
                 _ => {
-                    attributes.insert(name, self.attribute(value)?);
+                    attributes.insert(name, self.attribute(value, span)?);
                 }
             }
         }
@@ -244,54 +259,76 @@ impl Reader<'_> {
                 FlakeRef::parse_input(&url, input.is_flake).map_err(|error| wrong(span, &error))?;
             input.reference = Some(reference);
         }
-        if input.follows.is_none() && input.reference.is_none() && input.overrides.is_empty() {
-            input.reference = self.named(id, span)?.reference;
-        }
         Ok(input)
     }
 
     /// A string, or a path literal relative to the flake.
-    fn url(&self, value: &Expr<'_>) -> Result<String> {
+    fn url(&self, value: &Expr<'_>, span: Span) -> Result<String> {
         match value.kind {
-            ExprKind::Path(PathBase::Relative, [StringPart::Literal(text, _)]) => Ok(format!("path:{text}")),
-            _ => self.string(value),
+            ExprKind::Path(PathBase::Relative, [StringPart::Literal(text, _)]) => {
+                Ok(format!("path:{}", normal(&text.to_str_lossy())))
+            }
+            ExprKind::String(text) => Ok(text.to_str_lossy().into_owned()),
+            _ => Err(self.expected("a string or a path", value, span)),
         }
     }
 
-    fn attribute(&self, value: &Expr<'_>) -> Result<Attribute> {
+    fn attribute(&self, value: &Expr<'_>, span: Span) -> Result<Attribute> {
         match value.kind {
             ExprKind::Int(number) => match u64::try_from(number) {
                 Ok(number) => Ok(Attribute::Int(number)),
-                Err(_) => Err(self.expected("an integer that is not negative", value)),
+                Err(_) => Err(self.expected("an integer that is not negative", value, span)),
             },
             _ => match as_boolean(value) {
                 Some(value) => Ok(Attribute::Bool(value)),
-                None => self.string(value).map(Attribute::String),
+                None => self.string(value, span).map(Attribute::String),
             },
         }
     }
 
-    fn config(&self, value: &Expr<'_>) -> Result<BTreeMap<String, ConfigValue>> {
+    fn config(&self, value: &Expr<'_>, span: Span) -> Result<BTreeMap<String, ConfigValue>> {
         let mut config = BTreeMap::new();
-        for (name, value, _) in self.set(value)? {
-            config.insert(name, self.config_value(value)?);
+        for (name, value, span) in self.set(value, span)? {
+            let value = self.config_value(&name, value, span)?;
+            config.insert(name, value);
         }
         Ok(config)
     }
 
-    fn config_value(&self, value: &Expr<'_>) -> Result<ConfigValue> {
+    fn config_value(&self, name: &str, value: &Expr<'_>, span: Span) -> Result<ConfigValue> {
         Ok(match value.kind {
             ExprKind::Int(number) => ConfigValue::Int(number),
+            ExprKind::String(text) => ConfigValue::Text(text.to_str_lossy().into_owned()),
             ExprKind::List(items) => {
-                ConfigValue::List(items.iter().map(|item| self.string(item)).collect::<Result<_>>()?)
+                let items = items.iter().map(|item| self.string(item, span));
+                ConfigValue::List(items.collect::<Result<_>>()?)
             }
             ExprKind::Path(_, [StringPart::Literal(text, _)]) => ConfigValue::Text(text.to_string()),
+            ExprKind::AttrSet { .. } => {
+                return Err(MetadataError {
+                    message: format!("flake configuration setting '{name}' is a set"),
+                    hint: None,
+                });
+            }
             _ => match as_boolean(value) {
                 Some(value) => ConfigValue::Bool(value),
-                None => ConfigValue::Text(self.string(value)?),
+                None => return Err(self.expected("a string", value, span)),
             },
         })
     }
+}
+
+/// A relative path without `.`, and without `..` where there is something before it.
+fn normal(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
 fn as_boolean(value: &Expr<'_>) -> Option<bool> {
@@ -308,7 +345,7 @@ mod tests {
 
     /// Reads a flake: its inputs, a line each, or the error.
     fn check(text: &str, expected: &[&str]) {
-        let found = match Metadata::parse(text.as_bytes(), "f.nix") {
+        let found = match Metadata::parse(text.as_bytes(), "f.nix", "path:f") {
             Ok(metadata) => metadata.inputs.iter().flat_map(|(name, input)| lines(name, input)).collect(),
             Err(error) => vec![error.to_string()],
         };
@@ -340,7 +377,7 @@ mod tests {
             &[
                 "a = github:o/r",
                 "a/n -> n",
-                "b = path:./b (no flake)",
+                "b = path:b (no flake)",
                 "c = path:/c?dir=d",
                 "d -> a/x",
                 "e = flake:e",
@@ -353,9 +390,9 @@ mod tests {
     fn settings_and_description() {
         let text =
             "{ description = \"D\"; nixConfig = { a = true; b = [ \"x\" ]; c.d = 1; }; outputs = _: { }; }";
-        let error = Metadata::parse(text.as_bytes(), "f.nix").unwrap_err();
-        assert!(error.message.starts_with("expected a string but got a set"), "{error}");
-        let metadata = Metadata::parse(text.replace("c.d", "c").as_bytes(), "f.nix").unwrap();
+        let error = Metadata::parse(text.as_bytes(), "f.nix", "path:f").unwrap_err();
+        assert_eq!(error.message, "flake configuration setting 'c' is a set");
+        let metadata = Metadata::parse(text.replace("c.d", "c").as_bytes(), "f.nix", "path:f").unwrap();
         assert_eq!(metadata.description.as_deref(), Some("D"));
         assert_eq!(metadata.config["b"], ConfigValue::List(vec!["x".into()]));
         assert_eq!(metadata.config["a"], ConfigValue::Bool(true));
@@ -363,29 +400,21 @@ mod tests {
 
     #[test]
     fn what_is_not_written_out_is_an_error() {
-        let evaluated = "it must be written out, nothing is evaluated here\n       at f.nix";
-        check("1", &["file 'f.nix' must be an attribute set\n       at f.nix:1:1"]);
-        check("{ }", &["flake 'f.nix' lacks attribute 'outputs'\n       at f.nix:1:1"]);
+        check("1", &["file 'f.nix' must be an attribute set"]);
+        check("{ }", &["flake 'path:f' lacks attribute 'outputs'"]);
+        let unsupported = "flake 'path:f' has an unsupported attribute 'x', at f.nix:1:3";
+        check("{ x = 1; outputs = _: 1; }", &[unsupported]);
+        check("{ outputs = 1; }", &["expected a function but got an integer at f.nix:1:3"]);
+        let thunk = "expected a string or a path but got a thunk at f.nix:1:3";
+        check("{ inputs.a.url = \"a\" + \"b\"; outputs = _: 1; }", &[thunk]);
+        let unexpected = "unexpected flake input attribute 'foo', at f.nix:1:3";
+        check("{ inputs.a.foo = \"a\"; outputs = _: 1; }", &[unexpected]);
+        check("{ inputs.a.url = \"x:y\"; outputs = _: 1; }", &["input 'x:y' is unsupported, at f.nix:1:3"]);
         check(
-            "{ x = 1; outputs = _: 1; }",
-            &["flake 'f.nix' has an unsupported attribute 'x'\n       at f.nix:1:3"],
+            "{ inputs.self.x = 1; outputs = _: 1; }",
+            &["flake 'self' attribute 'x' is not supported, at f.nix:1:3"],
         );
-        check("{ outputs = 1; }", &[&format!("expected a function but got an integer: {evaluated}:1:13")]);
-        check(
-            "{ inputs.a.url = \"a\" + \"b\"; outputs = _: 1; }",
-            &[&format!("expected a string but got a thunk: {evaluated}:1:18")],
-        );
-        check(
-            "{ inputs.a.foo = \"a\"; outputs = _: 1; }",
-            &["unexpected flake input attribute 'foo'\n       at f.nix:1:3"],
-        );
-        check(
-            "{ inputs.a.url = \"x:y\"; outputs = _: 1; }",
-            &[
-                "input 'x:y' is unsupported; the types of input are path, git, github, gitlab, sourcehut, tarball, file and indirect\n       at f.nix:1:3",
-            ],
-        );
-        let error = Metadata::parse(b"{", "f.nix").unwrap_err();
+        let error = Metadata::parse(b"{", "f.nix", "path:f").unwrap_err();
         assert!(error.message.starts_with("syntax error, unexpected end of file"), "{error}");
     }
 }

@@ -352,11 +352,8 @@ mod tests {
         check("git+file:///a?ref=x#y^*", "git+file:///a?ref=x [y] ^*");
         check("path:/a#x%20y", "path:/a [x y]");
         check("https://h/a.tar.gz", "https://h/a.tar.gz []");
-        check("https://h/a", "tarball+https://h/a []");
-        check(
-            "x:y",
-            "input 'x:y' is unsupported; the types of input are path, git, github, gitlab, sourcehut, tarball, file and indirect",
-        );
+        check("https://h/a", "https://h/a []");
+        check("x:y", "input 'x:y' is unsupported");
         check("/nowhere/else#x", "path '/nowhere/else' does not exist");
     }
 

@@ -112,6 +112,26 @@ fn fetched_files_and_archives_have_the_paths_that_nix_gives_them() {
 }
 
 #[test]
+fn archives_are_locked_as_by_nix() {
+    let world = World::new();
+    if !world.has_new_nix() {
+        return;
+    }
+    world.server.serve("/a.tar", archive("a", 1));
+    world.server.serve("/b", archive("b", 2));
+    world.server.serve("/c", "text");
+    world.write(
+        "top/flake.nix",
+        "{ inputs.a.url = \"http://$SERVER/a.tar\"; inputs.b.url = \"http://$SERVER/b\"; \
+           inputs.c = { url = \"file+http://$SERVER/c\"; flake = false; }; \
+           inputs.d = { url = \"http://$SERVER/a.tar\"; flake = false; }; outputs = _: { }; }",
+    );
+    let ours = world.lock("./top", &LockFlags { write: false, ..LockFlags::default() });
+    world.nix(&["flake", "lock", "$ROOT/top"]);
+    assert_eq!(ours, world.read("top/flake.lock"));
+}
+
+#[test]
 fn repositories_are_what_nix_makes_of_them() {
     let world = World::new();
     world.write("r/file", "1");
@@ -225,4 +245,53 @@ fn files_and_archives_are_fetched_by_derivations() {
     let wrong = build("url = \"http://$SERVER/a.tar\"; outputHash = builtins.hashString \"sha256\" \"\";");
     let wrong = wrong.unwrap_err();
     assert!(wrong.contains("hash mismatch"), "{wrong}");
+}
+
+#[test]
+fn references_are_read_and_written_as_by_nix() {
+    let world = World::new();
+    if !world.has_new_nix() {
+        return;
+    }
+    let references = [
+        "nixpkgs",
+        "nixpkgs/nixos-23.11",
+        "nixpkgs/0123456789abcdef0123456789abcdef01234567",
+        "flake:n/main/0123456789abcdef0123456789abcdef01234567",
+        "github:o/r",
+        "github:o/r/b?dir=d",
+        "github:o/r/a/b",
+        "github:o/r?ref=x&host=h.org",
+        "github:o/r/0123456789abcdef0123456789abcdef01234567",
+        "gitlab:g%2Fs/r/x",
+        "sourcehut:~u/r",
+        "git+https://h/r.git?ref=main&submodules=1",
+        "git+https://h/r?dir=d&shallow=1&x=y",
+        "git+ssh://git@h/r?rev=0123456789abcdef0123456789abcdef01234567",
+        "git+file:///a",
+        "git://h/r",
+        "path:/a",
+        "path:/a?dir=x",
+        "path:./a",
+        "/a/b",
+        "https://h/a.tar.gz",
+        "https://h/a.tar.gz?x=1",
+        "https://h/a",
+        "tarball+https://h/a",
+        "file+https://h/a",
+        "https://h/a.zip?narHash=sha256-47DEQpj8HBSa%2B%2FTImW%2B5JCeuQeRkm5NMpJWZG3hSuFU%3D",
+        "path:/a%20b",
+    ];
+    let mut different = Vec::new();
+    for reference in references {
+        let parse = format!("builtins.parseFlakeRef \"{reference}\"");
+        for expression in [parse.clone(), format!("builtins.flakeRefToString ({parse})")] {
+            let (ours, theirs) = (world.expression(&expression), world.nix_or_error(&expression));
+            let is_same = ours == theirs || ours.starts_with("error:") && theirs.starts_with("error:");
+            if !is_same {
+                different.push(format!("{expression}\n  ours:   {ours}\n  theirs: {theirs}"));
+            }
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
 }

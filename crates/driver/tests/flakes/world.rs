@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -148,8 +148,33 @@ impl World {
         warnings.iter().map(|text| self.shorten(text)).collect()
     }
 
+    /// Whether Nix is installed, in a version that knows relative inputs (2.26).
+    pub fn has_new_nix(&self) -> bool {
+        let version = self.nix(&["--version"]).unwrap_or_default();
+        let minor =
+            version.trim().rsplit(' ').next().and_then(|version| version.split('.').nth(1)?.parse().ok());
+        let is_new = minor.is_some_and(|minor: u32| minor >= 26);
+        if !is_new {
+            println!("skipped: Nix is too old for this ({})", version.trim());
+        }
+        is_new
+    }
+
     /// What Nix says, with a store of its own; nothing if it is not installed.
     pub fn nix(&self, arguments: &[&str]) -> Option<String> {
+        let output = self.run_nix(arguments)?;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// The printed value of an expression, or the error.
+    pub fn nix_or_error(&self, expression: &str) -> String {
+        let output = self.run_nix(&["eval", "--impure", "--expr", expression]).unwrap();
+        let text = if output.status.success() { output.stdout } else { output.stderr };
+        self.shorten(&String::from_utf8_lossy(&text))
+    }
+
+    fn run_nix(&self, arguments: &[&str]) -> Option<Output> {
         let mut command = Command::new("nix");
         command.args(["--store", &text(&self.root.join("nix"))]);
         command.args(["--extra-experimental-features", "nix-command flakes"]);
@@ -157,15 +182,8 @@ impl World {
         command.env("NIX_CONFIG", "build-users-group =\nsandbox = false\nflake-registry =\n");
         command.env("HOME", self.root.join("home")).env("XDG_CACHE_HOME", self.root.join("nix-cache"));
         command.env_remove("XDG_CONFIG_HOME").stdin(Stdio::null());
-        let output = match command.output() {
-            Ok(output) => output,
-            Err(error) => {
-                println!("skipped: nix is not installed ({error})");
-                return None;
-            }
-        };
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Some(String::from_utf8(output.stdout).unwrap())
+        let output = command.output();
+        output.map_err(|error| println!("skipped: nix is not installed ({error})")).ok()
     }
 }
 

@@ -5,6 +5,7 @@
 //! files of a bare repository.
 
 use super::Input;
+use super::url::{percent_decode, percent_encode};
 
 /// A web site that holds Git repositories and makes archives of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,8 +117,13 @@ impl Forge {
     }
 }
 
-fn owner_and_repo(input: &Input) -> (&str, &str) {
-    (input.text("owner").unwrap_or_default(), input.text("repo").unwrap_or_default())
+/// For a URL. Old lock files have the names of groups of groups encoded already.
+fn owner_and_repo(input: &Input) -> (String, String) {
+    let part = |name: &str| {
+        let text = input.text(name).unwrap_or_default();
+        percent_encode(&percent_decode(text).unwrap_or_else(|| text.to_owned()), "")
+    };
+    (part("owner"), part("repo"))
 }
 
 fn github_api(input: &Input, root: &str) -> String {

@@ -102,15 +102,13 @@ pub enum InputError {
     #[error("{0}")]
     Url(String),
     /// No kind of input has this scheme or type.
-    #[error(
-        "input '{0}' is unsupported; the types of input are path, git, github, gitlab, sourcehut, tarball, file and indirect"
-    )]
+    #[error("input '{0}' is unsupported")]
     Unsupported(String),
     /// The attribute `type` is missing.
-    #[error("the input has no attribute 'type'")]
+    #[error("'type' attribute to specify input scheme is required but not provided")]
     NoType,
     /// An attribute that this kind of input does not have.
-    #[error("unsupported input attribute '{attribute}' for inputs of type '{kind}'")]
+    #[error("input attribute '{attribute}' not supported by scheme '{kind}'")]
     Attribute {
         /// The attribute.
         attribute: String,
@@ -118,7 +116,7 @@ pub enum InputError {
         kind: &'static str,
     },
     /// An attribute is missing.
-    #[error("input attribute '{attribute}' is missing for the input of type '{kind}'")]
+    #[error("input attribute '{attribute}' is missing")]
     Missing {
         /// The attribute.
         attribute: &'static str,

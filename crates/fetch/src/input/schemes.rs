@@ -1,6 +1,6 @@
 //! Inputs from and to URLs.
 
-use super::url::Url;
+use super::url::{Url, percent_decode, percent_encode};
 use super::{Attribute, Attributes, Forge, Input, InputError, Kind, is_reference_name, is_revision};
 
 /// Endings of archives' names.
@@ -44,8 +44,8 @@ fn int(url: &Url, name: &str, value: &str) -> Result<Attribute, InputError> {
 }
 
 fn path(url: &Url) -> Result<Input, InputError> {
-    if url.authority.as_deref().is_some_and(|authority| !authority.is_empty()) {
-        return Err(error(format!("path URL '{url}' should not have an authority (one slash, not two)")));
+    if let Some(authority) = url.authority.as_deref().filter(|authority| !authority.is_empty()) {
+        return Err(error(format!("path URL '{url}' should not have an authority ('{authority}')")));
     }
     let mut attributes = Attributes::from([("path".into(), url.path().into())]);
     for (name, value) in &url.query {
@@ -65,14 +65,11 @@ fn git(url: &Url, transport: &str) -> Result<Input, InputError> {
     let mut attributes = Attributes::new();
     for (name, value) in &url.query {
         match name.as_str() {
-            "rev" | "ref" | "narHash" | "name" => {
+            "rev" | "ref" => {
                 attributes.insert(name.clone(), value.as_str().into());
             }
             "shallow" | "submodules" | "lfs" | "exportIgnore" | "allRefs" => {
                 attributes.insert(name.clone(), Attribute::Bool(value == "1"));
-            }
-            "revCount" | "lastModified" => {
-                attributes.insert(name.clone(), int(url, name, value)?);
             }
             _ => {
                 bare.query.insert(name.clone(), value.clone());
@@ -84,12 +81,13 @@ fn git(url: &Url, transport: &str) -> Result<Input, InputError> {
 }
 
 fn forge_input(url: &Url, forge: Forge) -> Result<Input, InputError> {
-    let segments = url.segments();
+    let segments: Vec<String> =
+        url.segments().into_iter().map(|part| percent_decode(part).unwrap_or_else(|| part.into())).collect();
     let [owner, repo, rest @ ..] = segments.as_slice() else {
         return Err(error(format!("URL '{url}' is invalid: write it as {}:OWNER/REPO", forge.name())));
     };
     let mut attributes =
-        Attributes::from([("owner".into(), (*owner).into()), ("repo".into(), (*repo).into())]);
+        Attributes::from([("owner".into(), owner.as_str().into()), ("repo".into(), repo.as_str().into())]);
     let mut version = |text: &str| {
         let name = if is_revision(text) { "rev" } else { "ref" };
         if !is_revision(text) && !is_reference_name(text) {
@@ -197,7 +195,7 @@ pub(super) fn to_url(input: &Input) -> Url {
                 url.scheme = format!("git+{}", url.scheme);
             }
             put_all(&mut url, input, &["rev", "ref"]);
-            for flag in ["shallow", "submodules", "lfs", "exportIgnore", "allRefs"] {
+            for flag in ["shallow", "submodules", "lfs", "exportIgnore"] {
                 if input.flag(flag) {
                     url.query.insert(flag.into(), "1".into());
                 }
@@ -206,16 +204,14 @@ pub(super) fn to_url(input: &Input) -> Url {
         }
         Kind::Forge(forge) => {
             let path = [Some(text("owner")), Some(text("repo")), input.text("rev").or(input.text("ref"))];
-            let path: Vec<&str> = path.into_iter().flatten().collect();
+            // Slashes in names are not those of the path.
+            let path: Vec<String> = path.into_iter().flatten().map(|part| percent_encode(part, "")).collect();
             let mut url = Url { scheme: forge.name().into(), raw_path: path.join("/"), ..Url::default() };
             put_all(&mut url, input, &["host", "narHash"]);
             url
         }
         Kind::Tarball | Kind::File => {
             let mut url = parsed(text("url"));
-            if (input.kind() == Kind::Tarball) != is_archive_name(&url.path()) {
-                url.scheme = format!("{}+{}", input.kind().name(), url.scheme);
-            }
             put_all(&mut url, input, &["narHash"]);
             url
         }

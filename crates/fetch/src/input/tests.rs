@@ -9,8 +9,11 @@ fn check(url: &str, expected: &str) {
     let url = url.replace("REV", REV);
     let found = match Input::parse(&url, false) {
         Ok(input) => {
-            let again = Input::from_url(&input.to_url(), false).unwrap();
-            assert_eq!(again, input, "{}", input.to_url());
+            // The URL of a download does not say what it is downloaded as.
+            if !matches!(input.kind(), Kind::Tarball | Kind::File) {
+                let again = Input::from_url(&input.to_url(), false).unwrap();
+                assert_eq!(again, input, "{}", input.to_url());
+            }
             let json = attributes::to_json(input.attributes()).to_string().replace('"', "");
             format!("{json} {}", input.to_url())
         }
@@ -24,7 +27,7 @@ fn paths() {
     check("path:./a", "{path:./a,type:path} path:./a");
     check("path:/a b?lastModified=5", "{lastModified:5,path:/a b,type:path} path:/a%20b?lastModified=5");
     check("path:/a?dir=y", "path URL 'path:/a?dir=y' has unsupported parameter 'dir'");
-    check("path://h/a", "path URL 'path://h/a' should not have an authority (one slash, not two)");
+    check("path://h/a", "path URL 'path://h/a' should not have an authority ('h')");
     check(
         "path:/a?revCount=-1",
         "URL 'path:/a?revCount=-1' has an invalid parameter 'revCount': it is not a number",
@@ -52,10 +55,10 @@ fn git() {
 fn forges() {
     check("github:o/r", "{owner:o,repo:r,type:github} github:o/r");
     check("github:o/r/REV", "{owner:o,repo:r,rev:REV,type:github} github:o/r/REV");
-    check("github:o/r?ref=a/b", "{owner:o,ref:a/b,repo:r,type:github} github:o/r/a/b");
+    check("github:o/r?ref=a/b", "{owner:o,ref:a/b,repo:r,type:github} github:o/r/a%2Fb");
     check(
         "gitlab:g%2Fs/r/x?host=h.org",
-        "{host:h.org,owner:g%2Fs,ref:x,repo:r,type:gitlab} gitlab:g%2Fs/r/x?host=h.org",
+        "{host:h.org,owner:g/s,ref:x,repo:r,type:gitlab} gitlab:g%2Fs/r/x?host=h.org",
     );
     check("sourcehut:~u/r", "{owner:~u,repo:r,type:sourcehut} sourcehut:~u/r");
     check("github:o", "URL 'github:o' is invalid: write it as github:OWNER/REPO");
@@ -64,15 +67,15 @@ fn forges() {
         "github:o/r/main?rev=REV",
         "input 'github:o/r/REV' has both a commit hash ('REV') and a branch/tag name ('main')",
     );
-    check("github:o/r?dir2=x", "unsupported input attribute 'dir2' for inputs of type 'github'");
+    check("github:o/r?dir2=x", "input attribute 'dir2' not supported by scheme 'github'");
 }
 
 #[test]
 fn downloads() {
     check("https://h/a.tar.gz", "{type:tarball,url:https://h/a.tar.gz} https://h/a.tar.gz");
     check("https://h/a", "{type:file,url:https://h/a} https://h/a");
-    check("tarball+https://h/a", "{type:tarball,url:https://h/a} tarball+https://h/a");
-    check("file+https://h/a.zip", "{type:file,url:https://h/a.zip} file+https://h/a.zip");
+    check("tarball+https://h/a", "{type:tarball,url:https://h/a} https://h/a");
+    check("file+https://h/a.zip", "{type:file,url:https://h/a.zip} https://h/a.zip");
     check(
         "https://h/a.zip?x=1&narHash=sha256-47DEQpj8HBSa%2B/TImW%2B5JCeuQeRkm5NMpJWZG3hSuFU%3D",
         "{narHash:sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=,type:tarball,url:https://h/a.zip?x=1} \
@@ -98,13 +101,10 @@ fn attributes_are_checked() {
     };
     assert_eq!(from(&[]), Err(InputError::NoType.to_string()));
     assert!(from(&[("type", "x".into())]).unwrap_err().starts_with("input 'x' is unsupported"));
-    assert_eq!(
-        from(&[("type", "git".into())]).unwrap_err(),
-        "input attribute 'url' is missing for the input of type 'git'"
-    );
+    assert_eq!(from(&[("type", "git".into())]).unwrap_err(), "input attribute 'url' is missing");
     assert_eq!(
         from(&[("type", "path".into()), ("path", "/".into()), ("dir", "x".into())]).unwrap_err(),
-        "unsupported input attribute 'dir' for inputs of type 'path'"
+        "input attribute 'dir' not supported by scheme 'path'"
     );
     assert_eq!(
         from(&[("type", "path".into()), ("path", "/".into()), ("lastModified", "x".into())]).unwrap_err(),
