@@ -1,7 +1,8 @@
 //! Evaluates an expression and prints the value, or a derivation's path.
 //!
 //! `instantiate EXPRESSION` or `instantiate FILE.nix [ATTRIBUTE.PATH]…`. With
-//! `WRITE_DERIVATIONS=DIR` in the environment all derivations are written there.
+//! `WRITE_DERIVATIONS=DIR` in the environment all derivations are written there, with
+//! `PROFILE=FILE` a profile; `STATISTICS=1` prints what was counted.
 
 use std::sync::Arc;
 
@@ -12,10 +13,17 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let failed = with_large_stack(|| {
         let host = Arc::new(FsHost::new("x86_64-linux"));
-        let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn Host>, Settings::default());
+        let profile = std::env::var_os("PROFILE");
+        let settings = Settings { profile: profile.as_ref().map(|_| 4999), ..Settings::default() };
+        let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn Host>, settings);
         let failed = run(&mut evaluator, &arguments);
         if let Some(directory) = std::env::var_os("WRITE_DERIVATIONS") {
             write_derivations(&host, directory.as_ref());
+        }
+        if let (Some(file), Some(text)) = (profile, evaluator.profile())
+            && let Err(error) = std::fs::write(&file, text)
+        {
+            eprintln!("can't write the profile: {error}");
         }
         if std::env::var_os("STATISTICS").is_some() {
             eprint!("{}", evaluator.statistics().to_json());
