@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
-use saltire_eval::{Evaluator, FsHost, Settings, Symbol, Value, with_large_stack};
+use saltire_eval::{Evaluator, FsHost, Settings, Symbol, TreeCache, Value, with_large_stack};
+
+/// The variable that names the directory of the cache of parsed files.
+pub(crate) const TREES: &str = "BENCH_TREE_CACHE";
 
 /// What to do.
 pub(crate) enum Job {
@@ -67,7 +70,12 @@ impl Job {
 /// Does it.
 pub(crate) fn run(job: &Job) -> anyhow::Result<()> {
     with_large_stack(|| {
-        let mut evaluator = Evaluator::new(Arc::new(FsHost::new("x86_64-linux")), Settings::default());
+        let mut host = FsHost::new("x86_64-linux");
+        let trees = std::env::var_os(TREES).map(|directory| Arc::new(TreeCache::open(directory)));
+        if let Some(trees) = &trees {
+            host = host.with_tree_cache(Arc::clone(trees));
+        }
+        let mut evaluator = Evaluator::new(Arc::new(host), Settings::default());
         let result = match job {
             Job::Derivation { expression, attribute } => derivation(&mut evaluator, expression, attribute),
             Job::Parse { file } => evaluator.eval_file(file.as_os_str().as_bytes()).map(drop),
@@ -76,6 +84,9 @@ pub(crate) fn run(job: &Job) -> anyhow::Result<()> {
         };
         if std::env::var_os("NIX_SHOW_STATS").is_some() {
             eprint!("{}", evaluator.statistics().to_json());
+        }
+        if let Some(trees) = trees {
+            trees.flush()?;
         }
         result.map_err(|error| anyhow!("{error}"))
     })

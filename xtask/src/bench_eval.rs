@@ -26,6 +26,9 @@ pub(crate) struct BenchArguments {
     /// Only these rows
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Row>,
+    /// Without the cache of parsed files, which is warm otherwise
+    #[arg(long)]
+    no_cache: bool,
     /// Do a row's work in this process
     #[arg(long, hide = true, num_args = 1..)]
     child: Option<Vec<String>>,
@@ -89,6 +92,8 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         return bench_child::run(&Job::from_words(words)?);
     }
     let tree = arguments.tree.as_deref().context("'--tree' is missing")?.canonicalize()?;
+    let trees = if arguments.no_cache { None } else { Some(tempfile::tempdir()?) };
+    let trees = trees.as_ref().map(tempfile::TempDir::path);
     println!(
         "{:38} {:>18} {:>18} {:>7} {:>7} {:>7}",
         "work", "reference", "this", "speed", "target", "memory"
@@ -98,20 +103,24 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
             continue;
         }
         if *row == Row::Threads {
-            threads(&tree, arguments.runs)?;
+            threads(&tree, trees, arguments.runs)?;
         } else {
-            compare(*row, &tree, arguments)?;
+            compare(*row, &tree, trees, arguments)?;
         }
     }
     Ok(())
 }
 
-fn compare(row: Row, tree: &Path, arguments: &BenchArguments) -> anyhow::Result<()> {
+fn compare(row: Row, tree: &Path, trees: Option<&Path>, arguments: &BenchArguments) -> anyhow::Result<()> {
+    let trees = trees.filter(|_| row != Row::Parse);
+    if trees.is_some() {
+        measure(this(&job(row, tree)?, trees)?)?;
+    }
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     // In turns, so that both see the same load of the machine.
     for _ in 0..arguments.runs.max(1) {
         theirs.push(measure(reference(row, tree, &arguments.reference)?)?);
-        ours.push(measure(this(&job(row, tree)?)?)?);
+        ours.push(measure(this(&job(row, tree)?, trees)?)?);
         if theirs.last().is_some_and(|usage| usage.cpu > 10.0) {
             break;
         }
@@ -132,11 +141,11 @@ fn compare(row: Row, tree: &Path, arguments: &BenchArguments) -> anyhow::Result<
 }
 
 /// Wall time of one thread and of two. Only of use while nothing else runs.
-fn threads(tree: &Path, runs: usize) -> anyhow::Result<()> {
+fn threads(tree: &Path, trees: Option<&Path>, runs: usize) -> anyhow::Result<()> {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..runs.max(1) {
         for (count, times) in (1..).zip(&mut times) {
-            times.push(measure(this(&Job::Fifth { tree: tree.to_owned(), threads: count })?)?);
+            times.push(measure(this(&Job::Fifth { tree: tree.to_owned(), threads: count }, trees)?)?);
         }
     }
     let [one, two] = times.map(|mut times| {
@@ -211,8 +220,11 @@ fn job(row: Row, tree: &Path) -> anyhow::Result<Job> {
 }
 
 /// The command in which this program does a job.
-fn this(job: &Job) -> anyhow::Result<Command> {
+fn this(job: &Job, trees: Option<&Path>) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
+    if let Some(trees) = trees {
+        command.env(bench_child::TREES, trees);
+    }
     command.args(["bench-eval", "--child"]).args(job.to_words());
     Ok(command)
 }

@@ -2,17 +2,23 @@
 //!
 //! `instantiate EXPRESSION` or `instantiate FILE.nix [ATTRIBUTE.PATH]…`. With
 //! `WRITE_DERIVATIONS=DIR` in the environment all derivations are written there, with
-//! `PROFILE=FILE` a profile; `STATISTICS=1` prints what was counted.
+//! `PROFILE=FILE` a profile; `STATISTICS=1` prints what was counted. `TREE_CACHE=DIR`
+//! keeps parsed files there.
 
 use std::sync::Arc;
 
 use saltire_diagnostics::{Style, render};
-use saltire_eval::{Evaluator, FsHost, Host, Settings, Value, with_large_stack};
+use saltire_eval::{Evaluator, FsHost, Host, Settings, TreeCache, Value, with_large_stack};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let failed = with_large_stack(|| {
-        let host = Arc::new(FsHost::new("x86_64-linux"));
+        let mut host = FsHost::new("x86_64-linux");
+        let trees = std::env::var_os("TREE_CACHE").map(|directory| Arc::new(TreeCache::open(directory)));
+        if let Some(trees) = &trees {
+            host = host.with_tree_cache(Arc::clone(trees));
+        }
+        let host = Arc::new(host);
         let profile = std::env::var_os("PROFILE");
         let settings = Settings { profile: profile.as_ref().map(|_| 4999), ..Settings::default() };
         let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn Host>, settings);
@@ -27,6 +33,9 @@ fn main() {
         }
         if std::env::var_os("STATISTICS").is_some() {
             eprint!("{}", evaluator.statistics().to_json());
+        }
+        if let Some(Err(error)) = trees.map(|trees| trees.flush()) {
+            eprintln!("can't keep syntax trees: {error}");
         }
         failed
     });

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bumpalo::Bump;
 use saltire_diagnostics::{Origin, Pos, SourceFile, SourceMap};
-use saltire_store_model::{ModuloCache, StorePath};
+use saltire_store_model::{HashAlgorithm, Hasher, ModuloCache, StorePath};
 use saltire_syntax::ParseOptions;
 
 use crate::attrs::{Attr, Attrs};
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::derivation::{DERIVATION_FUNCTION, DERIVATION_ORIGIN, FETCHURL_FUNCTION, FETCHURL_PATH};
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::host::{Host, HostError};
-use crate::ir::{Expr, ExprRef, FileCode};
+use crate::ir::{ExprRef, FileCode};
 use crate::list::List;
 use crate::lower::Lowerer;
 use crate::parallel::Threads;
@@ -26,6 +26,7 @@ use crate::scope::{Scope, ScopeKind};
 use crate::stack;
 use crate::string::Str;
 use crate::symbol::{Interner, Symbol, WellKnown};
+use crate::tree_cache::TreeKey;
 use crate::value::{EMPTY_ENV, Other, Owner, Thunk, Value};
 
 /// How to evaluate.
@@ -72,8 +73,11 @@ pub struct Evaluator {
     pub(crate) region: Region,
     /// For what is lowered.
     pub(crate) code: Region,
-    /// Syntax trees.
-    arena: &'static Bump,
+    trees: Region,
+    /// For syntax trees while a file is parsed or a part lowered.
+    arena: Bump,
+    /// Bytes of the trees that are kept.
+    tree_bytes: u64,
     /// Symbols of names with a meaning.
     pub names: WellKnown,
     pub(crate) depth: u32,
@@ -108,7 +112,9 @@ impl Evaluator {
             shared,
             region: Region::new(),
             code: Region::new(),
-            arena: new_arena(),
+            trees: Region::new(),
+            arena: Bump::new(),
+            tree_bytes: 0,
             names: WellKnown::get(),
             depth: 0,
             nesting: 0,
@@ -239,8 +245,7 @@ impl Evaluator {
 
     /// Bytes of syntax trees.
     pub(crate) fn tree_bytes(&self) -> u64 {
-        let bytes = self.arena.allocated_bytes() - self.arena.chunk_capacity();
-        bytes as u64
+        self.tree_bytes
     }
 
     /// Another evaluator for another thread, with the same files and host. This one
@@ -254,7 +259,9 @@ impl Evaluator {
             shared,
             region: Region::new(),
             code: Region::new(),
-            arena: new_arena(),
+            trees: Region::new(),
+            arena: Bump::new(),
+            tree_bytes: 0,
             names: WellKnown::get(),
             depth: 0,
             nesting: 0,
@@ -273,16 +280,35 @@ impl Evaluator {
         };
         let home = self.shared.host.home_dir();
         let base = if base == b"/" { Vec::new() } else { base.to_vec() };
-        Ok(self.code.alloc(FileCode { source, base, home }))
+        Ok(self.code.alloc(FileCode { source, tree: OnceLock::new(), base, home }))
     }
 
     fn parse(&mut self, file: &'static FileCode, scope: &'static Scope) -> Result<ExprRef> {
-        let source: &'static SourceFile = &file.source;
-        // The tree stays: its parts are lowered when they are evaluated.
-        let arena = self.arena;
+        let tree = self.tree(&file.source)?;
+        self.tree_bytes += tree.len() as u64;
+        let tree = self.trees.alloc_slice(tree);
+        file.tree.get_or_init(|| tree);
+        self.lower(file, 0, scope, None)
+    }
+
+    /// The syntax tree of a text, as bytes.
+    fn tree(&mut self, source: &SourceFile) -> Result<Vec<u8>> {
         let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
-        let tree = match saltire_syntax::parse(arena, &source.text, &options) {
-            Ok(tree) => tree,
+        if source.text.len() < WORTH_KEEPING {
+            return self.parse_tree(source, &options);
+        }
+        let key = tree_key(&source.text, &options);
+        if let Some(tree) = self.shared.host.kept_tree(&key) {
+            return Ok(tree);
+        }
+        let tree = self.parse_tree(source, &options)?;
+        self.shared.host.keep_tree(key, &tree);
+        Ok(tree)
+    }
+
+    fn parse_tree(&mut self, source: &SourceFile, options: &ParseOptions) -> Result<Vec<u8>> {
+        let tree = match saltire_syntax::parse(&self.arena, &source.text, options) {
+            Ok(tree) => crate::tree::write(tree),
             Err(error) => {
                 let diagnostic = error.into_diagnostic(source);
                 let hint = diagnostic.hints.into_iter().next();
@@ -290,8 +316,27 @@ impl Evaluator {
                 return Err(error.with_hint(hint));
             }
         };
+        self.arena.reset();
+        Ok(tree)
+    }
+
+    /// Lowers the part of a file's tree that starts at `at`.
+    fn lower(
+        &mut self,
+        file: &'static FileCode,
+        at: u32,
+        scope: &'static Scope,
+        name: Option<Symbol>,
+    ) -> Result<ExprRef> {
+        let bytes = file.tree.get().copied().unwrap_or_default();
+        let Some(tree) = crate::tree::read(bytes, at as usize, &self.arena) else {
+            let message = format!("the cached syntax tree of '{}' is damaged", file.source.origin);
+            return Err(EvalError::other(Pos::NONE, message));
+        };
         let mut lowerer = Lowerer { region: &mut self.code, names: Interner::lock(), file };
-        lowerer.expr(tree, scope)
+        let lowered = lowerer.named(tree, scope, name);
+        self.arena.reset();
+        lowered
     }
 
     /// Evaluates an expression; relative paths in it are relative to `base`.
@@ -460,16 +505,22 @@ impl Evaluator {
         if let Some(expr) = lazy.lowered.get() {
             return Ok(expr);
         }
-        let mut lowerer = Lowerer { region: &mut self.code, names: Interner::lock(), file: lazy.file };
-        let expr: &'static Expr = lowerer.named(lazy.ast, lazy.scope, lazy.name)?;
+        let expr = self.lower(lazy.file, lazy.at, lazy.scope, lazy.name)?;
         Ok(lazy.lowered.get_or_init(|| expr))
     }
 }
 
-/// An arena for syntax trees, never freed. Its first chunk is large enough to come
-/// straight from the system.
-fn new_arena() -> &'static Bump {
-    Box::leak(Box::new(Bump::with_capacity(1 << 20)))
+/// Texts from this length on, in bytes, take longer to parse than to find in a cache.
+const WORTH_KEEPING: usize = 512;
+
+/// The start of the SHA-256 of a text and of the options that its tree depends on.
+fn tree_key(text: &[u8], options: &ParseOptions) -> TreeKey {
+    let ParseOptions { pipe_operators } = *options;
+    let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+    hasher.update(&[u8::from(pipe_operators)]);
+    hasher.update(text);
+    let hash = hasher.finish();
+    hash.as_bytes()[..16].try_into().unwrap_or_default()
 }
 
 /// A host's error as an evaluation error.

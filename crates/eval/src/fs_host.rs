@@ -12,6 +12,7 @@ use saltire_store_model::{Derivation, Hash, HashAlgorithm, Ingestion, References
 
 use crate::context::ContextElement;
 use crate::host::{AddPath, FileType, Host, HostError, HostResult};
+use crate::tree_cache::{TreeCache, TreeKey};
 
 /// Evaluates from the real file system against a store that isn't there: the
 /// paths of sources and derivations are computed, derivations are kept in memory.
@@ -22,6 +23,7 @@ pub struct FsHost {
     search_path: Vec<(String, String)>,
     derivations: Mutex<HashMap<StorePath, Arc<Derivation>>>,
     links: Mutex<HashMap<Vec<u8>, bool>>,
+    trees: Option<Arc<TreeCache>>,
 }
 
 fn path_of(bytes: &[u8]) -> &Path {
@@ -69,6 +71,13 @@ impl FsHost {
     #[must_use]
     pub fn with_search_path(mut self, entries: Vec<(String, String)>) -> Self {
         self.search_path = entries;
+        self
+    }
+
+    /// With a cache of parsed files, which the caller flushes.
+    #[must_use]
+    pub fn with_tree_cache(mut self, trees: Arc<TreeCache>) -> Self {
+        self.trees = Some(trees);
         self
     }
 
@@ -164,6 +173,16 @@ impl Host for FsHost {
             }
         }
         Ok(path.to_vec())
+    }
+
+    fn kept_tree(&self, key: &TreeKey) -> Option<Vec<u8>> {
+        self.trees.as_ref()?.get(key)
+    }
+
+    fn keep_tree(&self, key: TreeKey, tree: &[u8]) {
+        if let Some(trees) = &self.trees {
+            trees.put(key, tree);
+        }
     }
 
     fn current_system(&self) -> Option<String> {

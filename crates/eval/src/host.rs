@@ -6,6 +6,7 @@ use std::sync::Arc;
 use saltire_store_model::{Derivation, Hash, Ingestion, StoreDir, StorePath};
 
 use crate::context::ContextElement;
+use crate::tree_cache::TreeKey;
 
 /// Why the host could not do something: the message that the user sees.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -240,6 +241,17 @@ pub trait Host: Send + Sync {
     fn check_path(&self, path: &[u8]) -> HostResult<()> {
         let _ = path;
         Ok(())
+    }
+
+    /// The syntax tree of a text, if it was kept; see [`TreeCache`](crate::TreeCache).
+    fn kept_tree(&self, key: &TreeKey) -> Option<Vec<u8>> {
+        let _ = key;
+        None
+    }
+
+    /// Keeps a syntax tree, if this host has a cache.
+    fn keep_tree(&self, key: TreeKey, tree: &[u8]) {
+        let _ = (key, tree);
     }
 
     /// `builtins.trace`, and warnings.

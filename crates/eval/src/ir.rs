@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use saltire_diagnostics::{Pos, SourceFile};
-use saltire_syntax::ast;
 
 use crate::attrs::Shape;
 use crate::scope::Scope;
@@ -212,7 +211,8 @@ pub(crate) struct DynamicAttr {
 /// An expression that is lowered when it is first evaluated.
 pub(crate) struct Lazy {
     pub(crate) lowered: OnceLock<ExprRef>,
-    pub(crate) ast: &'static ast::Expr<'static>,
+    /// Where it starts in the file's tree.
+    pub(crate) at: u32,
     pub(crate) scope: &'static Scope,
     pub(crate) file: &'static FileCode,
     pub(crate) name: Option<Symbol>,
@@ -221,6 +221,8 @@ pub(crate) struct Lazy {
 /// What lowering needs to know about a file.
 pub(crate) struct FileCode {
     pub(crate) source: std::sync::Arc<SourceFile>,
+    /// Its syntax tree, once it was parsed.
+    pub(crate) tree: OnceLock<&'static [u8]>,
     /// What relative paths are relative to.
     pub(crate) base: Vec<u8>,
     /// For `~/…`.

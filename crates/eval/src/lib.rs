@@ -51,6 +51,8 @@ mod stack;
 mod statistics;
 mod string;
 mod symbol;
+mod tree;
+mod tree_cache;
 mod value;
 
 pub use attrs::{Attr, Attrs};
@@ -71,6 +73,7 @@ pub use stack::with_large_stack;
 pub use statistics::Statistics;
 pub use string::Str;
 pub use symbol::{Symbol, WellKnown};
+pub use tree_cache::{TreeCache, TreeKey};
 pub use value::{Closure, Kind, Partial, Slot, Thunk, Value};
 
 /// What `builtins.nixVersion` says: the version that this is compatible with.

@@ -1,8 +1,6 @@
 //! From the tree to the form that is evaluated.
 //!
-//! A file is lowered piece by piece: the bodies of functions and the larger
-//! values of sets stay in the tree until they are evaluated, which most of a
-//! package set's never are.
+//! A file is lowered piece by piece, each when it is evaluated: see [`crate::tree`].
 
 use saltire_diagnostics::{Pos, Span};
 use saltire_syntax::ast::{
@@ -35,10 +33,10 @@ pub(crate) struct Lowerer<'r> {
 type ScopeRef = &'static Scope;
 
 /// An attribute that is about to be bound: name, where, value.
-struct Bound {
+struct Bound<'a> {
     name: Symbol,
     pos: Pos,
-    value: AttributeValue<'static>,
+    value: AttributeValue<'a>,
 }
 
 impl Lowerer<'_> {
@@ -63,49 +61,21 @@ impl Lowerer<'_> {
         Value::from_other(self.region.alloc(Other::Path(text)))
     }
 
-    /// Lowers now, all but the bodies of functions and the values of sets in it.
-    pub(crate) fn expr(&mut self, ast: &'static Ast<'static>, scope: ScopeRef) -> Result<ExprRef> {
+    /// Lowers now, all but what was left out.
+    pub(crate) fn expr(&mut self, ast: &Ast<'_>, scope: ScopeRef) -> Result<ExprRef> {
         self.named(ast, scope, None)
     }
 
-    /// Lowers now what is small or needs no thunk, the rest when it is evaluated.
-    fn later(
-        &mut self,
-        ast: &'static Ast<'static>,
-        scope: ScopeRef,
-        name: Option<Symbol>,
-    ) -> Result<ExprRef> {
-        let now = match ast.kind {
-            ExprKind::Int(_)
-            | ExprKind::Float(_)
-            | ExprKind::String(_)
-            | ExprKind::Path(..)
-            | ExprKind::Var(_)
-            | ExprKind::Lambda(_) => true,
-            ExprKind::Select { path, default, subject } => {
-                path.len() == 1 && default.is_none() && matches!(subject.kind, ExprKind::Var(_))
-            }
-            ExprKind::List(items) => items.is_empty(),
-            _ => false,
-        };
-        if now { self.named(ast, scope, name) } else { Ok(self.lazy(ast, scope, name)) }
-    }
-
-    fn lazy(&mut self, ast: &'static Ast<'static>, scope: ScopeRef, name: Option<Symbol>) -> ExprRef {
-        let lazy = Lazy { lowered: Default::default(), ast, scope, file: self.file, name };
-        let lazy = self.region.alloc(lazy);
-        self.node(Expr::Lazy(lazy))
+    fn deferred(&mut self, at: u32, scope: ScopeRef, name: Option<Symbol>) -> Expr {
+        let lazy = Lazy { lowered: Default::default(), at, scope, file: self.file, name };
+        Expr::Lazy(self.region.alloc(lazy))
     }
 
     /// `name` is what the expression is bound to.
-    pub(crate) fn named(
-        &mut self,
-        ast: &'static Ast<'static>,
-        scope: ScopeRef,
-        name: Option<Symbol>,
-    ) -> Result<ExprRef> {
+    pub(crate) fn named(&mut self, ast: &Ast<'_>, scope: ScopeRef, name: Option<Symbol>) -> Result<ExprRef> {
         let pos = self.pos(ast.span);
         let node = match &ast.kind {
+            ExprKind::Deferred(at) => self.deferred(*at, scope, name),
             ExprKind::Int(value) => match Value::small_int(*value) {
                 Some(value) => Expr::Constant(value),
                 None => Expr::Constant(Value::from_other(self.region.alloc(Other::Int(*value)))),
@@ -135,7 +105,7 @@ impl Lowerer<'_> {
             ExprKind::Apply { function, arguments } => {
                 let function = self.expr(function, scope)?;
                 let lowered: Vec<ExprRef> =
-                    arguments.iter().map(|ast| self.later(ast, scope, None)).collect::<Result<_>>()?;
+                    arguments.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
                 Expr::Call { function, arguments: self.region.alloc_slice(lowered), pos }
             }
             ExprKind::Lambda(lambda) => self.lambda(lambda, pos, scope, name)?,
@@ -154,21 +124,20 @@ impl Lowerer<'_> {
             ExprKind::List([]) => Expr::Constant(Value::from_list(List::EMPTY)),
             ExprKind::List(items) => {
                 let lowered: Vec<ExprRef> =
-                    items.iter().map(|ast| self.later(ast, scope, None)).collect::<Result<_>>()?;
+                    items.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
                 Expr::List(self.region.alloc_slice(lowered))
             }
             ExprKind::With(subject, body) => {
-                let set = self.later(subject, scope, None)?;
+                let set = self.expr(subject, scope)?;
                 let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With });
                 Expr::WithScope { scope: set, body: self.expr(body, inner)? }
             }
             ExprKind::If(condition, yes, no) => {
-                let branches =
-                    (self.expr(condition, scope)?, self.branch(yes, scope)?, self.branch(no, scope)?);
+                let branches = (self.expr(condition, scope)?, self.expr(yes, scope)?, self.expr(no, scope)?);
                 Expr::If { branches: self.region.alloc(branches), pos }
             }
             ExprKind::Assert(condition, body) => {
-                Expr::Assert { condition: self.expr(condition, scope)?, body: self.branch(body, scope)?, pos }
+                Expr::Assert { condition: self.expr(condition, scope)?, body: self.expr(body, scope)?, pos }
             }
             ExprKind::Not(operand) => Expr::Not { operand: self.expr(operand, scope)?, pos },
             ExprKind::Negate(operand) => Expr::Negate { operand: self.expr(operand, scope)?, pos },
@@ -180,21 +149,11 @@ impl Lowerer<'_> {
         Ok(self.node(node))
     }
 
-    /// A branch that may not be taken; only large ones are worth waiting for.
-    fn branch(&mut self, ast: &'static Ast<'static>, scope: ScopeRef) -> Result<ExprRef> {
-        const LARGE: u32 = 200;
-        if ast.span.end - ast.span.start > LARGE {
-            self.later(ast, scope, None)
-        } else {
-            self.expr(ast, scope)
-        }
-    }
-
     fn binary(
         &mut self,
         operator: BinaryOperator,
-        left: &'static Ast<'static>,
-        right: &'static Ast<'static>,
+        left: &Ast<'_>,
+        right: &Ast<'_>,
         pos: Pos,
         scope: ScopeRef,
     ) -> Result<ExprRef> {
@@ -218,7 +177,7 @@ impl Lowerer<'_> {
             BinaryOperator::PipeLeft => return self.pipe(left, right, pos, scope),
         };
         let right = match operator {
-            Operator::And | Operator::Or | Operator::Implies => self.branch(right, scope)?,
+            Operator::And | Operator::Or | Operator::Implies => self.expr(right, scope)?,
             _ => self.expr(right, scope)?,
         };
         let operands = (self.expr(left, scope)?, right);
@@ -226,24 +185,14 @@ impl Lowerer<'_> {
         Ok(self.node(Expr::Binary { operator, operands, pos }))
     }
 
-    fn pipe(
-        &mut self,
-        function: &'static Ast<'static>,
-        input: &'static Ast<'static>,
-        pos: Pos,
-        scope: ScopeRef,
-    ) -> Result<ExprRef> {
+    fn pipe(&mut self, function: &Ast<'_>, input: &Ast<'_>, pos: Pos, scope: ScopeRef) -> Result<ExprRef> {
         let function = self.expr(function, scope)?;
-        let input = self.later(input, scope, None)?;
+        let input = self.expr(input, scope)?;
         let arguments = self.region.alloc_slice(vec![input]);
         Ok(self.node(Expr::Call { function, arguments, pos }))
     }
 
-    fn parts(
-        &mut self,
-        parts: &'static [StringPart<'static>],
-        scope: ScopeRef,
-    ) -> Result<&'static [ExprRef]> {
+    fn parts(&mut self, parts: &[StringPart<'_>], scope: ScopeRef) -> Result<&'static [ExprRef]> {
         let mut lowered = Vec::with_capacity(parts.len());
         for part in parts {
             lowered.push(match part {
@@ -260,7 +209,7 @@ impl Lowerer<'_> {
     fn path_literal(
         &mut self,
         base: PathBase,
-        parts: &'static [StringPart<'static>],
+        parts: &[StringPart<'_>],
         pos: Pos,
         scope: ScopeRef,
     ) -> Result<ExprRef> {
@@ -323,7 +272,7 @@ impl Lowerer<'_> {
         Ok(self.node(node))
     }
 
-    fn keys(&mut self, path: &'static [AttrName<'static>], scope: ScopeRef) -> Result<&'static [Key]> {
+    fn keys(&mut self, path: &[AttrName<'_>], scope: ScopeRef) -> Result<&'static [Key]> {
         let mut keys = Vec::with_capacity(path.len());
         for name in path {
             keys.push(match name {
@@ -336,9 +285,9 @@ impl Lowerer<'_> {
 
     fn select(
         &mut self,
-        subject: &'static Ast<'static>,
-        path: &'static [AttrName<'static>],
-        default: Option<&'static Ast<'static>>,
+        subject: &Ast<'_>,
+        path: &[AttrName<'_>],
+        default: Option<&Ast<'_>>,
         scope: ScopeRef,
     ) -> Result<ExprRef> {
         let mut subject = self.expr(subject, scope)?;
@@ -355,19 +304,19 @@ impl Lowerer<'_> {
             return Ok(subject);
         }
         let path = self.keys(path, scope)?;
-        let default = default.map(|ast| self.later(ast, scope, None)).transpose()?;
+        let default = default.map(|ast| self.expr(ast, scope)).transpose()?;
         let select = self.region.alloc(SelectPath { subject, path, default });
         Ok(self.node(Expr::SelectPath(select)))
     }
 
     fn lambda(
         &mut self,
-        lambda: &'static Lambda<'static>,
+        lambda: &Lambda<'_>,
         pos: Pos,
         scope: ScopeRef,
         name: Option<Symbol>,
     ) -> Result<Expr> {
-        let mut formals: Vec<(Symbol, Pos, Option<&'static Ast<'static>>)> = Vec::new();
+        let mut formals: Vec<(Symbol, Pos, Option<&Ast<'_>>)> = Vec::new();
         if let Some(pattern) = &lambda.formals {
             for formal in pattern.formals {
                 let symbol = self.names.intern(formal.name.text);
@@ -388,7 +337,7 @@ impl Lowerer<'_> {
             Some(pattern) => {
                 let defaults: Vec<Option<ExprRef>> = formals
                     .iter()
-                    .map(|formal| formal.2.map(|ast| self.later(ast, inner, Some(formal.0))).transpose())
+                    .map(|formal| formal.2.map(|ast| self.named(ast, inner, Some(formal.0))).transpose())
                     .collect::<Result<_>>()?;
                 Some(Formals {
                     names: self.region.alloc_slice(formals.iter().map(|f| f.0).collect()),
@@ -398,14 +347,14 @@ impl Lowerer<'_> {
                 })
             }
         };
-        let body = self.later(lambda.body, inner, None)?;
+        let body = self.expr(lambda.body, inner)?;
         let code = LambdaCode { name, argument, formals: formals_code, slots, body, pos };
         Ok(Expr::Lambda(self.region.alloc(code)))
     }
 
     /// The attributes sorted by symbol.
-    fn bound(&mut self, bindings: &'static Bindings<'static>) -> Vec<Bound> {
-        let bind = |this: &mut Self, name: Name<'static>, value| Bound {
+    fn bound<'a>(&mut self, bindings: &Bindings<'a>) -> Vec<Bound<'a>> {
+        let bind = |this: &mut Self, name: Name<'a>, value| Bound {
             name: this.names.intern(name.text),
             pos: this.pos(name.span),
             value,
@@ -416,7 +365,7 @@ impl Lowerer<'_> {
         all
     }
 
-    fn shape(&mut self, bound: &[Bound]) -> &'static Shape {
+    fn shape(&mut self, bound: &[Bound<'_>]) -> &'static Shape {
         let symbols = self.region.alloc_slice(bound.iter().map(|b| b.name).collect());
         let positions = self.region.alloc_slice(bound.iter().map(|b| b.pos).collect());
         Shape::new(self.region, symbols, positions)
@@ -431,19 +380,15 @@ impl Lowerer<'_> {
 
     /// The scope of `let` or `rec` and what fills it: the attributes sorted by
     /// symbol, then the sources of `inherit (…)`.
-    fn recursive(
-        &mut self,
-        bindings: &'static Bindings<'static>,
-        scope: ScopeRef,
-    ) -> Result<(ScopeRef, ScopeCode)> {
+    fn recursive(&mut self, bindings: &Bindings<'_>, scope: ScopeRef) -> Result<(ScopeRef, ScopeCode)> {
         let bound = self.bound(bindings);
         self.recursive_bound(&bound, bindings, scope)
     }
 
     fn recursive_bound(
         &mut self,
-        bound: &[Bound],
-        bindings: &'static Bindings<'static>,
+        bound: &[Bound<'_>],
+        bindings: &Bindings<'_>,
         scope: ScopeRef,
     ) -> Result<(ScopeRef, ScopeCode)> {
         let names = bound.iter().enumerate().map(|(index, b)| (b.name, index as u32)).collect();
@@ -452,7 +397,7 @@ impl Lowerer<'_> {
         let mut values = Vec::with_capacity(bound.len() + bindings.inherit_from.len());
         for item in bound {
             values.push(match item.value {
-                AttributeValue::Plain(ast) => Binding::Inner(self.later(ast, inner, Some(item.name))?),
+                AttributeValue::Plain(ast) => Binding::Inner(self.named(ast, inner, Some(item.name))?),
                 AttributeValue::Inherited => {
                     Binding::Outer(self.variable(item.name.as_bytes(), item.pos, scope)?)
                 }
@@ -462,7 +407,7 @@ impl Lowerer<'_> {
             });
         }
         for source in bindings.inherit_from {
-            values.push(Binding::Inner(self.later(source, inner, None)?));
+            values.push(Binding::Inner(self.expr(source, inner)?));
         }
         Ok((inner, ScopeCode { values: self.region.alloc_slice(values) }))
     }
@@ -470,7 +415,7 @@ impl Lowerer<'_> {
     fn attr_set(
         &mut self,
         recursive: bool,
-        bindings: &'static Bindings<'static>,
+        bindings: &Bindings<'_>,
         pos: Pos,
         scope: ScopeRef,
     ) -> Result<ExprRef> {
@@ -490,7 +435,7 @@ impl Lowerer<'_> {
         let mut values = Vec::with_capacity(bound.len());
         for item in &bound {
             values.push(match item.value {
-                AttributeValue::Plain(ast) => Binding::Outer(self.later(ast, scope, Some(item.name))?),
+                AttributeValue::Plain(ast) => Binding::Outer(self.named(ast, scope, Some(item.name))?),
                 AttributeValue::Inherited => {
                     Binding::Outer(self.variable(item.name.as_bytes(), item.pos, scope)?)
                 }
@@ -516,7 +461,7 @@ impl Lowerer<'_> {
             let sources: Vec<Binding> = bindings
                 .inherit_from
                 .iter()
-                .map(|source| Ok(Binding::Outer(self.later(source, scope, None)?)))
+                .map(|source| Ok(Binding::Outer(self.expr(source, scope)?)))
                 .collect::<Result<_>>()?;
             Some(ScopeCode { values: self.region.alloc_slice(sources) })
         } else {
@@ -529,16 +474,12 @@ impl Lowerer<'_> {
         Ok(self.node(Expr::ComplexAttrs(code)))
     }
 
-    fn dynamic(
-        &mut self,
-        bindings: &'static Bindings<'static>,
-        scope: ScopeRef,
-    ) -> Result<&'static [DynamicAttr]> {
+    fn dynamic(&mut self, bindings: &Bindings<'_>, scope: ScopeRef) -> Result<&'static [DynamicAttr]> {
         let mut all = Vec::with_capacity(bindings.dynamic.len());
         for attr in bindings.dynamic {
             all.push(DynamicAttr {
                 name: self.expr(attr.name, scope)?,
-                value: self.later(attr.value, scope, None)?,
+                value: self.expr(attr.value, scope)?,
                 pos: self.pos(attr.span),
             });
         }

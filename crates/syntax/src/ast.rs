@@ -29,6 +29,8 @@ pub struct Name<'a> {
 /// The kinds of expression.
 #[derive(Clone, Copy, Debug)]
 pub enum ExprKind<'a> {
+    /// A part that is kept elsewhere, under this number. The parser leaves nothing out.
+    Deferred(u32),
     /// `12`
     Int(i64),
     /// `1.5`

@@ -90,6 +90,7 @@ impl Printer<'_> {
     /// Long, as it has one arm for each kind.
     fn expression_here(&mut self, expression: &Expr) {
         match expression.kind {
+            ExprKind::Deferred(_) => self.out.extend_from_slice("…".as_bytes()),
             ExprKind::Int(value) => {
                 let _ = write!(self.out, "{value}");
             }
