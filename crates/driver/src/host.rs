@@ -10,7 +10,7 @@ use crate::inputs::Inputs;
 use saltire_build::{Event, Events};
 use saltire_eval::{
     AddPath, ContextElement, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FlakeCall, FsHost, Host,
-    HostError, HostResult, MessageLevel,
+    HostError, HostResult, MessageLevel, TreeCache, TreeKey,
 };
 use saltire_store::{Store, TextObject};
 use saltire_store_model::nar::FileKind;
@@ -46,6 +46,7 @@ struct Pending {
 }
 
 impl StoreHost {
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         store: Arc<Store>,
         system: &str,
@@ -54,11 +55,12 @@ impl StoreHost {
         realise: Box<Realise>,
         inputs: Arc<Inputs>,
         flakes: Arc<Flakes>,
+        trees: Arc<TreeCache>,
     ) -> Self {
         let limits = RwLock::new((Access::Full, false));
         Self {
             store,
-            files: FsHost::new(system),
+            files: FsHost::new(system).with_tree_cache(trees),
             search_path,
             events,
             pending: Mutex::default(),
@@ -139,6 +141,14 @@ impl Host for StoreHost {
     fn resolve_symlinks(&self, path: &[u8]) -> HostResult<Vec<u8>> {
         let resolved = self.files.resolve_symlinks(&bytes(self.physical(path)))?;
         Ok(bytes(self.store.location().to_logical(Path::new(OsStr::from_bytes(&resolved)))))
+    }
+
+    fn kept_tree(&self, key: &TreeKey) -> Option<Vec<u8>> {
+        self.files.kept_tree(key)
+    }
+
+    fn keep_tree(&self, key: TreeKey, tree: &[u8]) {
+        self.files.keep_tree(key, tree);
     }
 
     fn current_system(&self) -> Option<String> {

@@ -14,7 +14,7 @@ use crate::statistics;
 use saltire_build::{BuildError, BuildRequest, Builder, Event, Events, StepId, StepKind};
 use saltire_debian::{Lock, Mirrors};
 use saltire_diagnostics::{Style, render};
-use saltire_eval::{ContextElement, ErrorKind, EvalError, Evaluator, HostError, with_large_stack};
+use saltire_eval::{ContextElement, ErrorKind, EvalError, Evaluator, HostError, TreeCache, with_large_stack};
 use saltire_fetch::{Downloader, Options};
 use saltire_plan::{Machine, Method, Plan, Policy, Step, Via, plan};
 use saltire_platforms::{Emulator, Platform};
@@ -132,6 +132,7 @@ impl Session {
         };
         let search_path = self.search_path();
         let access = self.access(&search_path);
+        let trees = Arc::new(TreeCache::open(self.directories.cache.join("trees")));
         let host = Arc::new(StoreHost::new(
             Arc::clone(&self.store),
             self.system(),
@@ -140,6 +141,7 @@ impl Session {
             Box::new(realise),
             Arc::clone(&self.inputs),
             Arc::clone(&self.flakes),
+            Arc::clone(&trees),
         ));
         host.limit(access, self.settings.read_only);
         let profile = self.settings.profile.as_ref();
@@ -157,6 +159,8 @@ impl Session {
             result
         })?;
         host.flush()?;
+        // A cache that can't be written is done without.
+        let _ = trees.flush();
         Ok(result)
     }
 
