@@ -1,0 +1,213 @@
+//! The embedded package set: the assertions of `pkgs/tests`, what nixpkgs says
+//! about platforms where a tree is at hand, and mistakes in packages.
+
+mod support;
+
+use saltire_driver::{Capability, probe};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::{failure, saltire, stdout, text};
+
+/// A file of the package set's tests.
+fn test_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs/tests").join(name)
+}
+
+#[test]
+fn the_library_platforms_and_packages_keep_their_promises() {
+    for name in ["lib.nix", "platforms.nix", "packages.nix"] {
+        assert_eq!(stdout(&format!("eval -f {}", test_file(name).display())), "true\n", "{name}");
+    }
+}
+
+/// A tree of 2024 or newer, named by `SALTIRE_TEST_NIXPKGS`.
+#[test]
+fn platforms_are_elaborated_as_nixpkgs_does() {
+    let Some(tree) = std::env::var_os("SALTIRE_TEST_NIXPKGS") else {
+        println!("skipped: SALTIRE_TEST_NIXPKGS names no tree of nixpkgs to compare with");
+        return;
+    };
+    let file = test_file("conformance.nix");
+    let output =
+        saltire(&format!("eval --json -f {} --arg nixpkgs", file.display())).arg(&tree).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "[]\n");
+}
+
+/// Whether packages can be built here; says why not.
+fn can_build() -> bool {
+    if !probe().can_build() {
+        println!("skipped: the kernel allows no sandbox; 'saltire doctor' says why");
+        return false;
+    }
+    let output = saltire("build bootstrapTools --no-link").output().unwrap();
+    if text(&output.stderr).contains("can't fetch") {
+        println!("skipped: no Debian mirror can be reached");
+        return false;
+    }
+    true
+}
+
+#[test]
+fn dependencies_of_dependencies_arrive_with_the_right_offsets() {
+    if !can_build() {
+        return;
+    }
+    let lists = "depsBuildBuild nativeBuildInputs depsBuildTarget depsHostHost buildInputs depsTargetTarget";
+    let file = test_file("dependencies.nix");
+    let built = stdout(&format!("build -f {} {lists} --no-link --print-out-paths", file.display()));
+    assert_eq!(built.lines().count(), 6, "{built}");
+}
+
+#[test]
+fn an_overlay_that_loops_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("loop.nix");
+    let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs").canonicalize().unwrap();
+    let expression =
+        format!("import {} {{ overlays = [ (self: super: {{ gcc = self.gcc; }}) ]; }}", set.display());
+    std::fs::write(&file, expression).unwrap();
+    let (message, _) = failure(&format!("build -f {} hello --no-link", file.display()));
+    assert!(message.contains("infinite recursion"), "{message}");
+    assert!(message.contains("'gcc' as overlay number 1 sets it"), "{message}");
+}
+
+/// A package file with `attributes` among those of a cross-built derivation.
+fn cross_package(directory: &Path, attributes: &str) -> PathBuf {
+    let file = directory.join("package.nix");
+    let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs");
+    let expression = format!(
+        "(import {} {{ crossSystem = \"riscv64-linux\"; }}).callPackage
+           ({{ stdenv, tree, buildPackages }}: stdenv.mkDerivation {{
+              name = \"mistake\"; dontUnpack = true; {attributes}
+            }}) {{ }}",
+        set.canonicalize().unwrap().display()
+    );
+    std::fs::write(&file, expression).unwrap();
+    file
+}
+
+/// What building the package says, or nothing where packages can't be built.
+fn mistake(attributes: &str) -> Option<String> {
+    if !can_build() {
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = cross_package(directory.path(), attributes);
+    let (message, _) = failure(&format!("build -f {} --no-link", file.display()));
+    Some(message)
+}
+
+#[test]
+fn a_program_for_the_build_machine_in_the_output_is_named() {
+    let Some(message) = mistake(
+        "depsBuildBuild = [ buildPackages.stdenv.cc ];
+         buildPhase = \"echo 'int main(void) { return 0; }' > a.c; gcc a.c -o wrong\";
+         installPhase = \"mkdir -p $out/bin; cp wrong $out/bin/\";",
+    ) else {
+        return;
+    };
+    assert!(message.contains("/bin/wrong is for another machine"), "{message}");
+}
+
+#[test]
+fn a_file_that_names_the_build_machines_packages_is_named() {
+    let Some(message) = mistake(
+        "nativeBuildInputs = [ tree ];
+         installPhase = \"mkdir -p $out/share; type -P tree > $out/share/place\";",
+    ) else {
+        return;
+    };
+    assert!(message.contains("/share/place refers to"), "{message}");
+    assert!(message.contains("is for the build platform"), "{message}");
+}
+
+#[test]
+fn a_program_in_the_wrong_list_of_dependencies_is_named() {
+    let Some(message) = mistake("buildInputs = [ tree ]; buildPhase = \"tree\";") else {
+        return;
+    };
+    assert!(message.contains("'tree' is in buildInputs"), "{message}");
+    assert!(message.contains("needs to be in nativeBuildInputs"), "{message}");
+}
+
+#[test]
+fn a_platform_without_a_toolchain_says_what_is_missing() {
+    if !can_build() {
+        return;
+    }
+    let (message, _) = failure("build hello --for loongarch64-linux --no-link");
+    assert!(message.contains("there is no toolchain for loongarch64-unknown-linux-gnu"), "{message}");
+}
+
+/// A program of another machine on a display of this one: `xeyes`, cross-built for
+/// ARMv5, draws two white ellipses with black pupils.
+#[test]
+fn xeyes_runs_emulated_on_a_display() {
+    let directory = tempfile::tempdir().unwrap();
+    let display = Command::new("Xvfb")
+        .args([
+            "-displayfd",
+            "1",
+            "-screen",
+            "0",
+            "320x240x24",
+            "-nolisten",
+            "unix",
+            "-listen",
+            "tcp",
+            "-fbdir",
+        ])
+        .arg(directory.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(display) = display else {
+        println!("skipped: there is no Xvfb");
+        return;
+    };
+    let mut display = Child(display);
+    if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
+        println!("skipped: packages can't be built or emulated here");
+        return;
+    }
+    let mut number = String::new();
+    BufReader::new(display.0.stdout.take().unwrap()).read_line(&mut number).unwrap();
+    let path = stdout("build xorg.xeyes --for sheevaplug --no-link --print-out-paths");
+    let eyes = saltire(&format!("exec {}/bin/xeyes -geometry 300x220+5+5", path.trim()))
+        .env("DISPLAY", format!("127.0.0.1:{}", number.trim()))
+        .spawn();
+    let _eyes = Child(eyes.unwrap());
+    let screen = directory.path().join("Xvfb_screen0");
+    let white = || white_pixels(&std::fs::read(&screen).unwrap());
+    let shown = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        (20_000..50_000).contains(&white())
+    });
+    assert!(shown, "{} of the screen's 76800 pixels are white", white());
+}
+
+/// A process that ends with the test.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// White pixels of a screen in the X window dump format, version 7: a header of
+/// 32-bit big-endian numbers, the first of which is its size and the twentieth the
+/// number of 12-byte colours after it, then four bytes for each pixel.
+fn white_pixels(dump: &[u8]) -> usize {
+    let number = |index: usize| {
+        dump.get(index * 4..index * 4 + 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, |bytes| u32::from_be_bytes(bytes) as usize)
+    };
+    let pixels = dump.get(number(0) + number(19) * 12..).unwrap_or_default();
+    pixels.chunks_exact(4).filter(|pixel| pixel[..3] == [0xff; 3]).count()
+}
