@@ -18,7 +18,9 @@ mod instantiate;
 mod new;
 mod options;
 mod parse;
+mod prefetch;
 mod program;
+mod shell;
 mod store;
 
 use arguments::Arguments;
@@ -40,6 +42,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "nix-env", run: env::run, help: env::HELP },
     Command { name: "nix-hash", run: hash::run, help: hash::HELP },
     Command { name: "nix-instantiate", run: instantiate::run, help: instantiate::HELP },
+    Command { name: "nix-prefetch-url", run: prefetch::run, help: prefetch::HELP },
+    Command { name: "nix-shell", run: shell::run, help: shell::HELP },
     Command { name: "nix-store", run: store::run, help: store::HELP },
 ];
 

@@ -57,14 +57,12 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     }
     let built = build_goals(&session, &progress, &goals)?;
     if let Some(link) = link {
-        let mut number = 0;
-        for one in &built {
+        for (number, one) in built.iter().enumerate() {
             for (output, path) in &one.outputs {
                 let number_text = if number > 0 { format!("-{number}") } else { String::new() };
                 let output = if output == "out" { String::new() } else { format!("-{output}") };
                 add_root(&session, &format!("{link}{number_text}{output}"), 1, path)?;
             }
-            number += 1;
         }
     }
     let display = |path: &StorePath| session.store().display(path);
