@@ -3,6 +3,8 @@
 mod bench_child;
 mod bench_eval;
 mod bench_first;
+mod fuzz;
+mod fuzz_expressions;
 mod parity;
 #[cfg(feature = "relock")]
 mod relock;
@@ -27,6 +29,8 @@ enum Task {
     Parity(parity::ParityArguments),
     /// Compares the evaluator's time and memory with nix-instantiate's
     BenchEval(bench_eval::BenchArguments),
+    /// Tries random texts on the parser, or random expressions on the evaluator and the reference
+    Fuzz(fuzz::FuzzArguments),
     /// Times the first command of a new user, and the same again
     BenchFirst(bench_first::FirstArguments),
 }
@@ -52,6 +56,7 @@ fn main() -> anyhow::Result<()> {
         Task::Parity(arguments) => parity::run(&arguments),
         Task::BenchEval(arguments) => bench_eval::run(&arguments),
         Task::BenchFirst(arguments) => bench_first::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
     }
 }
 
