@@ -6,6 +6,7 @@ mod bench_first;
 mod fuzz;
 mod fuzz_expressions;
 mod parity;
+mod release_cross;
 #[cfg(feature = "relock")]
 mod relock;
 mod unpack_deb;
@@ -23,6 +24,8 @@ struct Arguments {
 enum Task {
     /// Makes pkgs/seed/debian.lock.json from pkgs/seed/packages.toml and the signed indexes of a Debian mirror
     Relock(RelockArguments),
+    /// Cross-builds the jobs of pkgs/release-cross.nix, runs what was built, and writes docs/platforms.md
+    ReleaseCross(release_cross::ReleaseArguments),
     /// Unpacks Debian packages into a tree that runs from a given path
     UnpackDeb(unpack_deb::UnpackDebArguments),
     /// Compares derivation paths with those that the reference computed
@@ -52,6 +55,7 @@ struct RelockArguments {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Relock(arguments) => relock(&arguments),
+        Task::ReleaseCross(arguments) => release_cross::run(&arguments),
         Task::UnpackDeb(arguments) => unpack_deb::run(&arguments),
         Task::Parity(arguments) => parity::run(&arguments),
         Task::BenchEval(arguments) => bench_eval::run(&arguments),
