@@ -1,7 +1,8 @@
 # A C program for each kind of target that the seed has a compiler for, or that one
 # is made for.
+{ pkgs ? import ../. { } }:
+
 let
-  pkgs = import ../. { };
   hello = ''
     #include <stdio.h>
     int main(void) { puts("Hello, world!"); return 0; }
@@ -30,8 +31,27 @@ let
     })
     { };
   cross = pkgs.pkgsCross;
+
+  # How the program is written and compiled where it is not the plain one.
+  special = {
+    mingw = { name = "program.exe"; };
+    avr = { text = blink; flags = "-mmcu=atmega328p"; };
+    # Semihosting.
+    bare = { flags = "--specs=rdimon.specs"; };
+  };
+  kindOf = set: set.buildPackages.toolchainKind;
 in
 {
+  # One for each platform that has a prebuilt toolchain, by the platform's name.
+  # RISC-V's picolibc wants a linker script for the board.
+  everywhere = builtins.mapAttrs
+    (name: set: program set ({ text = hello; } // special.${kindOf set} or { }))
+    (pkgs.lib.filterAttrs
+      (name: set:
+        !builtins.elem (kindOf set) [ "missing" "source" ]
+        && !(kindOf set == "bare" && set.stdenv.hostPlatform.isRiscV))
+      cross);
+
   musl = program cross.riscv64-musl { text = hello; };
   static = program cross.riscv64.pkgsStatic { text = hello; };
   mingw64 = program cross.mingwW64 { text = hello; name = "program.exe"; };
