@@ -3,7 +3,7 @@
 use crate::flake::Flakes;
 use crate::inputs::{InputStoreError, Inputs, StoredInput};
 use saltire_eval::{FetchAttrs, FetchKind, FetchValue, Fetched, HostError, HostResult};
-use saltire_fetch::input::{Attribute, Attributes, Input};
+use saltire_fetch::input::{Attribute, Attributes, Input, Kind};
 use saltire_fetch::{Download, FetchError, Reason, TreeError, Unobserved};
 use saltire_store_model::{Hash, HashAlgorithm, Ingestion, References, StorePath};
 use std::path::Path;
@@ -45,7 +45,11 @@ pub(crate) fn fetch(
 pub(crate) fn told(stored: StoredInput) -> Fetched {
     let attributes = stored.input.attributes().iter();
     let attributes = attributes.filter(|(name, _)| TOLD.contains(&name.as_str()));
-    let attributes = attributes.map(|(name, value)| (name.clone(), to_value(value))).collect();
+    let mut attributes: FetchAttrs =
+        attributes.map(|(name, value)| (name.clone(), to_value(value))).collect();
+    if stored.input.kind() == Kind::Git {
+        attributes.entry("submodules".into()).or_insert(FetchValue::Bool(false));
+    }
     Fetched { path: stored.path, attributes }
 }
 
@@ -80,17 +84,22 @@ fn tree_input(kind: FetchKind, request: &FetchAttrs) -> HostResult<Input> {
     let url = text(request, "url");
     if kind == FetchKind::Git {
         attributes.insert("type".into(), "git".into());
-        attributes.entry("exportIgnore".into()).or_insert(Attribute::Bool(true));
+        if attributes.get("submodules") != Some(&Attribute::Bool(true)) {
+            attributes.entry("exportIgnore".into()).or_insert(Attribute::Bool(true));
+        }
         if attributes.get("name") == Some(&Attribute::String("source".into())) {
             attributes.remove("name");
         }
     } else if !attributes.contains_key("type") {
         return Input::parse(url.unwrap_or_default(), false).map_err(wrong);
     }
-    if attributes.get("type") == Some(&"git".into())
-        && let Some(url) = url
-    {
-        attributes.insert("url".into(), git_address(url).into());
+    if attributes.get("type") == Some(&"git".into()) {
+        if let Some(url) = url {
+            attributes.insert("url".into(), git_address(url).into());
+        }
+        if kind == FetchKind::Tree && !attributes.contains_key("revCount") {
+            attributes.entry("shallow".into()).or_insert(Attribute::Bool(true));
+        }
     }
     Input::from_attributes(attributes).map_err(wrong)
 }

@@ -101,7 +101,7 @@ pub enum TreeError {
     #[error("cannot find flake '{0}' in the flake registries")]
     Indirect(String),
     /// A path that is relative to nothing.
-    #[error("path '{0}' is relative, and there is no flake that it could be relative to")]
+    #[error("cannot fetch input 'path:{0}' because it uses a relative path")]
     Relative(String),
     /// A file can't be read or written.
     #[error("can't {action} {}: {source}", .path.display())]

@@ -295,3 +295,69 @@ fn references_are_read_and_written_as_by_nix() {
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
+
+#[test]
+fn trees_have_the_attributes_that_nix_gives_them() {
+    let world = World::new();
+    if !world.has_new_nix() {
+        return;
+    }
+    world.server.serve("/a.tar", archive("a", 1));
+    world.server.serve("/f", "text");
+    world.write("p/file", "1");
+    world.write(
+        "r/flake.nix",
+        "{ outputs = { self }: { x = builtins.attrNames self; i = self.sourceInfo; }; }",
+    );
+    world.write("r/kept", "k");
+    world.write("r/left", "l");
+    world.write("r/.gitattributes", "left export-ignore\n");
+    world.write("r/module/m", "M");
+    world.commit("r/module");
+    world.commit("r");
+    world.write("d/flake.nix", "{ outputs = { self }: { i = self.sourceInfo; }; }");
+    world.write("d/.gitattributes", "left export-ignore\ndir/ export-ignore\n");
+    world.write("d/sub/left", "l");
+    world.write("d/sub/right", "r");
+    world.write("d/dir/file", "f");
+    world.commit("d");
+    world.write("d/new", "n");
+    world.git("d", &["add", "new"]);
+    let mut different = Vec::new();
+    for expression in [
+        "builtins.fetchGit $ROOT/r",
+        "builtins.fetchGit { url = $ROOT/r; ref = \"HEAD\"; }",
+        "builtins.fetchGit { url = $ROOT/r; submodules = true; }",
+        "builtins.fetchGit { url = $ROOT/r; shallow = true; }",
+        "builtins.fetchGit { url = \"file://$ROOT/r\"; ref = \"main\"; exportIgnore = false; }",
+        "builtins.fetchGit $ROOT/d",
+        "builtins.fetchGit { url = $ROOT/d; name = \"n\"; }",
+        "builtins.fetchTree { type = \"git\"; url = \"file://$ROOT/r\"; }",
+        "builtins.fetchTree { type = \"git\"; url = \"file://$ROOT/d\"; }",
+        "builtins.fetchTree { type = \"git\"; url = \"file://$ROOT/r\"; ref = \"main\"; shallow = true; }",
+        "builtins.fetchTree { type = \"path\"; path = \"$ROOT/p\"; }",
+        "builtins.fetchTree { type = \"tarball\"; url = \"http://$SERVER/a.tar\"; }",
+        "builtins.fetchTree { type = \"file\"; url = \"http://$SERVER/f\"; }",
+        "builtins.fetchTree \"http://$SERVER/a.tar\"",
+        "(builtins.getFlake \"git+file://$ROOT/r\").x",
+        "(builtins.getFlake \"git+file://$ROOT/r\").i",
+        "(builtins.getFlake \"git+file://$ROOT/d\").i",
+        "(builtins.getFlake \"path:$ROOT/r\").i",
+        "(builtins.getFlake \"http://$SERVER/a.tar\").sourceInfo",
+        "builtins.fetchGit { url = $ROOT/r; rev = \"0123456789abcdef0123456789abcdef01234567\"; }",
+        "builtins.fetchGit { url = $ROOT/r; foo = 1; }",
+        "builtins.fetchTree { type = \"git\"; }",
+        "builtins.fetchTree { type = \"x\"; }",
+        "builtins.fetchTree { type = \"path\"; path = \"relative\"; }",
+        "builtins.fetchTree { type = \"path\"; path = \"$ROOT/gone\"; }",
+    ] {
+        let (ours, theirs) = (world.expression(expression), world.nix_or_error(expression));
+        let is_same = ours == theirs || ours.starts_with("error:") && theirs.contains("error:");
+        if !is_same {
+            different.push(format!("{expression}\n  ours:   {ours}\n  theirs: {theirs}"));
+        } else if ours.starts_with("error:") {
+            println!("{expression}\n  ours:   {ours}\n  theirs: {theirs}");
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}

@@ -61,7 +61,20 @@ impl<'a> Git<'a> {
 
     /// Runs it; what it wrote. Its complaints are the error's text.
     pub fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, TreeError> {
-        let mut child = self.spawn(self.command(arguments))?;
+        self.run_with_input(arguments, None)
+    }
+
+    /// Runs it with this on its standard input.
+    fn run_with_input(&self, arguments: &[&str], input: Option<Vec<u8>>) -> Result<Vec<u8>, TreeError> {
+        let mut command = self.command(arguments);
+        if input.is_some() {
+            command.stdin(Stdio::piped());
+        }
+        let mut child = self.spawn(command)?;
+        if let (Some(mut stream), Some(input)) = (child.stdin.take(), input) {
+            // If it does not read all, it says why.
+            std::thread::spawn(move || stream.write_all(&input));
+        }
         let read = |stream: Option<Box<dyn Read + Send>>| {
             let mut bytes = Vec::new();
             if let Some(mut stream) = stream {
@@ -158,7 +171,42 @@ impl<'a> Git<'a> {
         let output = self.run(&arguments)?;
         let names = output.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
-        Ok(paths.filter(|path| fs::symlink_metadata(self.directory.join(path)).is_ok()).collect())
+        // With submodules, a directory is one that is not checked out.
+        let exists = |path: &PathBuf| {
+            let found = fs::symlink_metadata(self.directory.join(path));
+            found.is_ok_and(|found| !(submodules && found.is_dir()))
+        };
+        Ok(paths.filter(exists).collect())
+    }
+
+    /// Takes out what has the attribute `export-ignore`, alone or through a directory
+    /// above it, and the places of submodules.
+    fn without_ignored(&self, files: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, TreeError> {
+        let directories: BTreeSet<&Path> = files
+            .iter()
+            .flat_map(|path| path.ancestors().skip(1))
+            .filter(|path| *path != Path::new(""))
+            .collect();
+        let mut input = Vec::new();
+        for (path, end) in directories
+            .iter()
+            .map(|path| (*path, &b"/\0"[..]))
+            .chain(files.iter().map(|path| (path.as_path(), &b"\0"[..])))
+        {
+            input.extend_from_slice(path.as_os_str().as_bytes());
+            input.extend_from_slice(end);
+        }
+        let output = self.run_with_input(&["check-attr", "--stdin", "-z", "export-ignore"], Some(input))?;
+        let fields: Vec<&[u8]> = output.split(|byte| *byte == 0).collect();
+        let ignored: BTreeSet<&Path> = fields
+            .chunks_exact(3)
+            .filter(|fields| fields[2] == b"set")
+            .map(|fields| Path::new(OsStr::from_bytes(fields[0].strip_suffix(b"/").unwrap_or(fields[0]))))
+            .collect();
+        let stays = |path: &PathBuf| {
+            !path.ancestors().any(|path| ignored.contains(path)) && !self.directory.join(path).is_dir()
+        };
+        Ok(files.iter().filter(|path| stays(path)).cloned().collect())
     }
 
     /// Whether tracked files differ from the last commit.
@@ -171,7 +219,10 @@ impl<'a> Git<'a> {
     /// The working tree, as it is.
     pub fn working_tree(&self, input: &Input, warn: &dyn Fn(&str)) -> Result<Tree, TreeError> {
         let submodules = input.flag("submodules");
-        let files = self.tracked_files(submodules)?;
+        let mut files = self.tracked_files(submodules)?;
+        if input.flag("exportIgnore") {
+            files = self.without_ignored(files)?;
+        }
         let head = self.commit("HEAD")?;
         let mut input = input.clone();
         match &head {
@@ -226,14 +277,15 @@ impl<'a> Git<'a> {
                 return Err(TreeError::Interrupted);
             }
             let entry = Entry::parse(line).ok_or_else(|| self.strange("ls-tree"))?;
-            if kept.as_ref().is_some_and(|kept| !kept.contains(&entry.path)) {
+            let is_submodule = entry.mode == "160000";
+            if kept.as_ref().is_some_and(|kept| is_submodule || !kept.contains(&entry.path)) {
                 continue;
             }
             let path = place.join(&entry.path);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(|e| file_error("create", parent, e))?;
             }
-            if entry.mode == "160000" {
+            if is_submodule {
                 fs::create_dir_all(&path).map_err(|e| file_error("create", &path, e))?;
                 submodule(&entry.path, &entry.hash)?;
                 continue;

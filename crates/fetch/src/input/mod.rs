@@ -104,6 +104,9 @@ pub enum InputError {
     /// No kind of input has this scheme or type.
     #[error("input '{0}' is unsupported")]
     Unsupported(String),
+    /// No kind of input has this `type`.
+    #[error("cannot show unsupported input '{0}'")]
+    UnsupportedType(String),
     /// The attribute `type` is missing.
     #[error("'type' attribute to specify input scheme is required but not provided")]
     NoType,
@@ -146,7 +149,8 @@ impl Input {
         let Some(Attribute::String(name)) = attributes.get("type") else {
             return Err(InputError::NoType);
         };
-        let kind = Kind::from_name(name).ok_or_else(|| InputError::Unsupported(name.clone()))?;
+        let unsupported = || InputError::UnsupportedType(attributes::to_json(&attributes).to_string());
+        let kind = Kind::from_name(name).ok_or_else(unsupported)?;
         let input = Self { kind, attributes };
         input.check()?;
         Ok(input)

@@ -100,7 +100,10 @@ fn attributes_are_checked() {
         Input::from_attributes(attributes).map_err(|error| error.to_string())
     };
     assert_eq!(from(&[]), Err(InputError::NoType.to_string()));
-    assert!(from(&[("type", "x".into())]).unwrap_err().starts_with("input 'x' is unsupported"));
+    assert_eq!(
+        from(&[("type", "x".into())]).unwrap_err(),
+        "cannot show unsupported input '{\"type\":\"x\"}'"
+    );
     assert_eq!(from(&[("type", "git".into())]).unwrap_err(), "input attribute 'url' is missing");
     assert_eq!(
         from(&[("type", "path".into()), ("path", "/".into()), ("dir", "x".into())]).unwrap_err(),
