@@ -1,0 +1,205 @@
+//! `nix repl` through a pseudo-terminal, as a person uses it.
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// A session, and what it has written.
+struct Terminal {
+    child: Child,
+    input: File,
+    output: Receiver<Vec<u8>>,
+    seen: String,
+}
+
+impl Terminal {
+    fn start(arguments: &[&str], directory: &Path) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let size = rustix::termios::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&slave, size).unwrap();
+        let slave = File::from(slave);
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(env!("CARGO_BIN_EXE_saltire")).args(arguments).current_dir(directory);
+        command.env("HOME", directory).env("XDG_CACHE_HOME", directory).env("XDG_DATA_HOME", directory);
+        command.env("XDG_CONFIG_HOME", directory).env("NIX_CONF_DIR", directory);
+        command.env("SALTIRE_STORE", directory.join("root")).env("NIX_PATH", "").env("TERM", "xterm");
+        command.env("NO_COLOR", "1");
+        command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
+        command.process_group(0);
+        let child = command.spawn().unwrap();
+        drop(command);
+        let input = File::from(master);
+        let mut reader = input.try_clone().unwrap();
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, input, output, seen: String::new() }
+    }
+
+    /// Waits until something was written, and gives what was up to it.
+    fn expect(&mut self, text: &str) -> String {
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                let rest = self.seen.split_off(at + text.len());
+                return std::mem::replace(&mut self.seen, rest);
+            }
+            match self.output.recv_timeout(Duration::from_secs(60)) {
+                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
+                Err(_) => panic!("{text:?} was not written, but: {:?}", self.seen),
+            }
+        }
+    }
+
+    fn send(&mut self, text: &str) {
+        self.input.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Types a line at a prompt and gives what is written before the next prompt.
+    fn line(&mut self, line: &str) -> String {
+        self.send(&format!("{line}\r"));
+        self.expect("\r\n");
+        let shown = self.expect("nix-repl> ");
+        shown.trim_end_matches("nix-repl> ").to_owned()
+    }
+
+    fn end(mut self) {
+        self.send(":q\r");
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+fn start(arguments: &[&str]) -> Option<(tempfile::TempDir, Terminal)> {
+    if Command::new("setsid").arg("--version").output().is_err() {
+        println!("skipped: setsid is not installed");
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(
+        directory.path().join("set.nix"),
+        "{ suffix ? \"\" }: { hello = derivation { name = \"hello${suffix}\"; system = \"x\"; builder = \"/b\"; }; \
+         pkgsCross = { riscv64 = { a = 1; }; riscv32 = { }; \"x y\" = 2; }; number = 5; }",
+    )
+    .unwrap();
+    let mut terminal = Terminal::start(arguments, directory.path());
+    terminal.expect("Type :? for help.");
+    Some((directory, terminal))
+}
+
+#[test]
+fn a_session_evaluates_binds_and_prints() {
+    let Some((directory, mut terminal)) = start(&["nix", "repl", "-f", "set.nix"]) else { return };
+    let loaded = terminal.expect("nix-repl> ");
+    assert!(
+        loaded.contains("Loading installable ''...") && loaded.contains("Added 3 variables."),
+        "{loaded}"
+    );
+    assert!(loaded.contains("hello, number, pkgsCross"), "{loaded}");
+    assert!(terminal.line("1 + number").starts_with("6\r\n"));
+    assert!(terminal.line("hello").starts_with("«derivation /nix/store/"));
+    terminal.line("x = { a = 1; b.c = 2; }");
+    let printed = terminal.line("x");
+    assert!(printed.contains("a = 1;") && printed.contains("b = { ... };"), "{printed}");
+    assert!(terminal.line(":p x").contains("c = 2;"));
+    assert!(terminal.line(":p \"a\\nb\"").starts_with("a\r\nb\r\n"));
+    assert!(terminal.line(":t x").starts_with("a set"));
+    assert!(terminal.line("oops").contains("undefined variable 'oops'"));
+    assert!(terminal.line(":nonsense").contains("unknown command ':nonsense'"));
+    assert!(terminal.line(":a { new = 7; }").contains("Added 1 variables."));
+    assert!(terminal.line("new").starts_with('7'));
+    assert!(terminal.line(":ll").starts_with("new"));
+    assert!(terminal.line(":?").contains(":load"));
+    assert!(terminal.line(":doc map").contains("builtins.map"));
+    std::fs::write(directory.path().join("set.nix"), "{ number = 8; }").unwrap();
+    terminal.line(":r");
+    assert!(terminal.line("number").starts_with('8'));
+    terminal.end();
+}
+
+#[test]
+fn an_expression_goes_on_over_lines() {
+    let Some((_directory, mut terminal)) = start(&["nix", "repl"]) else { return };
+    terminal.expect("nix-repl> ");
+    terminal.send("{ a =\r 1; }\r");
+    terminal.expect("{ a = 1; }\r\n");
+    terminal.expect("nix-repl> ");
+    terminal.end();
+}
+
+#[test]
+fn tab_completes_attributes_variables_and_commands() {
+    let Some((_directory, mut terminal)) = start(&["nix", "repl", "-f", "set.nix"]) else { return };
+    terminal.expect("nix-repl> ");
+    terminal.send("pkgsCross.\t");
+    let listed = terminal.expect("pkgsCross.\"x y\"");
+    assert!(listed.contains("pkgsCross.riscv32") && listed.contains("pkgsCross.riscv64"), "{listed}");
+    terminal.send("riscv64.\t\r");
+    terminal.expect("1\r\n");
+    terminal.expect("nix-repl> ");
+    terminal.send("num\t + 1\r");
+    terminal.expect("6\r\n");
+    terminal.expect("nix-repl> ");
+    terminal.send("let y = pkgsCross; in y.riscv6\t.a\r");
+    terminal.expect("1\r\n");
+    terminal.expect("nix-repl> ");
+    terminal.send(":load \u{3}");
+    terminal.expect("nix-repl> ");
+    terminal.end();
+}
+
+#[test]
+fn ctrl_c_ends_an_evaluation_and_keeps_the_session() {
+    let Some((_directory, mut terminal)) = start(&["nix", "repl"]) else { return };
+    terminal.expect("nix-repl> ");
+    terminal.line("a = 5");
+    terminal.send("builtins.foldl' (x: y: x + builtins.length (builtins.genList (z: z) y)) 0 (builtins.genList (x: 100000) 100000000)\r");
+    terminal.expect("\r\n");
+    std::thread::sleep(Duration::from_millis(300));
+    terminal.send("\u{3}");
+    let shown = terminal.expect("nix-repl> ");
+    assert!(shown.contains("interrupted"), "{shown}");
+    assert!(terminal.line("a").starts_with('5'));
+    terminal.end();
+}
+
+#[test]
+fn what_was_typed_is_kept_for_the_next_session() {
+    let Some((directory, mut terminal)) = start(&["nix", "repl"]) else { return };
+    terminal.expect("nix-repl> ");
+    terminal.line("40 + 2");
+    terminal.end();
+    let mut terminal = Terminal::start(&["nix", "repl"], directory.path());
+    terminal.expect("nix-repl> ");
+    // Up to the end of the session before, up to the line before, Enter.
+    terminal.send("\u{1b}[A\u{1b}[A\r");
+    terminal.expect("42\r\n");
+    terminal.expect("nix-repl> ");
+    terminal.end();
+}
+
+#[test]
+fn a_file_without_an_option_gives_a_warning() {
+    let Some((_directory, mut terminal)) = start(&["nix", "repl", "./set.nix", "--argstr", "suffix", "-1"])
+    else {
+        return;
+    };
+    let loaded = terminal.expect("nix-repl> ");
+    assert!(loaded.contains("Added 3 variables."), "{loaded}");
+    assert!(terminal.line("hello").contains("-hello-1.drv"));
+    terminal.end();
+}
