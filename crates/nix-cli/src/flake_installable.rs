@@ -33,6 +33,10 @@ pub enum Purpose {
     Package,
     /// A program: `apps`, then packages.
     Program,
+    /// A shell: `devShells`, then packages.
+    Shell,
+    /// A set of packages.
+    Packages,
     /// The flake itself.
     Whole,
 }
@@ -149,10 +153,14 @@ impl Purpose {
     fn places(self, system: &str) -> (Vec<String>, Vec<String>) {
         let mut defaults = vec![format!("packages.{system}.default"), format!("defaultPackage.{system}")];
         let mut prefixes = vec![format!("packages.{system}"), format!("legacyPackages.{system}")];
-        if self == Self::Program {
-            defaults.splice(0..0, [format!("apps.{system}.default"), format!("defaultApp.{system}")]);
-            prefixes.insert(0, format!("apps.{system}"));
-        }
+        let (first, old) = match self {
+            Self::Program => ("apps", "defaultApp"),
+            Self::Shell => ("devShells", "devShell"),
+            Self::Packages => return (prefixes.clone(), prefixes),
+            Self::Package | Self::Whole => return (defaults, prefixes),
+        };
+        defaults.splice(0..0, [format!("{first}.{system}.default"), format!("{old}.{system}")]);
+        prefixes.insert(0, format!("{first}.{system}"));
         (defaults, prefixes)
     }
 }

@@ -5,7 +5,7 @@ use crate::build::realise;
 use crate::options::{Opened, Options};
 use crate::program::become_program;
 use saltire_driver::{
-    Error, EvaluationError, Session, Source, StorePath, Wanted, argument_set, arguments, find_along, packages,
+    Error, EvaluationError, Session, Source, StorePath, argument_set, arguments, find_along, packages,
 };
 use saltire_eval::Evaluator;
 use saltire_store_model::Derivation;
@@ -57,10 +57,22 @@ struct Request {
     expression: bool,
     attributes: Vec<String>,
     operands: Vec<String>,
-    run: Option<String>,
-    command: Option<String>,
-    pure: bool,
-    keep: Vec<String>,
+    shell: Wanted,
+}
+
+/// What is wanted of the shell.
+#[derive(Default)]
+pub struct Wanted {
+    /// Run this in the shell, then leave it.
+    pub run: Option<String>,
+    /// Run this in the shell first.
+    pub command: Option<String>,
+    /// Run this program with its arguments instead of a shell that is typed to.
+    pub words: Vec<OsString>,
+    /// See nothing of the environment outside.
+    pub pure: bool,
+    /// Nothing but these variables.
+    pub keep: Vec<String>,
 }
 
 /// Runs `nix-shell`.
@@ -75,11 +87,11 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
                 "packages" => request.packages = true,
                 "expr" => request.expression = true,
                 "attr" => request.attributes.push(words.value(&word)?),
-                "run" => request.run = Some(words.value(&word)?),
-                "command" => request.command = Some(words.value(&word)?),
-                "pure" => request.pure = true,
-                "impure" => request.pure = false,
-                "keep" => request.keep.push(words.value(&word)?),
+                "run" => request.shell.run = Some(words.value(&word)?),
+                "command" => request.shell.command = Some(words.value(&word)?),
+                "pure" => request.shell.pure = true,
+                "impure" => request.shell.pure = false,
+                "keep" => request.shell.keep.push(words.value(&word)?),
                 _ if options.take(&word, &mut words)? => {}
                 _ => return Err(words.unknown(&word)),
             },
@@ -92,15 +104,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     let session = &opened.session;
     let path = session.evaluate(|evaluator| derivation(session, evaluator, &options, &request))?;
     let derivation = session.store().read_derivation(&path).map_err(Error::from)?;
-    let inputs = derivation.input_derivations.iter();
-    let inputs: Vec<Wanted> = inputs
-        .map(|(path, outputs)| Wanted {
-            derivation: path.clone(),
-            outputs: outputs.iter().cloned().collect(),
-        })
-        .collect();
-    realise(session, &opened.progress, &inputs)?;
-    start(opened, &derivation, &request)
+    start(opened, &derivation, &request.shell)
 }
 
 /// The derivation whose environment is meant.
@@ -158,8 +162,16 @@ fn source(
     })
 }
 
-/// Becomes the shell.
-fn start(opened: Opened, derivation: &Derivation, request: &Request) -> Result<ExitCode, Failure> {
+/// Builds what a derivation needs and becomes the shell.
+pub fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Result<ExitCode, Failure> {
+    let inputs = derivation.input_derivations.iter();
+    let inputs: Vec<saltire_driver::Wanted> = inputs
+        .map(|(path, outputs)| saltire_driver::Wanted {
+            derivation: path.clone(),
+            outputs: outputs.iter().cloned().collect(),
+        })
+        .collect();
+    realise(&opened.session, &opened.progress, &inputs)?;
     let script = script(derivation, request, opened.session.store().store_dir().as_str());
     let failed =
         |error: std::io::Error| Failure::new(format_args!("can't write the shell's first commands: {error}"));
@@ -169,10 +181,11 @@ fn start(opened: Opened, derivation: &Derivation, request: &Request) -> Result<E
     let (_, path) = file.keep().map_err(|error| failed(error.error))?;
     let shell = std::env::var_os("NIX_BUILD_SHELL").filter(|shell| !shell.is_empty());
     let shell = shell.map_or_else(|| PathBuf::from("/bin/bash"), PathBuf::from);
-    let mut words: Vec<OsString> = match request.run {
-        Some(_) => vec![path.into_os_string()],
-        None => vec!["--rcfile".into(), path.into_os_string()],
+    let mut words: Vec<OsString> = match request.is_interactive() {
+        false => vec![path.into_os_string()],
+        true => vec!["--rcfile".into(), path.into_os_string()],
     };
+    words.extend(request.words.iter().cloned());
     if !request.pure {
         return become_program(opened, &shell, &words, &[]);
     }
@@ -190,19 +203,26 @@ fn start(opened: Opened, derivation: &Derivation, request: &Request) -> Result<E
     become_program(opened, Path::new("/usr/bin/env"), &clean, &[])
 }
 
+impl Wanted {
+    /// Whether somebody types to the shell.
+    fn is_interactive(&self) -> bool {
+        self.run.is_none() && self.words.is_empty()
+    }
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// What the shell does first: the build's variables, `setup`, the user's commands.
-fn script(derivation: &Derivation, request: &Request, store: &str) -> String {
+fn script(derivation: &Derivation, request: &Wanted, store: &str) -> String {
     let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let environment: Vec<(String, String)> =
         derivation.environment.iter().map(|(name, value)| (lossy(name), lossy(value))).collect();
     let get = |name: &str| environment.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
     let in_files: Vec<&str> = get("passAsFile").split_whitespace().collect();
     let mut text = "rm -f -- \"${BASH_SOURCE[0]}\"\n".to_owned();
-    if !request.pure && request.run.is_none() {
+    if !request.pure && request.is_interactive() {
         text += "[ -e ~/.bashrc ] && source ~/.bashrc\n";
     }
     text += if request.pure { "saved_path=\n" } else { "saved_path=$PATH\n" };
@@ -225,7 +245,10 @@ fn script(derivation: &Derivation, request: &Request, store: &str) -> String {
         (None, Some(command)) => text += &format!("{command}\n"),
         (None, None) => {}
     }
-    if request.run.is_none() {
+    if !request.words.is_empty() {
+        text += "exec \"$@\"\n";
+    }
+    if request.is_interactive() {
         text += "if [ -z \"$NIX_SHELL_PRESERVE_PROMPT\" ]; then PS1='\\n\\[\\033[1;32m\\][nix-shell:\\w]\\$\\[\\033[0m\\] '; fi\n";
     }
     text
@@ -241,7 +264,7 @@ mod tests {
         for (name, value) in [("a", "it's"), ("big", "x"), ("passAsFile", "big"), ("odd-name", "y")] {
             derivation.environment.insert(name.into(), value.into());
         }
-        let request = Request { run: Some("true".into()), pure: true, ..Request::default() };
+        let request = Wanted { run: Some("true".into()), pure: true, ..Wanted::default() };
         let text = script(&derivation, &request, "/nix/store");
         assert!(
             text.contains("export a='it'\\''s'\n") && text.contains("export IN_NIX_SHELL=pure\n"),

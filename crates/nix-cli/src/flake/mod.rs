@@ -165,7 +165,7 @@ pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
     let mut output = String::new();
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            output += &format!("{:14}{value}\n", format!("{name}:"));
+            output += &format!("{:15}{value}\n", format!("{name}:"));
         }
     };
     line("Resolved URL", Some(flake.resolved.to_text()));

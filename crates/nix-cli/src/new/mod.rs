@@ -1,10 +1,12 @@
 //! `nix` and its commands.
 
 mod build;
+mod develop;
 mod eval;
 mod info;
 mod repl;
 mod run;
+mod search;
 
 use crate::arguments::{Arguments, Word};
 use crate::options::Options;
@@ -18,6 +20,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "build", run: build::run, help: build::HELP },
     Command { name: "config show", run: info::show_config, help: info::CONFIG_HELP },
     Command { name: "derivation show", run: info::show_derivation, help: info::SHOW_HELP },
+    Command { name: "develop", run: develop::run, help: develop::HELP },
     Command { name: "eval", run: eval::run, help: eval::HELP },
     Command { name: "flake archive", run: flake::archive, help: flake::ARCHIVE_HELP },
     Command { name: "flake check", run: flake::check, help: flake::CHECK_HELP },
@@ -40,6 +43,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "path-info", run: info::path_info, help: info::PATH_INFO_HELP },
     Command { name: "repl", run: repl::run, help: repl::HELP },
     Command { name: "run", run: run::run, help: run::HELP },
+    Command { name: "search", run: search::run, help: search::HELP },
     Command { name: "shell", run: run::shell, help: run::SHELL_HELP },
     Command { name: "show-config", run: info::show_config, help: info::CONFIG_HELP },
     Command { name: "show-derivation", run: info::show_derivation, help: info::SHOW_HELP },

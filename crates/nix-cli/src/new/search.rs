@@ -1,0 +1,130 @@
+//! `nix search`: packages by name and description.
+
+use crate::arguments::{Arguments, Word, text};
+use crate::flake_installable::Purpose;
+use crate::installable::{InstallableOptions, package_name};
+use crate::options::{Opened, Options};
+use saltire_driver::{EvaluationError, Package, argument_set, arguments, packages};
+use saltire_eval::{Evaluator, Symbol};
+use saltire_posix_regex::Regex;
+use saltire_terminal::{Failure, print};
+use serde_json::{Map, Value as Json, json};
+use std::process::ExitCode;
+
+/// Text of `--help`.
+pub const HELP: &str = "\
+Usage: nix search INSTALLABLE REGEX…
+       nix search -f FILE REGEX…
+
+Lists the packages whose name or description matches all regular expressions, which
+are POSIX extended ones; capitals don't matter.
+
+  -e, --exclude REGEX    leave out what matches
+      --json             print as JSON
+";
+
+/// Runs `nix search`.
+pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut installables = InstallableOptions::for_purpose(Purpose::Packages);
+    let (mut expressions, mut excluded, mut json) = (Vec::new(), Vec::new(), false);
+    while let Some(word) = words.next()? {
+        match &word {
+            Word::Long(name) if name == "json" => json = true,
+            Word::Short('e') => excluded.push(regex(&words.value(&word)?)?),
+            Word::Long(name) if name == "exclude" => excluded.push(regex(&words.value(&word)?)?),
+            Word::Plain(expression) if installables.has_file() || !installables.operands.is_empty() => {
+                expressions.push(regex(&text(expression.clone())?)?);
+            }
+            _ if installables.take(&word, &mut words)? => {}
+            _ if options.take(&word, &mut words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    if expressions.is_empty() {
+        return Err(Failure::new("at least one regular expression is needed").hint("'^' lists all packages"));
+    }
+    // Looking for packages makes none.
+    options.read_only = true;
+    let installable = installables.single(&mut options)?;
+    let Opened { session, progress } = options.open()?;
+    let rows = session.evaluate(|evaluator| {
+        let given = arguments(evaluator, &options.arguments)?;
+        let given = argument_set(evaluator, given);
+        let value = installable.value(&session, evaluator, &options)?.value;
+        let mut rows = Vec::new();
+        for package in packages(evaluator, value, given, true)? {
+            match row(evaluator, &package) {
+                Ok(row) => rows.push(row),
+                Err(EvaluationError::Nix(error)) if error.is_catchable() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(rows)
+    })?;
+    progress.finish();
+    let wanted = |row: &&Row| {
+        let texts = [row.path.to_lowercase(), row.name.to_lowercase(), row.description.to_lowercase()];
+        let matches =
+            |regex: &Regex| texts.iter().any(|text| regex.find_iter(text.as_bytes()).next().is_some());
+        expressions.iter().all(matches) && !excluded.iter().any(matches)
+    };
+    let found: Vec<&Row> = rows.iter().filter(wanted).collect();
+    if found.is_empty() && !json {
+        return Err(Failure::new("no results for the given search term(s)!"));
+    }
+    print(&if json { as_json(&found) } else { as_text(&found) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Row {
+    path: String,
+    name: String,
+    version: String,
+    description: String,
+}
+
+fn row(evaluator: &mut Evaluator, package: &Package) -> Result<Row, EvaluationError> {
+    let whole = package.text(evaluator, "name")?.unwrap_or_default();
+    let (name, version) = package_name(&whole);
+    let meta = package.value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
+    let description = match meta {
+        Some(meta) => {
+            let value = evaluator.force(meta)?;
+            Package { value, path: package.path }.text(evaluator, "description")?
+        }
+        None => None,
+    };
+    Ok(Row {
+        path: package.path.to_string(),
+        name: name.to_owned(),
+        version: version.to_owned(),
+        description: description.unwrap_or_default().replace('\n', " "),
+    })
+}
+
+fn regex(text: &str) -> Result<Regex, Failure> {
+    Regex::new(text.to_lowercase().as_bytes())
+        .map_err(|error| Failure::new(format_args!("'{text}' is not a regular expression: {error}")))
+}
+
+fn as_text(rows: &[&Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let version = if row.version.is_empty() { String::new() } else { format!(" ({})", row.version) };
+        let path = if row.path.is_empty() { &row.name } else { &row.path };
+        text += &format!("* {path}{version}\n");
+        if !row.description.is_empty() {
+            text += &format!("  {}\n", row.description);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn as_json(rows: &[&Row]) -> String {
+    let entry = |row: &&Row| {
+        let json = json!({ "description": row.description, "pname": row.name, "version": row.version });
+        (row.path.clone(), json)
+    };
+    format!("{}\n", Json::Object(rows.iter().map(entry).collect::<Map<_, _>>()))
+}
