@@ -40,8 +40,9 @@ let
         ];
         passthru = {
           programSuffix = "-win32";
-          # No libgcc_s and libstdc++ next to the program.
-          machineFlags = [ "-static-libgcc" ];
+          # No libgcc_s and libstdc++ next to the program, and no debugging information
+          # that names the compiler's headers: the build script strips ELF files only.
+          machineFlags = [ "-static-libgcc" "-Wl,-s" ];
         };
       };
       binutils = binutilsTree "binutils-mingw-w64-${cpu}";

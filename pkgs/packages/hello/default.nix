@@ -11,7 +11,7 @@ stdenv.mkDerivation (finalAttrs: {
     description = "Prints a friendly greeting";
     homepage = "https://www.gnu.org/software/hello/";
     license = lib.licenses.gpl3Plus;
-    platforms = lib.platforms.unix;
+    platforms = lib.platforms.unix ++ lib.platforms.windows;
     mainProgram = "hello";
   };
 })
