@@ -160,7 +160,7 @@ impl Host for StoreHost {
     }
 
     fn fetch(&self, kind: FetchKind, request: &FetchAttrs) -> HostResult<Fetched> {
-        if let Some(FetchValue::String(url)) = request.get("url") {
+        if let Some(FetchValue::String(url)) = request.get("url").or(request.get("fromStore")) {
             self.limits().0.check_uri(url, Path::new(self.store.store_dir().as_str()))?;
         }
         host_fetch::fetch(&self.inputs, &self.flakes, kind, request)

@@ -1,5 +1,6 @@
 //! What the evaluator's fetching builtins ask for, as inputs.
 
+use crate::closure;
 use crate::flake::Flakes;
 use crate::inputs::{InputStoreError, Inputs, StoredInput};
 use saltire_eval::{FetchAttrs, FetchKind, FetchValue, Fetched, HostError, HostResult};
@@ -35,9 +36,7 @@ pub(crate) fn fetch(
         FetchKind::Mercurial => {
             Err(HostError::new("Mercurial repositories can't be fetched; use an archive of the revision"))
         }
-        FetchKind::Closure => {
-            Err(HostError::new("fetching closures from binary caches is not available here"))
-        }
+        FetchKind::Closure => closure::fetch_closure(inputs, request),
     }
 }
 

@@ -78,12 +78,14 @@ pub struct InputSettings {
     pub ttl: Duration,
     /// Tokens by host.
     pub access_tokens: BTreeMap<String, String>,
+    /// Keys whose signatures of store paths count, as `name:base64`.
+    pub trusted_keys: Vec<String>,
 }
 
 impl Default for InputSettings {
-    /// An hour, no tokens.
+    /// An hour, no tokens, no keys.
     fn default() -> Self {
-        Self { ttl: Duration::from_secs(3_600), access_tokens: BTreeMap::new() }
+        Self { ttl: Duration::from_secs(3_600), access_tokens: BTreeMap::new(), trusted_keys: Vec::new() }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod attribute_path;
+mod closure;
 mod error;
 mod flake;
 mod graph;

@@ -115,6 +115,7 @@ impl Settings {
         let tokens = config.list("access-tokens");
         let tokens = tokens.iter().filter_map(|token| token.split_once('='));
         self.inputs.access_tokens = tokens.map(|(host, token)| (host.to_owned(), token.to_owned())).collect();
+        self.inputs.trusted_keys = config.list("trusted-public-keys");
         self.flake_registry = config.text("flake-registry").to_owned();
         let system =
             [config.text("eval-system"), config.text("system")].into_iter().find(|name| !name.is_empty());

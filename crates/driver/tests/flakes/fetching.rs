@@ -1,6 +1,6 @@
 //! Inputs that come over the network, and the builtins that fetch.
 
-use crate::world::World;
+use crate::world::{World, cache_key};
 use saltire_driver::LockFlags;
 
 const REV: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -360,4 +360,45 @@ fn trees_have_the_attributes_that_nix_gives_them() {
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn closures_of_binary_caches() {
+    use saltire_store_model::{Hash, NarInfo, PathInfo, StoreDir, StorePath, nar::nar_of_file};
+    let world = World::new();
+    let store = StoreDir::default();
+    let path = |number: u8, name: &str| StorePath::from_parts(&[number; 20], name).unwrap();
+    let (leaf, top, unsigned) = (path(1, "leaf"), path(2, "top"), path(3, "unsigned"));
+    let serve = |path: &StorePath, content: &str, references: &[&StorePath], is_signed: bool| {
+        let nar = nar_of_file(content.as_bytes(), false);
+        let mut info = PathInfo::new(path.clone(), Hash::sha256(&nar), nar.len() as u64);
+        info.references = references.iter().map(|path| (*path).clone()).collect();
+        if is_signed {
+            cache_key().sign_path(&mut info, &store);
+        }
+        let url = format!("nar/{}.nar", path.hash_part());
+        world.server.serve(&format!("/{url}"), nar);
+        let info = NarInfo { info, url, compression: "none".into(), file_hash: None, file_size: None };
+        world.server.serve(&format!("/{}.narinfo", path.hash_part()), info.print(&store));
+    };
+    serve(&leaf, "leaf", &[], true);
+    serve(&top, &format!("refers to {}", store.display(&leaf)), &[&leaf, &top], true);
+    serve(&unsigned, "text", &[], false);
+    let fetch = |path: &StorePath, more: &str| {
+        let path = store.display(path);
+        world.expression(&format!(
+            "builtins.fetchClosure {{ fromStore = \"http://$SERVER\"; fromPath = {path}; {more} }}"
+        ))
+    };
+    let addressed = "inputAddressed = true;";
+    assert_eq!(fetch(&top, addressed), format!("\"{}\"", store.display(&top)));
+    assert!(world.session.store().is_valid(&leaf).unwrap());
+    let error = fetch(&top, "");
+    assert!(
+        error.contains("is input-addressed, but 'inputAddressed' is set to 'false' (default)"),
+        "{error}"
+    );
+    let error = fetch(&unsigned, addressed);
+    assert!(error.contains("because it lacks a signature by a trusted key"), "{error}");
+    assert!(fetch(&path(4, "gone"), addressed).contains("does not exist in the store 'http://$SERVER'"));
 }

@@ -3,6 +3,7 @@
 use saltire_driver::{
     Directories, Error, Event, Events, FlakeTarget, LockFlags, Session, Settings, Via, Wanted,
 };
+use saltire_store_model::SecretKey;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -39,6 +40,7 @@ impl World {
         let mut settings = Settings { store: Some(text(&root.join("store"))), ..Settings::default() };
         settings.flake_registry = text(&root.join("registry.json"));
         settings.inputs.ttl = Duration::ZERO;
+        settings.inputs.trusted_keys = vec![cache_key().public_key().to_text()];
         let warnings = Arc::new(Warnings::default());
         let events = Arc::clone(&warnings) as Arc<dyn Events>;
         let directories = Directories { cache: root.join("cache"), data: root.join("data") };
@@ -185,6 +187,11 @@ impl World {
         let output = command.output();
         output.map_err(|error| println!("skipped: nix is not installed ({error})")).ok()
     }
+}
+
+/// Signs what binary caches have.
+pub fn cache_key() -> SecretKey {
+    SecretKey::from_seed("test-1", &[7; 32])
 }
 
 fn text(path: &Path) -> String {
