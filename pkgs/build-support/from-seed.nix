@@ -42,7 +42,7 @@ lib.extendDerivation
       ${commands}
       if [ -n "''${hook-}" ]; then
         mkdir -p "$out/nix-support"
-        substitute "$hook" "$out/nix-support/setup-hook" ${lib.concatStringsSep " " (map (name: "--subst-var ${name}") (builtins.attrNames substitutions))}
+        substitute "$hook" "$out/nix-support/setup-hook" --subst-var tree ${lib.concatStringsSep " " (map (name: "--subst-var ${name}") (builtins.attrNames substitutions))}
       fi
     '';
     hook = setupHook;
