@@ -210,6 +210,18 @@ impl Evaluator {
         Ok((paths::normalise(text.as_bytes()), text.context()))
     }
 
+    /// Fails for a value that nothing can be added to, before what is added is looked at.
+    #[inline]
+    pub(crate) fn check_addable(&self, left: Value, pos: Pos) -> Result<()> {
+        let names = &self.names;
+        let addable = match left.kind() {
+            Kind::Int(_) | Kind::Float(_) | Kind::String(_) | Kind::Path(_) => true,
+            Kind::Attrs(attrs) => attrs.contains(names.to_string) || attrs.contains(names.out_path),
+            _ => false,
+        };
+        if addable { Ok(()) } else { Err(self.cannot_coerce(left, pos, "while evaluating a path segment")) }
+    }
+
     /// `left + right`
     pub(crate) fn add(&mut self, left: Value, right: Value, pos: Pos) -> Result<Value> {
         match left.kind() {

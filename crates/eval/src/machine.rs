@@ -601,19 +601,40 @@ impl Evaluator {
         pos: Pos,
         env: EnvRef,
     ) -> Result<Value> {
+        // In the order of the reference, where `a > b` and `a <= b` are about `b < a`.
+        match operator {
+            Operator::Greater | Operator::LessOrEqual => {
+                let right = self.eval(right, env)?;
+                let left = self.eval(left, env)?;
+                return self.apply_operator(operator, left, right, pos);
+            }
+            Operator::Update => {
+                let right = self.update_operand(right, env, pos, "right")?;
+                let left = self.update_operand(left, env, pos, "left")?;
+                return Ok(Value::from_attrs(left.update(&mut self.region, right)));
+            }
+            _ => {}
+        }
         let left = self.eval(left, env)?;
+        if operator == Operator::Add {
+            self.check_addable(left, pos)?;
+        }
         let right = self.eval(right, env)?;
         self.apply_operator(operator, left, right, pos)
+    }
+
+    fn update_operand(&mut self, expr: ExprRef, env: EnvRef, pos: Pos, side: &str) -> Result<Attrs> {
+        match self.eval(expr, env) {
+            Ok(value) => self.attrs_operand(value, pos, side),
+            // A chain of updates is one step.
+            Err(error) if matches!(expr, Expr::Binary { operator: Operator::Update, .. }) => Err(error),
+            Err(error) => Err(error.traced(pos, format!("in the {side} operand of the update (//) operator"))),
+        }
     }
 
     fn apply_operator(&mut self, operator: Operator, left: Value, right: Value, pos: Pos) -> Result<Value> {
         match operator {
             Operator::Add => self.add(left, right, pos),
-            Operator::Update => {
-                let left = self.attrs_operand(left, pos, "left")?;
-                let right = self.attrs_operand(right, pos, "right")?;
-                Ok(Value::from_attrs(left.update(&mut self.region, right)))
-            }
             Operator::Concat => {
                 let left =
                     self.list_value(left, pos, "while evaluating one of the elements to concatenate")?;

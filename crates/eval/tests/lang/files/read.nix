@@ -1,0 +1,1 @@
+with builtins; [ (readFile ../data/hello.txt) (readDir ../data/dir) (map readFileType [ ../data ../data/hello.txt ../data/link ]) (pathExists ../data/none) (pathExists "${toString ../data}/hello.txt/") ]

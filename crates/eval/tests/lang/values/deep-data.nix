@@ -1,0 +1,1 @@
+with builtins; let n = 900; nest = foldl' (a: _: [ a ]) [ ] (genList (x: x) n); in [ (stringLength (toJSON nest)) (nest == nest) (deepSeq nest 1) (length (foldl' (a: x: a ++ [ x ]) [ ] (genList (x: x) n))) (stringLength (foldl' (a: x: a + "x") "" (genList (x: x) n))) ]

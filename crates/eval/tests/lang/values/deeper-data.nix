@@ -1,0 +1,1 @@
+with builtins; let n = 100000; nest = foldl' (a: _: { x = a; }) { } (genList (x: x) n); other = foldl' (a: _: { x = a; }) { } (genList (x: x) n); in [ (stringLength (toJSON nest)) (nest == other) (deepSeq nest 1) (foldl' (a: x: { y = a.y + x; }) { y = 0; } (genList (x: x) n)).y ]
