@@ -4,11 +4,12 @@
 mod support;
 
 use saltire_driver::{Capability, probe};
+use saltire_platforms::identify_elf;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{failure, saltire, stdout, text};
+use support::{failure, home, saltire, stdout, text};
 
 /// A file of the package set's tests.
 fn test_file(name: &str) -> PathBuf {
@@ -140,6 +141,47 @@ fn a_platform_without_a_toolchain_says_what_is_missing() {
     }
     let (message, _) = failure("build hello --for loongarch64-linux --no-link");
     assert!(message.contains("there is no toolchain for loongarch64-unknown-linux-gnu"), "{message}");
+}
+
+/// Builds an attribute of `toolchains.nix`; the path and the start of the program.
+fn compiled(attribute: &str, program: &str) -> (String, Vec<u8>) {
+    let file = test_file("toolchains.nix");
+    let built = stdout(&format!("build -f {} {attribute} --no-link --print-out-paths", file.display()));
+    let path = format!("{}/bin/{program}", built.trim());
+    let bytes = std::fs::read(home().join("data/saltire/root").join(path.trim_start_matches('/'))).unwrap();
+    (path, bytes)
+}
+
+#[test]
+fn a_static_program_with_musl_runs() {
+    if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
+        println!("skipped: packages can't be built or emulated here");
+        return;
+    }
+    let (path, bytes) = compiled("static", "program");
+    let elf = identify_elf(&bytes).unwrap();
+    assert_eq!(elf.interpreter, None);
+    assert!(elf.platforms().iter().any(|platform| platform.system == "riscv64-linux"), "{elf:?}");
+    assert_eq!(stdout(&format!("exec {path}")), "Hello, world!\n");
+}
+
+#[test]
+#[ignore = "downloads about 250 MB of compilers"]
+fn each_kind_of_toolchain_compiles_a_program() {
+    if !can_build() {
+        return;
+    }
+    let (path, _) = compiled("musl", "program");
+    assert_eq!(stdout(&format!("exec {path}")), "Hello, world!\n");
+    for attribute in ["mingw64", "mingw32"] {
+        assert!(compiled(attribute, "program.exe").1.starts_with(b"MZ"), "{attribute}");
+    }
+    assert!(compiled("wasi", "program").1.starts_with(b"\0asm\x01\0\0\0"));
+    for (attribute, machine) in [("arm", 40), ("avr", 83)] {
+        let bytes = compiled(attribute, "program").1;
+        assert_eq!(&bytes[..5], b"\x7fELF\x01", "{attribute}");
+        assert_eq!(u16::from_le_bytes([bytes[18], bytes[19]]), machine, "{attribute}");
+    }
 }
 
 /// A program of another machine on a display of this one: `xeyes`, cross-built for
