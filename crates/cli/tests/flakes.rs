@@ -1,0 +1,119 @@
+//! `nix flake` and installables of flakes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Two flakes, of which `main` has `dep` as an input.
+fn example() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().canonicalize().unwrap();
+    let write = |name: &str, text: String| {
+        std::fs::create_dir_all(base.join(name).parent().unwrap()).unwrap();
+        std::fs::write(base.join(name), text).unwrap();
+    };
+    write(
+        "dep/flake.nix",
+        "{ description = \"A dependency\"; outputs = { self }: { lib.x = 41; templates.default = { path = ./files; description = \"it\"; }; }; }".into(),
+    );
+    write("dep/files/flake.nix", "{ outputs = { self }: { x = 1; }; }\n".into());
+    write(
+        "main/flake.nix",
+        format!(
+            "{{ description = \"A flake\"; inputs.dep.url = \"path:{}/dep\"; outputs = {{ self, dep }}: {{ x = dep.lib.x + 1;
+             packages.x86_64-linux.default = derivation {{ name = \"a-1.0\"; system = \"x86_64-linux\"; builder = \"/b\"; }} // {{ meta.description = \"A thing\"; }};
+             overlays.default = a: b: {{ }}; nixosConfigurations.lp4a = {{ config.system.build.toplevel = self.packages.x86_64-linux.default; }}; }}; }}",
+            base.display()
+        ),
+    );
+    directory
+}
+
+fn run(arguments: &[&str], directory: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_saltire"));
+    command.arg("nix").args(arguments).current_dir(directory.join("main"));
+    command.env("HOME", directory).env("XDG_CACHE_HOME", directory).env("XDG_DATA_HOME", directory);
+    command.env("XDG_CONFIG_HOME", directory).env("NIX_CONF_DIR", directory);
+    command.env("NIX_CONFIG", "system = x86_64-linux").env("SALTIRE_STORE", directory.join("root"));
+    command.output().unwrap()
+}
+
+fn stdout(arguments: &[&str], directory: &Path) -> String {
+    let output = run(arguments, directory);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn outputs_are_evaluated_and_the_lock_file_is_written() {
+    let directory = example();
+    let directory = directory.path();
+    let output = run(&["eval", ".#x"], directory);
+    assert_eq!(text(&output.stdout), "42\n");
+    assert!(text(&output.stderr).contains("creating lock file"), "{}", text(&output.stderr));
+    let lock = std::fs::read_to_string(directory.join("main/flake.lock")).unwrap();
+    assert!(lock.contains("\"version\": 7") && lock.contains("narHash"), "{lock}");
+    stdout(&["flake", "update"], directory);
+    stdout(&["flake", "lock"], directory);
+    assert_eq!(std::fs::read_to_string(directory.join("main/flake.lock")).unwrap(), lock);
+    let top = stdout(
+        &["eval", "--raw", ".#nixosConfigurations.lp4a.config.system.build.toplevel.drvPath"],
+        directory,
+    );
+    assert_eq!(stdout(&["path-info", "--derivation", "."], directory), format!("{top}\n"));
+    let error = text(&run(&["eval", ".#y"], directory).stderr);
+    assert!(
+        error.contains("does not provide attribute 'packages.x86_64-linux.y'")
+            && error.contains("Did you mean x?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn flakes_are_shown() {
+    let directory = example();
+    let directory = directory.path();
+    let shown = stdout(&["flake", "show"], directory);
+    assert!(
+        shown.contains("└───x86_64-linux\n        └───default: package 'a-1.0'")
+            || shown.contains("default: package 'a-1.0'"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("lp4a: NixOS configuration") && shown.contains("default: Nixpkgs overlay"),
+        "{shown}"
+    );
+    let json = stdout(&["flake", "show", "--json"], directory);
+    assert!(
+        json.contains("{\"description\":\"A thing\",\"name\":\"a-1.0\",\"type\":\"derivation\"}"),
+        "{json}"
+    );
+    let metadata = stdout(&["flake", "metadata"], directory);
+    assert!(
+        metadata.contains("Description:   A flake\n") && metadata.contains("└───dep: path:"),
+        "{metadata}"
+    );
+    assert!(
+        stdout(&["flake", "metadata", "--json", "../dep"], directory)
+            .contains("\"description\":\"A dependency\"")
+    );
+    assert!(
+        stdout(&["flake", "archive", "--json"], directory)
+            .contains("\"inputs\":{\"dep\":{\"path\":\"/nix/store/")
+    );
+    stdout(&["flake", "check", "--no-build"], directory);
+    assert!(stdout(&["search", ".", "THING"], directory).contains("A thing"));
+}
+
+#[test]
+fn templates_are_copied_and_overwrite_nothing() {
+    let directory = example();
+    let directory = directory.path();
+    stdout(&["flake", "new", "-t", "../dep", "../new"], directory);
+    assert_eq!(stdout(&["eval", "../new#x"], directory), "1\n");
+    let output = run(&["flake", "init", "-t", "../dep"], directory);
+    assert!(text(&output.stderr).contains("refusing to overwrite existing file"), "{}", text(&output.stderr));
+}
