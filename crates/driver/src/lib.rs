@@ -35,7 +35,7 @@ pub use graph::Wanted;
 pub use inputs::{InputSettings, InputStoreError, Inputs, StoredInput};
 pub use nix_conf::{ConfigError, Found, NixConfig, find as find_setting};
 pub use nix_settings::{Kind as SettingKind, Known as KnownSetting};
-pub use packages::{Package, packages};
+pub use packages::{Forgive, Package, packages};
 pub use program::{ProgramError, ProgramProblem, Runnable};
 pub use run::{Emulators, Launch};
 pub use saltire_build::{Event, Events, Silent, StepId, StepKind};

@@ -16,18 +16,38 @@ pub struct Package {
     pub path: Symbol,
 }
 
+/// Which errors in packages leave them out instead of ending the search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgive {
+    /// None.
+    Nothing,
+    /// `throw` and `assert`: what is not available on this platform, say.
+    Assertions,
+    /// All: broken packages, too.
+    Errors,
+}
+
+impl Forgive {
+    fn covers(self, error: &EvalError) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Assertions => error.is_catchable(),
+            Self::Errors => error.kind != ErrorKind::Interrupted,
+        }
+    }
+}
+
 /// The derivations in a value, in the order of their attribute paths.
 ///
 /// Sets are entered that ask for it with `recurseForDerivations = true`, and the
-/// outermost one. With `forgiving`, packages whose evaluation fails by `throw` or
-/// `assert` are left out.
+/// outermost one.
 pub fn packages(
     evaluator: &mut Evaluator,
     value: Value,
     arguments: Attrs,
-    forgiving: bool,
+    forgive: Forgive,
 ) -> Result<Vec<Package>, EvaluationError> {
-    let mut finder = Finder { evaluator, arguments, forgiving, found: Vec::new(), done: HashSet::new() };
+    let mut finder = Finder { evaluator, arguments, forgive, found: Vec::new(), done: HashSet::new() };
     finder.enter(value, "")?;
     Ok(finder.found)
 }
@@ -35,7 +55,7 @@ pub fn packages(
 struct Finder<'e> {
     evaluator: &'e mut Evaluator,
     arguments: Attrs,
-    forgiving: bool,
+    forgive: Forgive,
     found: Vec<Package>,
     /// Derivations that were found, so that each is listed once.
     done: HashSet<u64>,
@@ -76,7 +96,7 @@ impl Finder<'_> {
     fn package(&mut self, value: Value, path: &str) -> Result<bool, EvaluationError> {
         let result = self.package_inner(value, path);
         match result {
-            Err(error) if self.forgiving && error.is_catchable() => Ok(true),
+            Err(error) if self.forgive.covers(&error) => Ok(true),
             other => Ok(other?),
         }
     }
@@ -192,13 +212,13 @@ mod tests {
     use std::sync::Arc;
 
     /// Attribute paths of the packages in a value.
-    fn check(text: &str, forgiving: bool, expected: &[&str]) {
+    fn check(text: &str, forgive: Forgive, expected: &[&str]) {
         let host = Arc::new(FsHost::new("x86_64-linux"));
         let mut evaluator = Evaluator::new(host, saltire_eval::Settings::default());
         let d = "let d = name: { type = \"derivation\"; inherit name; }; in ";
         let value = evaluator.eval_str(&format!("{d}{text}"), b"/").unwrap();
         let none = evaluator.new_attrs(Vec::new()).as_attrs().unwrap();
-        let found = match packages(&mut evaluator, value, none, forgiving) {
+        let found = match packages(&mut evaluator, value, none, forgive) {
             Ok(found) => found.iter().map(|package| package.path.to_string()).collect(),
             Err(EvaluationError::Nix(error)) => vec![error.message],
             Err(EvaluationError::Other(error)) => vec![error.to_string()],
@@ -208,18 +228,23 @@ mod tests {
 
     #[test]
     fn sets_are_entered_where_they_ask_for_it() {
-        check("d \"a\"", false, &[""]);
-        check("{ b = d \"b\"; a = d \"a\"; n = 1; s.c = d \"c\"; }", false, &["a", "b"]);
-        check("{ s = { recurseForDerivations = true; c = d \"c\"; }; }", false, &["s.c"]);
-        check("{ \"a.b\" = d \"a\"; }", false, &[]);
-        check("[ (d \"a\") { b = d \"b\"; } ]", false, &["0", "1.b"]);
-        check("{ }: { a = d \"a\"; }", false, &["a"]);
-        check("1", false, &["expression does not evaluate to a derivation (or a set or list of those)"]);
+        check("d \"a\"", Forgive::Nothing, &[""]);
+        check("{ b = d \"b\"; a = d \"a\"; n = 1; s.c = d \"c\"; }", Forgive::Nothing, &["a", "b"]);
+        check("{ s = { recurseForDerivations = true; c = d \"c\"; }; }", Forgive::Nothing, &["s.c"]);
+        check("{ \"a.b\" = d \"a\"; }", Forgive::Nothing, &[]);
+        check("[ (d \"a\") { b = d \"b\"; } ]", Forgive::Nothing, &["0", "1.b"]);
+        check("{ }: { a = d \"a\"; }", Forgive::Nothing, &["a"]);
+        check(
+            "1",
+            Forgive::Nothing,
+            &["expression does not evaluate to a derivation (or a set or list of those)"],
+        );
     }
 
     #[test]
     fn what_fails_is_left_out_on_demand() {
-        check("{ a = throw \"no\"; b = d (throw \"no\"); c = d \"c\"; }", true, &["c"]);
-        check("{ a = throw \"no\"; }", false, &["no"]);
+        check("{ a = throw \"no\"; b = d (throw \"no\"); c = d \"c\"; }", Forgive::Assertions, &["c"]);
+        check("{ a = throw \"no\"; }", Forgive::Nothing, &["no"]);
+        check("{ a = 1 + null; c = d \"c\"; }", Forgive::Errors, &["c"]);
     }
 }

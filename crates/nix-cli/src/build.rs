@@ -3,7 +3,8 @@
 use crate::arguments::{Arguments, Word, text};
 use crate::options::{Opened, Options, add_root, files_or};
 use saltire_driver::{
-    Error, EvaluationError, Session, Source, Via, Wanted, argument_set, arguments, find_along, packages,
+    Error, EvaluationError, Forgive, Session, Source, Via, Wanted, argument_set, arguments, find_along,
+    packages,
 };
 use saltire_eval::Evaluator;
 use saltire_terminal::{Failure, Progress, print};
@@ -123,7 +124,7 @@ fn wanted(
         let root = session.package_set_value(evaluator, &source)?;
         for path in paths {
             let value = find_along(evaluator, root, path, given)?;
-            for package in packages(evaluator, value, given, false)? {
+            for package in packages(evaluator, value, given, Forgive::Nothing)? {
                 wanted.push(package.wanted(session, evaluator)?);
             }
         }

@@ -4,7 +4,7 @@ use crate::arguments::{Arguments, Word, text};
 use crate::installable::package_name;
 use crate::options::Options;
 use saltire_driver::{
-    EvaluationError, Package, Session, Source, argument_set, arguments, find_along, packages,
+    EvaluationError, Forgive, Package, Session, Source, argument_set, arguments, find_along, packages,
 };
 use saltire_eval::Evaluator;
 use saltire_terminal::{Failure, print};
@@ -112,7 +112,7 @@ fn rows(
     let mut rows = Vec::new();
     for path in paths {
         let value = find_along(evaluator, root, path, given)?;
-        for package in packages(evaluator, value, given, true)? {
+        for package in packages(evaluator, value, given, Forgive::Assertions)? {
             match row(session, evaluator, request, path, &package) {
                 Ok(row) => rows.extend(row),
                 // What can't be evaluated on this platform is not available.

@@ -8,8 +8,8 @@ use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::{FlakeInstallable, FlakeOptions, Purpose};
 use crate::options::Options;
 use saltire_driver::{
-    Error, EvaluationError, Package, Session, Source, StorePath, Wanted, argument_set, arguments, find_along,
-    packages,
+    Error, EvaluationError, Forgive, Package, Session, Source, StorePath, Wanted, argument_set, arguments,
+    find_along, packages,
 };
 use saltire_eval::{Evaluator, Symbol, Value as NixValue};
 use saltire_terminal::Failure;
@@ -280,7 +280,7 @@ impl Installable {
         let given = arguments(evaluator, &options.arguments)?;
         let given = argument_set(evaluator, given);
         let value = self.value(session, evaluator, options)?.value;
-        packages(evaluator, value, given, false)
+        packages(evaluator, value, given, Forgive::Nothing)
     }
 
     fn goal(

@@ -4,7 +4,8 @@ use crate::arguments::{Arguments, Word, text};
 use crate::options::{Opened, Options, add_root, files_or};
 use crate::parse::syntax_tree;
 use saltire_driver::{
-    EvaluationError, Session, Source, StorePath, argument_set, arguments, file_argument, find_along, packages,
+    EvaluationError, Forgive, Session, Source, StorePath, argument_set, arguments, file_argument, find_along,
+    packages,
 };
 use saltire_eval::{Evaluator, Value};
 use saltire_terminal::{Failure, print_bytes};
@@ -224,7 +225,7 @@ fn instantiate(
 ) -> Result<Vec<Found>, EvaluationError> {
     let mut found = Vec::new();
     values(session, evaluator, options, request, |evaluator, value, given| {
-        for package in packages(evaluator, value, given, false)? {
+        for package in packages(evaluator, value, given, Forgive::Nothing)? {
             let derivation = package.derivation(session, evaluator)?;
             found.push((derivation, package.output_name(evaluator)?));
         }

@@ -5,7 +5,8 @@ use crate::build::realise;
 use crate::options::{Opened, Options};
 use crate::program::become_program;
 use saltire_driver::{
-    Error, EvaluationError, Session, Source, StorePath, argument_set, arguments, find_along, packages,
+    Error, EvaluationError, Forgive, Session, Source, StorePath, argument_set, arguments, find_along,
+    packages,
 };
 use saltire_eval::Evaluator;
 use saltire_store_model::Derivation;
@@ -126,7 +127,7 @@ fn derivation(
     let root = session.package_set_value(evaluator, &source)?;
     let path = request.attributes.first().cloned().unwrap_or_default();
     let value = find_along(evaluator, root, &path, given)?;
-    let found = packages(evaluator, value, given, false)?;
+    let found = packages(evaluator, value, given, Forgive::Nothing)?;
     match found.as_slice() {
         [one] => one.derivation(session, evaluator),
         _ => {

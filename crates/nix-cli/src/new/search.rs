@@ -4,7 +4,7 @@ use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::Purpose;
 use crate::installable::{InstallableOptions, package_name};
 use crate::options::{Opened, Options};
-use saltire_driver::{EvaluationError, Package, argument_set, arguments, packages};
+use saltire_driver::{EvaluationError, Forgive, Package, argument_set, arguments, packages};
 use saltire_eval::{Evaluator, Symbol};
 use saltire_posix_regex::Regex;
 use saltire_terminal::{Failure, print};
@@ -52,10 +52,11 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
         let given = argument_set(evaluator, given);
         let value = installable.value(&session, evaluator, &options)?.value;
         let mut rows = Vec::new();
-        for package in packages(evaluator, value, given, true)? {
+        for package in packages(evaluator, value, given, Forgive::Errors)? {
             match row(evaluator, &package) {
                 Ok(row) => rows.push(row),
-                Err(EvaluationError::Nix(error)) if error.is_catchable() => {}
+                // A broken package is no package to be found.
+                Err(EvaluationError::Nix(error)) if error.kind != saltire_eval::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
