@@ -41,8 +41,11 @@ pub(crate) struct StoreHost {
 /// What is not in the store yet.
 #[derive(Default)]
 struct Pending {
-    derivations: HashMap<StorePath, Arc<Derivation>>,
     objects: Vec<TextObject>,
+    /// Where derivations are in `objects`; elsewhere once they were written.
+    derivations: HashMap<StorePath, usize>,
+    /// Those that were read.
+    read: HashMap<StorePath, Arc<Derivation>>,
 }
 
 impl StoreHost {
@@ -99,11 +102,19 @@ impl StoreHost {
 
     /// A derivation, from memory or the store.
     pub fn derivation(&self, path: &StorePath) -> Result<Arc<Derivation>, saltire_store::StoreError> {
-        if let Some(found) = self.pending().derivations.get(path) {
+        let mut pending = self.pending();
+        if let Some(found) = pending.read.get(path) {
             return Ok(Arc::clone(found));
         }
-        let derivation = Arc::new(self.store.read_derivation(path)?);
-        self.pending().derivations.insert(path.clone(), Arc::clone(&derivation));
+        let made = pending.derivations.get(path).and_then(|index| pending.objects.get(*index));
+        let derivation = Arc::new(match made.filter(|object| object.path == *path) {
+            Some(object) => {
+                let name = path.derivation_name().unwrap_or(path.name());
+                Derivation::parse(self.store.store_dir(), name, &object.content)?
+            }
+            None => self.store.read_derivation(path)?,
+        });
+        pending.read.insert(path.clone(), Arc::clone(&derivation));
         Ok(derivation)
     }
 
@@ -246,16 +257,17 @@ impl Host for StoreHost {
         Ok(path)
     }
 
-    fn write_derivation(&self, path: &StorePath, derivation: &Derivation, text: &[u8]) -> HostResult<()> {
+    fn write_derivation(&self, path: &StorePath, derivation: &Derivation, text: Vec<u8>) -> HostResult<()> {
         let mut pending = self.pending();
         if pending.derivations.contains_key(path) {
             return Ok(());
         }
-        pending.derivations.insert(path.clone(), Arc::new(derivation.clone()));
         let outputs = derivation.output_paths(self.store.store_dir()).map_err(host_error)?;
+        let index = pending.objects.len();
+        pending.derivations.insert(path.clone(), index);
         pending.objects.push(TextObject {
             path: path.clone(),
-            content: text.to_vec(),
+            content: text,
             references: derivation.references(),
             derivation_outputs: outputs,
         });

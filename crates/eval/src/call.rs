@@ -94,7 +94,7 @@ impl Evaluator {
     }
 
     fn partial(&mut self, builtin: &'static Builtin, first: &[Value], more: &[Value]) -> Value {
-        let arguments = self.region.alloc_slice([first, more].concat());
+        let arguments = self.region.alloc_copy(&[first, more]);
         Value::from_other(self.region.alloc(Other::Partial(Partial { builtin, arguments })))
     }
 

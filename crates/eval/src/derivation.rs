@@ -341,7 +341,7 @@ impl Evaluator {
         let finished = derivation
             .finish(&store, &self.shared.modulo, |path| host.read_derivation(path))
             .map_err(|error| EvalError::other(pos, error.to_string()))?;
-        host.write_derivation(&finished.path, &derivation, &finished.text)
+        host.write_derivation(&finished.path, &derivation, finished.text)
             .map_err(|error| crate::evaluator::host_error(error).at(pos))?;
         self.derivation_result(&finished.path, &finished.outputs, &build.outputs)
     }

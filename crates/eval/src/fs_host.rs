@@ -21,7 +21,8 @@ pub struct FsHost {
     store: StoreDir,
     system: Option<String>,
     search_path: Vec<(String, String)>,
-    derivations: Mutex<HashMap<StorePath, Arc<Derivation>>>,
+    /// The texts of derivations.
+    derivations: Mutex<HashMap<StorePath, Arc<[u8]>>>,
     links: Mutex<HashMap<Vec<u8>, bool>>,
     trees: Option<Arc<TreeCache>>,
 }
@@ -86,8 +87,8 @@ impl FsHost {
         self.derivations.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// The derivations made so far.
-    pub fn derivations(&self) -> Vec<(StorePath, Arc<Derivation>)> {
+    /// The derivations made so far, as texts of `.drv` files.
+    pub fn derivations(&self) -> Vec<(StorePath, Arc<[u8]>)> {
         let all = self.derivations.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|(path, derivation)| (path.clone(), Arc::clone(derivation))).collect()
     }
@@ -211,16 +212,20 @@ impl Host for FsHost {
         path.map_err(|error| HostError::new(error.to_string()))
     }
 
-    fn write_derivation(&self, path: &StorePath, derivation: &Derivation, _: &[u8]) -> HostResult<()> {
+    fn write_derivation(&self, path: &StorePath, _: &Derivation, text: Vec<u8>) -> HostResult<()> {
         let mut all = self.derivations.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(path.clone(), Arc::new(derivation.clone()));
+        all.insert(path.clone(), text.into());
         Ok(())
     }
 
     fn read_derivation(&self, path: &StorePath) -> HostResult<Derivation> {
         let known = self.derivations.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         match known {
-            Some(derivation) => Ok(Derivation::clone(&derivation)),
+            Some(text) => {
+                let name = path.derivation_name().unwrap_or(path.name());
+                let derivation = Derivation::parse(&self.store, name, &text);
+                derivation.map_err(|error| HostError::new(error.to_string()))
+            }
             None => Err(HostError::new(format!("there is no derivation '{}'", self.store.display(path)))),
         }
     }

@@ -194,7 +194,7 @@ pub trait Host: Send + Sync {
     }
 
     /// Writes a derivation whose path was computed, if this host instantiates.
-    fn write_derivation(&self, path: &StorePath, derivation: &Derivation, text: &[u8]) -> HostResult<()> {
+    fn write_derivation(&self, path: &StorePath, derivation: &Derivation, text: Vec<u8>) -> HostResult<()> {
         let _ = (path, derivation, text);
         Ok(())
     }

@@ -288,6 +288,13 @@ impl Evaluator {
                 None => Thunk::in_env(&mut self.region, expr, env),
             },
             Expr::Lambda(code) => Value::new_closure(&mut self.region, code, env),
+            Expr::Select(select) => match ready_attribute(select, env) {
+                Some(value) => {
+                    self.region.counts.avoided += 1;
+                    value
+                }
+                None => Thunk::in_env(&mut self.region, expr, env),
+            },
             _ => Thunk::in_env(&mut self.region, expr, env),
         }
     }
@@ -676,6 +683,31 @@ fn path_text(select: &'static Select) -> String {
     }
     names.reverse();
     names.join(".")
+}
+
+/// An attribute of a variable if both are evaluated. Functions are not taken: they
+/// are equal only if they are in the same thunk.
+#[inline]
+fn ready_attribute(select: &'static Select, env: EnvRef) -> Option<Value> {
+    let subject = match select.subject {
+        Expr::Local { slot, .. } => env.slot(*slot).get_if_set(),
+        Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set(),
+        _ => None,
+    };
+    let attrs = subject?.resolve().as_attrs()?;
+    let slot = match attrs.flat_shape_address() {
+        Some(shape) => {
+            let index = select.cache.get(shape).or_else(|| {
+                let index = attrs.find_index(select.name)?;
+                select.cache.set(shape, index);
+                Some(index)
+            });
+            &attrs.slots()[index?]
+        }
+        None => attrs.find(select.name)?.0,
+    };
+    let value = slot.get().shorten();
+    (!value.is_thunk() && value.replaces_thunk()).then_some(value)
 }
 
 /// The error for an attribute that isn't there.

@@ -113,7 +113,7 @@ impl Region {
         } else {
             // A large object has a block to itself; the current one goes on. As it
             // looks old but is not, nothing is taken back while it may be in use.
-            self.lowest = 0;
+            self.keep_all();
             self.finished += bytes as u64;
         }
         block.cast()
@@ -207,6 +207,21 @@ impl Region {
         unsafe {
             at.write(value);
             at.as_ref()
+        }
+    }
+
+    /// Copies values into the region, one slice behind the other.
+    pub(crate) fn alloc_copy(&mut self, parts: &[&[Value]]) -> &'static [Value] {
+        let count = parts.iter().map(|part| part.len()).sum();
+        let start = self.words(count).cast::<Value>();
+        let mut at = start;
+        // SAFETY: there is room for all parts; a value is a word.
+        unsafe {
+            for part in parts {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), at.as_ptr(), part.len());
+                at = at.add(part.len());
+            }
+            std::slice::from_raw_parts(start.as_ptr(), count)
         }
     }
 
