@@ -662,15 +662,17 @@ impl LockedFlake {
             (None, Some(root)) => root.join(&relative),
             (None, None) => return Err(LockError::NotLocal(name)),
         };
-        let verb = if path.exists() { "updating" } else { "creating" };
-        source.warn(&format!("{verb} lock file '{}':\n{changes}", path.display()));
+        let existed = path.exists();
+        // As the reference writes it, a space before the line's end included.
+        let (verb, colon) = if existed { ("updating", ":") } else { ("creating", ": ") };
+        source.warn(&format!("{verb} lock file \"{}\"{colon}\n{changes}", path.display()));
         write_whole(&path, &self.lock.to_text())?;
         if let (Some(root), None) = (local, &flags.output_lock_file) {
             if root.join(".git").exists() {
                 // If that fails the file is only not part of the tree yet.
                 let _ = git(&root, &["add", "--intent-to-add", "--"], &relative);
                 if flags.commit {
-                    let title = if verb == "creating" { "Add" } else { "Update" };
+                    let title = if existed { "Update" } else { "Add" };
                     let message = format!(
                         "--message={}: {title}\n\nFlake lock file updates:\n\n{changes}",
                         relative.display()

@@ -59,7 +59,9 @@ fn paths_and_repositories_are_locked_as_nix_locks_them() {
     compare(&world, "top");
     world.lock("./top", &LockFlags::default());
     let written = world.read("top/flake.lock");
-    assert!(world.warnings().iter().any(|text| text.starts_with("creating lock file '$ROOT/top/flake.lock':\n• Added input 'again'")));
+    assert!(world.warnings().iter().any(|text| {
+        text.starts_with("creating lock file \"$ROOT/top/flake.lock\": \n• Added input 'again'")
+    }));
     assert_eq!(world.git("top", &["ls-files"]), "flake.lock\nflake.nix");
     world.commit("top");
     assert_eq!(world.lock("./top", &LockFlags { update: false, ..LockFlags::default() }), written);
@@ -86,7 +88,7 @@ fn only_what_is_asked_for_is_updated() {
     let warnings = world.warnings();
     assert!(
         warnings.last().unwrap().starts_with(
-            "updating lock file '$ROOT/top/flake.lock':\n• Updated input 'a':\n    'path:$ROOT/a?"
+            "updating lock file \"$ROOT/top/flake.lock\":\n• Updated input 'a':\n    'path:$ROOT/a?"
         ),
         "{warnings:?}"
     );
