@@ -1,7 +1,7 @@
 //! A store and a cache for one test, a web server on the loopback interface, and
 //! a look at what a run left behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -186,15 +186,28 @@ impl Running {
     }
 }
 
-/// Whether a process, in whatever namespace, has something of a directory mounted:
-/// a sandbox's processes do.
+/// Whether a process, in whatever namespace, has something of a directory mounted.
 fn is_mounted_anywhere(directory: &Path) -> bool {
     let own = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     assert!(!own.contains(&*directory.to_string_lossy()), "a mount is left:\n{own}");
+    !users_inside(directory).is_empty()
+}
+
+/// The users of the processes that have something of a directory mounted: a sandbox's
+/// processes do.
+pub fn users_inside(directory: &Path) -> BTreeSet<u32> {
     let name = directory.file_name().unwrap().to_string_lossy().into_owned();
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut infos = processes.filter_map(|one| std::fs::read_to_string(one.path().join("mountinfo")).ok());
-    infos.any(|info| info.contains(&name))
+    let inside = processes.filter(|process| {
+        let info = std::fs::read_to_string(process.path().join("mountinfo"));
+        info.is_ok_and(|info| info.contains(&name))
+    });
+    let user = |process: std::fs::DirEntry| {
+        let status = std::fs::read_to_string(process.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    inside.filter_map(user).collect()
 }
 
 /// Bytes as text.
