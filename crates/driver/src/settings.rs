@@ -106,6 +106,10 @@ impl Settings {
         self.import_from_derivation = config.is_on("allow-import-from-derivation");
         self.max_call_depth = u32::try_from(config.number("max-call-depth")).unwrap_or(u32::MAX);
         self.pipe_operators = config.has_feature("pipe-operators");
+        self.profile = (config.text("eval-profiler") == "flamegraph").then(|| ProfileSettings {
+            file: config.text("eval-profile-file").into(),
+            frequency: u32::try_from(config.number("eval-profiler-frequency")).unwrap_or(u32::MAX),
+        });
         self.features = config.list("system-features");
         self.nix_path = match config.is_set("nix-path") {
             true => config.list("nix-path"),
