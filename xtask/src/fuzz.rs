@@ -155,9 +155,10 @@ fn check_tree(text: &[u8]) {
     let arena = bumpalo::Bump::new();
     let Ok(tree) = saltire_syntax::parse(&arena, text, &options) else { return };
     let printed = saltire_syntax::print(tree, paths);
-    // Floats and home paths are printed as the reference does, which cannot always be read back.
+    // Floats, home paths and the root are printed as the reference does, which cannot always be read back.
     let exponent = printed.windows(3).any(|w| w[0].is_ascii_digit() && w[1] == b'e' && b"+-".contains(&w[2]));
-    if exponent || bstr::ByteSlice::contains_str(printed.as_slice(), "/home/me") {
+    let root = bstr::ByteSlice::contains_str(text, "/.");
+    if exponent || root || bstr::ByteSlice::contains_str(printed.as_slice(), "/home/me") {
         return;
     }
     if let Ok(again) = saltire_syntax::parse(&arena, &printed, &options) {

@@ -284,6 +284,10 @@ impl Host for StoreHost {
         Ok(BTreeMap::new())
     }
 
+    fn references(&self, path: &StorePath) -> HostResult<BTreeSet<StorePath>> {
+        self.store.query_references(path).map_err(host_error)
+    }
+
     fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
         match self.store.is_valid(path).map_err(host_error)? {
             true => Ok(()),

@@ -1,6 +1,6 @@
 //! The host trait: everything that evaluation needs from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use saltire_store_model::{Derivation, Hash, Ingestion, StoreDir, StorePath};
@@ -210,6 +210,12 @@ pub trait Host: Send + Sync {
     fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
         let _ = path;
         Ok(())
+    }
+
+    /// What a store object refers to; nothing if it is not known.
+    fn references(&self, path: &StorePath) -> HostResult<BTreeSet<StorePath>> {
+        let _ = path;
+        Ok(BTreeSet::new())
     }
 
     /// Fetches something.

@@ -78,9 +78,18 @@ fn read_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             format!("the contents of the file '{}' cannot be represented as a Nix string", path.as_bstr());
         return Err(EvalError::other(pos, message));
     }
-    // Store paths that the file refers to: only derivations' own references count,
-    // which a host without a store can't know.
-    Ok(e.new_string(&text))
+    let context = references_in(e, &path, &text);
+    Ok(e.new_string_with_context(&text, context))
+}
+
+/// The references of the store object that a file is in, as far as they occur in it.
+fn references_in(e: &Evaluator, path: &[u8], text: &[u8]) -> Context {
+    let host = e.host();
+    let Ok((object, _)) = host.store_dir().split(path) else { return Context::EMPTY };
+    // As in the reference, what is not known of an object is no error.
+    let references = host.references(&object).unwrap_or_default();
+    let occurs = |path: &StorePath| text.contains_str(path.hash_part());
+    Context::from_elements(references.into_iter().filter(occurs).map(ContextElement::Opaque))
 }
 
 fn read_dir(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
