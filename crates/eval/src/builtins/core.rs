@@ -224,9 +224,6 @@ fn gen_list(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         return Err(EvalError::other(pos, format!("cannot create list of size {length}")));
     }
     check_list_size(length as u64, pos)?;
-    if length == 0 {
-        return Ok(Value::from_list(List::EMPTY));
-    }
     let function =
         e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.genList")?;
     let mut items = Vec::with_capacity(length as usize);
