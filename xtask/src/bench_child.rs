@@ -1,7 +1,7 @@
 //! The work of `xtask bench-eval`, done in a process of its own.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
@@ -100,12 +100,12 @@ fn derivation(evaluator: &mut Evaluator, expression: &str, attribute: &str) -> s
     Ok(())
 }
 
-fn package_set(evaluator: &mut Evaluator, tree: &PathBuf) -> saltire_eval::Result<Value> {
+fn package_set(evaluator: &mut Evaluator, tree: &Path) -> saltire_eval::Result<Value> {
     let set = evaluator.eval_file(tree.as_os_str().as_bytes())?;
     evaluator.select_path_text(set, "")
 }
 
-fn all(evaluator: &mut Evaluator, tree: &PathBuf) -> saltire_eval::Result<()> {
+fn all(evaluator: &mut Evaluator, tree: &Path) -> saltire_eval::Result<()> {
     let set = package_set(evaluator, tree)?;
     let mut found = Vec::new();
     walk(evaluator, set, "", &mut found)?;
@@ -145,7 +145,7 @@ fn walk(
     Ok(())
 }
 
-fn fifth(evaluator: &mut Evaluator, tree: &PathBuf, threads: usize) -> saltire_eval::Result<()> {
+fn fifth(evaluator: &mut Evaluator, tree: &Path, threads: usize) -> saltire_eval::Result<()> {
     let set = package_set(evaluator, tree)?;
     let Some(attrs) = set.as_attrs() else { return Ok(()) };
     let items: Vec<Value> = attrs.sorted().iter().step_by(5).map(|attr| attr.value).collect();
