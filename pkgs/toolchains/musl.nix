@@ -6,9 +6,9 @@
 { lib, seed, final }:
 
 let
-  # musl has no long double but the 64-bit one on these.
+  # musl has no long double but the 64-bit one on POWER.
   machineFlags = platform:
-    [ "-static-libgcc" ] ++ lib.optional (platform.isPower || platform.isS390) "-mlong-double-64";
+    [ "-static-libgcc" ] ++ lib.optional platform.isPower "-mlong-double-64";
 in
 {
   compilerOf = gcc: platform: gcc // {
