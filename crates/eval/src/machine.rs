@@ -635,7 +635,9 @@ impl Evaluator {
             Ok(value) => self.attrs_operand(value, pos, side),
             // A chain of updates is one step.
             Err(error) if matches!(expr, Expr::Binary { operator: Operator::Update, .. }) => Err(error),
-            Err(error) => Err(error.traced(pos, format!("in the {side} operand of the update (//) operator"))),
+            Err(error) => {
+                Err(error.traced(pos, format!("in the {side} operand of the update (//) operator")))
+            }
         }
     }
 

@@ -95,12 +95,7 @@ pub(crate) struct Compiler {
 
 impl Compiler {
     pub(crate) fn new(source_prefix: &'static CStr, shield_proc: bool) -> Self {
-        Self {
-            operations: Vec::new(),
-            made: HashSet::from([PathBuf::from("/")]),
-            source_prefix,
-            shield_proc,
-        }
+        Self { operations: Vec::new(), made: HashSet::from([PathBuf::from("/")]), source_prefix, shield_proc }
     }
 
     pub(crate) fn finish(self) -> Vec<Operation> {
