@@ -6,6 +6,9 @@ mod support;
 #[path = "support/hermetic.rs"]
 mod hermetic;
 
+#[path = "../../sandbox/tests/support/riscv.rs"]
+mod riscv;
+
 use hermetic::{Answer, Home, Server, failure, fetch_expression};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -120,7 +123,7 @@ fn check_exec(home: &Home, content: &[u8], mode: u32, expected: &str) {
 #[test]
 fn files_that_cannot_be_run() {
     let home = Home::new();
-    let program = hermetic::riscv_program();
+    let program = riscv::program();
     check_exec(
         &home,
         &program,

@@ -6,6 +6,9 @@ mod support;
 #[path = "support/hermetic.rs"]
 mod hermetic;
 
+#[path = "../../sandbox/tests/support/riscv.rs"]
+mod riscv;
+
 use hermetic::{Home, NOBODY, Server, text};
 use std::os::unix::fs::MetadataExt;
 
@@ -61,7 +64,7 @@ fn an_ordinary_user_runs_foreign_programs() {
     let mirror = format!("{}/debian", Server::mirror().url);
     home.stdout(&["build", "emulators.riscv64", "--no-link", "--mirror", &mirror]);
     let program = home.path().join("program");
-    std::fs::write(&program, hermetic::riscv_program()).unwrap();
+    std::fs::write(&program, riscv::program()).unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let script = home.path().join("script");
     std::fs::write(&script, format!("#!{}\n", program.display())).unwrap();

@@ -1,7 +1,8 @@
 //! The names, kinds and defaults of Nix's settings (those of Nix 2.35).
 //!
 //! Settings that have no meaning here are known as well, so that a machine's
-//! `nix.conf` is read without complaint; [`Known::used`] says which have one.
+//! `nix.conf` is read without complaint; [`Settings::apply`](crate::Settings::apply)
+//! takes over those that have one.
 
 /// What sort of value a setting has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +32,10 @@ pub struct Known {
     pub kind: Kind,
     /// Its value when nobody sets it.
     pub default: &'static str,
-    /// Whether it changes anything here.
-    pub used: bool,
-}
-
-const fn used(name: &'static str, kind: Kind, default: &'static str) -> Known {
-    Known { name, aliases: &[], kind, default, used: true }
 }
 
 const fn known(name: &'static str, kind: Kind, default: &'static str) -> Known {
-    Known { name, aliases: &[], kind, default, used: false }
+    Known { name, aliases: &[], kind, default }
 }
 
 const fn aliased(setting: Known, aliases: &'static [&'static str]) -> Known {
@@ -51,16 +46,16 @@ use Kind::{Boolean, Jobs, List, Number, Sandbox, Text};
 
 /// All settings, by name.
 pub const KNOWN: &[Known] = &[
-    used("abort-on-warn", Boolean, "false"),
-    used("accept-flake-config", Boolean, "false"),
-    used("access-tokens", List, ""),
+    known("abort-on-warn", Boolean, "false"),
+    known("accept-flake-config", Boolean, "false"),
+    known("access-tokens", List, ""),
     known("allow-dirty", Boolean, "true"),
     known("allow-dirty-locks", Boolean, "false"),
-    used("allow-import-from-derivation", Boolean, "true"),
+    known("allow-import-from-derivation", Boolean, "true"),
     known("allow-new-privileges", Boolean, "false"),
     known("allow-symlinked-store", Boolean, "false"),
     known("allow-unsafe-native-code-during-evaluation", Boolean, "false"),
-    used("allowed-uris", List, ""),
+    known("allowed-uris", List, ""),
     known("allowed-users", List, "*"),
     known("always-allow-substitutes", Boolean, "false"),
     known("auto-allocate-uids", Boolean, "false"),
@@ -72,29 +67,29 @@ pub const KNOWN: &[Known] = &[
     known("build-hook", Text, ""),
     known("build-poll-interval", Number, "5"),
     known("build-users-group", Text, ""),
-    used("builders", Text, "@/etc/nix/machines"),
+    known("builders", Text, "@/etc/nix/machines"),
     known("builders-use-substitutes", Boolean, "false"),
-    used("commit-lock-file-summary", Text, ""),
+    known("commit-lock-file-summary", Text, ""),
     known("compress-build-log", Boolean, "true"),
     known("connect-timeout", Number, "5"),
-    aliased(used("cores", Number, "0"), &["build-cores"]),
+    aliased(known("cores", Number, "0"), &["build-cores"]),
     known("debugger-on-trace", Boolean, "false"),
     known("debugger-on-warn", Boolean, "false"),
     known("diff-hook", Text, ""),
     known("download-attempts", Number, "5"),
     known("download-buffer-size", Number, "67108864"),
     known("download-speed", Number, "0"),
-    used("eval-cache", Boolean, "true"),
-    used("eval-cores", Jobs, "1"),
-    used("eval-profile-file", Text, "nix.profile"),
-    used("eval-profiler", Text, "disabled"),
-    used("eval-profiler-frequency", Number, "99"),
-    used("eval-system", Text, ""),
-    used("experimental-features", List, "nix-command flakes fetch-tree"),
-    used("extra-platforms", List, ""),
+    known("eval-cache", Boolean, "true"),
+    known("eval-cores", Jobs, "1"),
+    known("eval-profile-file", Text, "nix.profile"),
+    known("eval-profiler", Text, "disabled"),
+    known("eval-profiler-frequency", Number, "99"),
+    known("eval-system", Text, ""),
+    known("experimental-features", List, "nix-command flakes fetch-tree"),
+    known("extra-platforms", List, ""),
     known("fallback", Boolean, "false"),
     known("filter-syscalls", Boolean, "true"),
-    used("flake-registry", Text, "https://channels.nixos.org/flake-registry.json"),
+    known("flake-registry", Text, "https://channels.nixos.org/flake-registry.json"),
     known("fsync-metadata", Boolean, "true"),
     known("fsync-store-paths", Boolean, "false"),
     known("gc-reserved-space", Number, "8388608"),
@@ -108,17 +103,17 @@ pub const KNOWN: &[Known] = &[
     aliased(known("keep-build-log", Boolean, "true"), &["build-keep-log"]),
     aliased(known("keep-derivations", Boolean, "true"), &["gc-keep-derivations"]),
     aliased(known("keep-env-derivations", Boolean, "false"), &["env-keep-derivations"]),
-    used("keep-failed", Boolean, "false"),
-    used("keep-going", Boolean, "false"),
+    known("keep-failed", Boolean, "false"),
+    known("keep-going", Boolean, "false"),
     aliased(known("keep-outputs", Boolean, "false"), &["gc-keep-outputs"]),
     known("lint-absolute-path-literals", Text, "ignore"),
     known("lint-short-path-literals", Text, "ignore"),
     known("lint-url-literals", Text, "ignore"),
     known("log-lines", Number, "25"),
     aliased(known("max-build-log-size", Number, "0"), &["build-max-log-size"]),
-    used("max-call-depth", Number, "10000"),
+    known("max-call-depth", Number, "10000"),
     known("max-free", Number, "9223372036854775807"),
-    aliased(used("max-jobs", Jobs, "auto"), &["build-max-jobs"]),
+    aliased(known("max-jobs", Jobs, "auto"), &["build-max-jobs"]),
     aliased(known("max-silent-time", Number, "0"), &["build-max-silent-time"]),
     known("max-substitution-jobs", Number, "16"),
     known("min-free", Number, "0"),
@@ -128,7 +123,7 @@ pub const KNOWN: &[Known] = &[
     known("narinfo-cache-negative-ttl", Number, "3600"),
     known("narinfo-cache-positive-ttl", Number, "2592000"),
     known("netrc-file", Text, "/etc/nix/netrc"),
-    used("nix-path", List, ""),
+    known("nix-path", List, ""),
     known("nix-shell-always-looks-for-shell-nix", Boolean, "true"),
     known("nix-shell-shebang-arguments-relative-to-script", Boolean, "true"),
     known("plugin-files", List, ""),
@@ -136,10 +131,10 @@ pub const KNOWN: &[Known] = &[
     known("pre-build-hook", Text, ""),
     known("preallocate-contents", Boolean, "false"),
     known("print-missing", Boolean, "true"),
-    used("pure-eval", Boolean, "false"),
+    known("pure-eval", Boolean, "false"),
     known("require-drop-supplementary-groups", Boolean, "false"),
     known("require-sigs", Boolean, "true"),
-    used("restrict-eval", Boolean, "false"),
+    known("restrict-eval", Boolean, "false"),
     known("run-diff-hook", Boolean, "false"),
     aliased(known("sandbox", Sandbox, "true"), &["build-use-chroot", "build-use-sandbox"]),
     known("sandbox-build-dir", Text, "/build"),
@@ -147,23 +142,23 @@ pub const KNOWN: &[Known] = &[
     known("sandbox-fallback", Boolean, "false"),
     aliased(known("sandbox-paths", List, ""), &["build-chroot-dirs", "build-sandbox-paths"]),
     known("secret-key-files", List, ""),
-    used("show-trace", Boolean, "false"),
+    known("show-trace", Boolean, "false"),
     known("ssl-cert-file", Text, ""),
     known("stalled-download-timeout", Number, "300"),
     known("start-id", Number, "872415232"),
-    used("store", Text, "auto"),
+    known("store", Text, "auto"),
     aliased(known("substitute", Boolean, "true"), &["build-use-substitutes"]),
-    aliased(used("substituters", List, "https://cache.nixos.org/"), &["binary-caches"]),
+    aliased(known("substituters", List, "https://cache.nixos.org/"), &["binary-caches"]),
     known("sync-before-registering", Boolean, "false"),
-    used("system", Text, ""),
-    used("system-features", List, ""),
-    used("tarball-ttl", Number, "3600"),
+    known("system", Text, ""),
+    known("system-features", List, ""),
+    known("tarball-ttl", Number, "3600"),
     aliased(known("timeout", Number, "0"), &["build-timeout"]),
     known("trace-function-calls", Boolean, "false"),
     known("trace-import-from-derivation", Boolean, "false"),
     known("trace-verbose", Boolean, "false"),
     aliased(
-        used("trusted-public-keys", List, "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="),
+        known("trusted-public-keys", List, "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="),
         &["binary-cache-public-keys"],
     ),
     aliased(known("trusted-substituters", List, ""), &["trusted-binary-caches"]),

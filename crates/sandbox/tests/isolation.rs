@@ -1,5 +1,8 @@
 //! What is possible inside a sandbox, and above all what is not.
 
+#[path = "support/riscv.rs"]
+mod riscv;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -358,41 +361,6 @@ fn emulator(name: &str) -> Option<saltire_sandbox::BinfmtEntry> {
     })
 }
 
-/// A static RISC-V program that makes two system calls: write and exit.
-fn riscv_program() -> Vec<u8> {
-    let code: [u32; 9] = [
-        0x0010_0513, // li a0, 1
-        0x0000_0597, // auipc a1, 0
-        0x0205_8593, // addi a1, a1, 32
-        0x0060_0613, // li a2, 6
-        0x0400_0893, // li a7, 64 (write)
-        0x0000_0073, // ecall
-        0x0070_0513, // li a0, 7
-        0x05d0_0893, // li a7, 93 (exit)
-        0x0000_0073, // ecall
-    ];
-    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
-    bytes.resize(16, 0);
-    let text = 64 + 56_u64;
-    let base = 0x1_0000_u64;
-    let size = text + 36 + 6;
-    bytes.extend([2, 0, 243, 0, 1, 0, 0, 0]);
-    for word in [base + text, 64, 0] {
-        bytes.extend(word.to_le_bytes());
-    }
-    bytes.extend(4_u32.to_le_bytes());
-    for half in [64_u16, 56, 1, 0, 0, 0] {
-        bytes.extend(half.to_le_bytes());
-    }
-    bytes.extend([1, 0, 0, 0, 5, 0, 0, 0]);
-    for word in [0, base, base, size, size, 0x1000] {
-        bytes.extend(word.to_le_bytes());
-    }
-    bytes.extend(code.iter().flat_map(|word| word.to_le_bytes()));
-    bytes.extend(b"riscv\n");
-    bytes
-}
-
 #[test]
 fn foreign_programs_and_their_children_run() {
     let Some(entry) = emulator("riscv64") else {
@@ -403,7 +371,7 @@ fn foreign_programs_and_their_children_run() {
     }
     let directory = tempfile::tempdir().expect("a directory");
     let program = directory.path().join("hello");
-    std::fs::write(&program, riscv_program()).expect("written");
+    std::fs::write(&program, riscv::program()).expect("written");
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o111)).expect("executable");
     let mut spec = spec(

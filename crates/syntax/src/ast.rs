@@ -237,3 +237,34 @@ pub enum BinaryOperator {
     /// `function <| input`, an experimental feature
     PipeLeft,
 }
+
+impl BinaryOperator {
+    /// All of them, in the order of their numbers (`operator as usize`).
+    pub const ALL: [Self; 17] = [
+        Self::Add,
+        Self::Subtract,
+        Self::Multiply,
+        Self::Divide,
+        Self::Concat,
+        Self::Update,
+        Self::Equal,
+        Self::NotEqual,
+        Self::Less,
+        Self::LessOrEqual,
+        Self::Greater,
+        Self::GreaterOrEqual,
+        Self::And,
+        Self::Or,
+        Self::Implies,
+        Self::PipeRight,
+        Self::PipeLeft,
+    ];
+}
+
+const _: () = {
+    let mut number = 0;
+    while number < BinaryOperator::ALL.len() {
+        assert!(BinaryOperator::ALL[number] as usize == number, "in order");
+        number += 1;
+    }
+};

@@ -47,33 +47,6 @@ mod tag {
     pub(super) const BINARY: u8 = 23;
 }
 
-/// In the order of their numbers.
-const OPERATORS: [saltire_syntax::ast::BinaryOperator; 17] = {
-    use saltire_syntax::ast::BinaryOperator::{
-        Add, And, Concat, Divide, Equal, Greater, GreaterOrEqual, Implies, Less, LessOrEqual, Multiply,
-        NotEqual, Or, PipeLeft, PipeRight, Subtract, Update,
-    };
-    [
-        Add,
-        Subtract,
-        Multiply,
-        Divide,
-        Concat,
-        Update,
-        Equal,
-        NotEqual,
-        Less,
-        LessOrEqual,
-        Greater,
-        GreaterOrEqual,
-        And,
-        Or,
-        Implies,
-        PipeRight,
-        PipeLeft,
-    ]
-};
-
 #[cfg(test)]
 mod tests {
     use bumpalo::Bump;

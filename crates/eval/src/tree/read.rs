@@ -4,11 +4,11 @@ use bstr::{BStr, ByteSlice as _};
 use bumpalo::Bump;
 use saltire_diagnostics::Span;
 use saltire_syntax::ast::{
-    AttrName, Attribute, AttributeValue, Bindings, DynamicAttribute, Expr, ExprKind, Formal, Formals, Lambda,
-    Name, PathBase, StringPart,
+    AttrName, Attribute, AttributeValue, BinaryOperator, Bindings, DynamicAttribute, Expr, ExprKind, Formal,
+    Formals, Lambda, Name, PathBase, StringPart,
 };
 
-use super::{OPERATORS, tag};
+use super::tag;
 
 /// How deep the expressions of one piece may be nested: far deeper than the parser
 /// allows, so that damaged bytes do not use up the stack.
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
             tag::NOT => ExprKind::Not(self.boxed()?),
             tag::NEGATE => ExprKind::Negate(self.boxed()?),
             tag::BINARY => {
-                let operator = *OPERATORS.get(usize::from(self.byte()?))?;
+                let operator = *BinaryOperator::ALL.get(usize::from(self.byte()?))?;
                 let operator_span = self.place()?;
                 ExprKind::Binary { operator, operator_span, left: self.boxed()?, right: self.boxed()? }
             }

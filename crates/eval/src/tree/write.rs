@@ -4,7 +4,7 @@ use saltire_syntax::ast::{
     AttrName, AttributeValue, BinaryOperator, Bindings, Expr, ExprKind, Lambda, Name, PathBase, StringPart,
 };
 
-use super::{OPERATORS, tag};
+use super::tag;
 
 /// A branch that is longer than this many bytes of text is read when it is taken.
 const LARGE: u32 = 200;
@@ -214,8 +214,7 @@ impl Writer {
     }
 
     fn binary(&mut self, operator: BinaryOperator, start: u32, left: &Expr<'_>, right: &Expr<'_>) {
-        let number = OPERATORS.iter().position(|other| *other == operator).unwrap_or(0);
-        self.out.push(number as u8);
+        self.out.push(operator as u8);
         self.place(start);
         match operator {
             BinaryOperator::PipeRight => self.later(left),
