@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs");
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").expect("set by Cargo");
+    let root = Path::new(&manifest).join("../../pkgs");
     let root = root.canonicalize().expect("the package set lies in pkgs/");
     println!("cargo::rerun-if-changed={}", root.display());
     let mut files = Vec::new();
