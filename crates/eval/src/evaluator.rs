@@ -13,7 +13,7 @@ use crate::attrs::{Attr, Attrs};
 use crate::builtins::{self, Builtin};
 use crate::context::Context;
 use crate::derivation::{DERIVATION_FUNCTION, DERIVATION_ORIGIN, FETCHURL_FUNCTION, FETCHURL_PATH};
-use crate::error::{ErrorKind, EvalError, Result};
+use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::host::{Host, HostError};
 use crate::ir::{ExprRef, FileCode};
 use crate::list::List;
@@ -284,40 +284,54 @@ impl Evaluator {
     }
 
     fn parse(&mut self, file: &'static FileCode, scope: &'static Scope) -> Result<ExprRef> {
-        let tree = self.tree(&file.source)?;
+        let tree = self.tree(&file.source, scope)?;
         self.tree_bytes += tree.len() as u64;
         let tree = self.trees.alloc_slice(tree);
         file.tree.get_or_init(|| tree);
         self.lower(file, 0, scope, None)
     }
 
-    /// The syntax tree of a text, as bytes.
-    fn tree(&mut self, source: &SourceFile) -> Result<Vec<u8>> {
+    /// The syntax tree of a text, as bytes. All its variables are bound, in it or in `scope`.
+    fn tree(&mut self, source: &SourceFile, scope: &'static Scope) -> Result<Vec<u8>> {
         let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
         if source.text.len() < WORTH_KEEPING {
-            return self.parse_tree(source, &options);
+            return self.parse_tree(source, &options, scope);
         }
-        let key = tree_key(&source.text, &options);
+        let key = tree_key(&source.text, &options, self.shared.settings.pure);
         if let Some(tree) = self.shared.host.kept_tree(&key) {
             return Ok(tree);
         }
-        let tree = self.parse_tree(source, &options)?;
-        self.shared.host.keep_tree(key, &tree);
+        let tree = self.parse_tree(source, &options, scope)?;
+        // Elsewhere, only the builtins are in scope.
+        if std::ptr::eq(scope, self.globals) {
+            self.shared.host.keep_tree(key, &tree);
+        }
         Ok(tree)
     }
 
-    fn parse_tree(&mut self, source: &SourceFile, options: &ParseOptions) -> Result<Vec<u8>> {
+    fn parse_tree(
+        &mut self,
+        source: &SourceFile,
+        options: &ParseOptions,
+        scope: &'static Scope,
+    ) -> Result<Vec<u8>> {
         let tree = match saltire_syntax::parse(&self.arena, &source.text, options) {
-            Ok(tree) => crate::tree::write(tree),
+            Ok(tree) => check_variables(tree, source, scope).map(|()| crate::tree::write(tree)),
             Err(error) => {
                 let diagnostic = error.into_diagnostic(source);
                 let hint = diagnostic.hints.into_iter().next();
                 let error = EvalError::new(ErrorKind::Parse, diagnostic.pos, diagnostic.message);
-                return Err(error.with_hint(hint));
+                Err(error.with_hint(hint))
             }
         };
         self.arena.reset();
-        Ok(tree)
+        tree
+    }
+
+    /// Checks that the variables of a tree are bound, in it or as builtins. Errors are
+    /// those of evaluating the text.
+    pub fn check_variables(&self, tree: &saltire_syntax::ast::Expr<'_>, source: &SourceFile) -> Result<()> {
+        check_variables(tree, source, self.globals)
     }
 
     /// Lowers the part of a file's tree that starts at `at`.
@@ -513,11 +527,27 @@ impl Evaluator {
 /// Texts from this length on, in bytes, take longer to parse than to find in a cache.
 const WORTH_KEEPING: usize = 512;
 
-/// The start of the SHA-256 of a text and of the options that its tree depends on.
-fn tree_key(text: &[u8], options: &ParseOptions) -> TreeKey {
+/// Checks that the variables of a tree are bound, in it or in `scope`.
+fn check_variables(
+    tree: &saltire_syntax::ast::Expr<'_>,
+    source: &SourceFile,
+    scope: &'static Scope,
+) -> Result<()> {
+    let bound = |name: &[u8]| scope.has_constant(Symbol::intern(name));
+    let Some(found) = saltire_syntax::undefined_variable(tree, bound) else { return Ok(()) };
+    let name = found.name.text;
+    let message = format!("undefined variable '{name}'");
+    let visible = found.visible.iter().map(|name| -> &[u8] { name });
+    let hint = did_you_mean_variable(name, visible.chain(scope.names()));
+    let pos = source.pos(found.name.span.start);
+    Err(EvalError::new(ErrorKind::UndefinedVariable, pos, message).with_hint(hint))
+}
+
+/// The start of the SHA-256 of a text and of what its tree, or whether it has one, depends on.
+fn tree_key(text: &[u8], options: &ParseOptions, pure: bool) -> TreeKey {
     let ParseOptions { pipe_operators } = *options;
     let mut hasher = Hasher::new(HashAlgorithm::Sha256);
-    hasher.update(&[u8::from(pipe_operators)]);
+    hasher.update(&[u8::from(pipe_operators), u8::from(pure)]);
     hasher.update(text);
     let hash = hasher.finish();
     hash.as_bytes()[..16].try_into().unwrap_or_default()

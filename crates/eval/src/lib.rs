@@ -10,8 +10,8 @@
 //!   words (code and environment), and its result replaces the code.
 //! - Attribute sets share the names and positions of the literal that made them
 //!   (a *shape*), which also makes selection caches a comparison of one word.
-//! - A part of a file is lowered when it is first evaluated, so a use of an
-//!   undefined variable is reported when its part is evaluated, not before.
+//! - A part of a file is lowered when it is first evaluated. Undefined variables are
+//!   looked for once, when the file is parsed; a tree from the cache has none.
 //! - A failed thunk keeps its error and fails the same way again, except for
 //!   errors that depend on how deep the evaluation was.
 //! - Functions inside of sets and lists compare equal if they are in the same thunk

@@ -66,6 +66,11 @@ impl Scope {
         if withs.is_empty() { Found::Nowhere } else { Found::With(withs) }
     }
 
+    /// Whether a variable is one of the constants that are outside of a text.
+    pub(crate) fn has_constant(&'static self, name: Symbol) -> bool {
+        matches!(self.find(name), Found::Constant(_))
+    }
+
     /// All names that are visible, for suggestions.
     pub(crate) fn names(&'static self) -> Vec<&'static [u8]> {
         let mut all = Vec::new();

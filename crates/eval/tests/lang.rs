@@ -106,17 +106,18 @@ fn tree(case: &Case) -> (bool, String) {
     let arena = bumpalo::Bump::new();
     let options = ParseOptions { pipe_operators: case.flag("pipe-operators") };
     let directory = case.path.parent().unwrap_or(&case.path).as_os_str().as_encoded_bytes();
+    let sources = SourceMap::new();
+    let origin = Origin::File(case.path.clone());
+    let source = sources.add(origin, Arc::<[u8]>::from(text.as_slice())).expect("few sources");
+    let evaluator = Evaluator::new(Arc::new(FsHost::new("x86_64-linux")), Settings::default());
     match saltire_syntax::parse(&arena, &text, &options) {
-        Ok(tree) => {
-            (true, format!("{}\n", saltire_syntax::print(tree, PrintPaths { directory, home: b"/home" })))
-        }
-        Err(error) => {
-            let sources = SourceMap::new();
-            let source = sources
-                .add(Origin::File(case.path.clone()), std::sync::Arc::<[u8]>::from(text))
-                .expect("few sources");
-            (false, render(&error.into_diagnostic(&source), &sources, Style::default()))
-        }
+        Ok(tree) => match evaluator.check_variables(tree, &source) {
+            Ok(()) => {
+                (true, format!("{}\n", saltire_syntax::print(tree, PrintPaths { directory, home: b"/home" })))
+            }
+            Err(error) => (false, render(&error.to_diagnostic(), &sources, Style::default())),
+        },
+        Err(error) => (false, render(&error.into_diagnostic(&source), &sources, Style::default())),
     }
 }
 

@@ -19,10 +19,17 @@ pub fn syntax_tree(session: &Arc<Session>, source: &Source) -> Result<Vec<u8>, F
     };
     let arena = Bump::new();
     let options = ParseOptions { pipe_operators: session.settings.pipe_operators };
-    let tree = saltire_syntax::parse(&arena, &file.text, &options).map_err(|error| {
-        let style = Style { colour: session.settings.colour, show_trace: session.settings.show_trace };
-        Failure::from(Error::Evaluation(render(&error.into_diagnostic(&file), &sources, style)))
+    let style = Style { colour: session.settings.colour, show_trace: session.settings.show_trace };
+    let failure = |error| Failure::from(Error::Evaluation(render(&error, &sources, style)));
+    let tree = saltire_syntax::parse(&arena, &file.text, &options)
+        .map_err(|error| failure(error.into_diagnostic(&file)))?;
+    let unbound = session.evaluate(|evaluator| {
+        let checked = evaluator.check_variables(tree, &file);
+        Ok(checked.err().map(|error| error.to_diagnostic()))
     })?;
+    if let Some(error) = unbound {
+        return Err(failure(error));
+    }
     let home = std::env::var("HOME").unwrap_or_default();
     let paths = PrintPaths { directory: &directory, home: home.as_bytes() };
     let mut output = saltire_syntax::print(tree, paths).to_vec();

@@ -3,7 +3,8 @@
 //! [`parse`] makes the tree of one text; it reads no files and knows no
 //! evaluation. [`print()`] writes a tree in the fully parenthesised form of
 //! `nix-instantiate --parse`. Neither overflows the stack on deep input: the
-//! stack grows on the heap, and nesting is limited to [`MAX_NESTING`].
+//! stack grows on the heap, and nesting is limited to [`MAX_NESTING`]. [`undefined_variable`] finds names that
+//! nothing binds.
 
 pub mod ast;
 mod bindings;
@@ -12,10 +13,12 @@ mod lexer;
 mod parser;
 mod print;
 mod token;
+mod variables;
 
 pub use error::ParseError;
 pub use parser::{MAX_NESTING, ParseOptions, parse};
 pub use print::{PrintPaths, print};
+pub use variables::{UndefinedVariable, undefined_variable};
 
 /// Calls a function that may be deep in a recursion, on more stack if needed.
 #[inline]

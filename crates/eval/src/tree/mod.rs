@@ -17,7 +17,7 @@ pub(crate) use read::read;
 pub(crate) use write::write;
 
 /// To be increased with every change of what is written.
-pub(crate) const FORMAT: u8 = 1;
+pub(crate) const FORMAT: u8 = 2;
 
 /// The first byte of each expression.
 mod tag {

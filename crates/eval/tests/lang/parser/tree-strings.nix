@@ -2,4 +2,4 @@
 [ "a\n\${b}" ''
     x
     ${"y"} z
-  '' "${a}b" <nixpkgs/lib> http://a.b ]
+  '' (a: "${a}b") <nixpkgs/lib> http://a.b ]

@@ -1,0 +1,1 @@
+let a = with { }; anything; in { b = 1; inherit a; }.b

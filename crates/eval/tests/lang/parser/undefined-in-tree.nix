@@ -1,0 +1,2 @@
+# print: parse
+[ (x: x) y ]

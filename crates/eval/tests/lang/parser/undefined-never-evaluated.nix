@@ -1,0 +1,1 @@
+{ used = 1; never = x: { inherit x; y = z; }; }.used
