@@ -117,3 +117,81 @@ fn templates_are_copied_and_overwrite_nothing() {
     let output = run(&["flake", "init", "-t", "../dep"], directory);
     assert!(text(&output.stderr).contains("refusing to overwrite existing file"), "{}", text(&output.stderr));
 }
+
+/// A flake that says so when it is evaluated.
+fn talking_example() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("main")).unwrap();
+    std::fs::write(
+        directory.path().join("main/flake.nix"),
+        "{ outputs = { self }: builtins.trace \"evaluated\" { x = 42; packages.x86_64-linux.default =
+           derivation { name = \"a\"; system = \"x86_64-linux\"; builder = \"/b\"; }; }; }",
+    )
+    .unwrap();
+    directory
+}
+
+#[test]
+fn what_was_evaluated_is_remembered_and_damage_does_no_harm() {
+    let directory = talking_example();
+    let directory = directory.path();
+    let evaluates = |arguments: &[&str], expected: &str| {
+        let output = run(arguments, directory);
+        assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+        text(&output.stderr).contains("trace: evaluated")
+    };
+    assert!(evaluates(&["eval", ".#x"], "42\n"));
+    assert!(!evaluates(&["eval", ".#x"], "42\n"));
+    assert!(evaluates(&["eval", "--no-eval-cache", ".#x"], "42\n"));
+    assert!(evaluates(&["eval", "--impure", ".#x"], "42\n"));
+    assert!(evaluates(&["eval", "--apply", "x: x + 1", ".#x"], "43\n"));
+    // Every file is cut, then changed.
+    let cache = directory.join("saltire/flakes");
+    let files = |change: &dyn Fn(&mut Vec<u8>)| {
+        for flake in std::fs::read_dir(&cache).unwrap() {
+            for file in std::fs::read_dir(flake.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                let mut bytes = std::fs::read(&path).unwrap();
+                change(&mut bytes);
+                std::fs::write(&path, bytes).unwrap();
+            }
+        }
+    };
+    files(&|bytes| bytes.truncate(bytes.len() - 1));
+    assert!(evaluates(&["eval", ".#x"], "42\n"));
+    files(&|bytes| *bytes.last_mut().unwrap() ^= 1);
+    assert!(evaluates(&["eval", ".#x"], "42\n"));
+    // There is no place to write to.
+    std::fs::remove_dir_all(&cache).unwrap();
+    std::fs::write(&cache, "").unwrap();
+    assert!(evaluates(&["eval", ".#x"], "42\n"));
+    std::fs::remove_file(&cache).unwrap();
+    // Another content is another flake.
+    std::fs::write(directory.join("main/other"), "").unwrap();
+    assert!(evaluates(&["eval", ".#x"], "42\n"));
+}
+
+#[test]
+fn derivations_that_were_deleted_are_made_again() {
+    let directory = talking_example();
+    let directory = directory.path();
+    let path = stdout(&["path-info", "--derivation", "."], directory);
+    assert_eq!(stdout(&["path-info", "--derivation", "."], directory), path);
+    stdout(&["store", "delete", path.trim()], directory);
+    let output = run(&["path-info", "--derivation", "."], directory);
+    assert_eq!(text(&output.stdout), path);
+    assert!(text(&output.stderr).contains("trace: evaluated"));
+}
+
+#[test]
+fn many_processes_share_what_was_evaluated() {
+    let directory = talking_example();
+    let directory = directory.path();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| assert_eq!(stdout(&["eval", ".#x"], directory), "42\n"));
+        }
+    });
+    let left: Vec<_> = std::fs::read_dir(directory.join("saltire/flakes")).unwrap().collect();
+    assert_eq!(left.len(), 1);
+}

@@ -5,6 +5,7 @@
 //! [`Events`], errors are values ([`Error`]) with hints.
 
 mod access;
+mod answers;
 mod attribute_path;
 mod closure;
 mod error;
@@ -28,6 +29,7 @@ mod statistics;
 mod store_target;
 mod toolchains;
 
+pub use answers::Answers;
 pub use attribute_path::{find_along, split_attribute_path};
 pub use error::Error;
 pub use flake::{FlakeAttribute, Flakes};

@@ -112,6 +112,11 @@ impl Session {
         &self.flakes
     }
 
+    /// Where the user's cache is.
+    pub(crate) fn cache_directory(&self) -> &std::path::Path {
+        &self.directories.cache
+    }
+
     /// The file that begins the embedded package set.
     pub fn package_set(&self) -> Result<PathBuf, Error> {
         let directory = package_set::lay_out(&self.directories.cache);

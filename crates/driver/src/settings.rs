@@ -43,6 +43,8 @@ pub struct Settings {
     pub import_from_derivation: bool,
     /// Evaluation computes store paths and writes nothing to the store.
     pub read_only: bool,
+    /// What evaluating locked flakes gave is kept on disk.
+    pub eval_cache: bool,
     /// Calls that may be nested in evaluation.
     pub max_call_depth: u32,
     /// `|>` and `<|` are operators.
@@ -78,6 +80,7 @@ impl Default for Settings {
             allowed_uris: Vec::new(),
             import_from_derivation: true,
             read_only: false,
+            eval_cache: true,
             max_call_depth: 10_000,
             pipe_operators: false,
             inputs: InputSettings::default(),
@@ -104,6 +107,7 @@ impl Settings {
         self.restricted = config.is_on("restrict-eval");
         self.allowed_uris = config.list("allowed-uris");
         self.import_from_derivation = config.is_on("allow-import-from-derivation");
+        self.eval_cache = config.is_on("eval-cache");
         self.max_call_depth = u32::try_from(config.number("max-call-depth")).unwrap_or(u32::MAX);
         self.pipe_operators = config.has_feature("pipe-operators");
         self.profile = (config.text("eval-profiler") == "flamegraph").then(|| ProfileSettings {

@@ -10,7 +10,7 @@ use saltire_eval::{Evaluator, Value};
 use saltire_terminal::Failure;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Options of flakes.
 #[derive(Clone, Debug, Default)]
@@ -113,13 +113,15 @@ pub struct FlakeInstallable {
     text: String,
     target: FlakeTarget,
     options: FlakeOptions,
+    /// The flake, once it was locked.
+    locked: Arc<OnceLock<LockedFlake>>,
 }
 
 impl FlakeInstallable {
     /// From `REFERENCE#ATTRIBUTE^OUTPUTS`.
     pub fn parse(text: &str, options: &FlakeOptions) -> Result<Self, Failure> {
         let target = FlakeTarget::parse(text, &base()).map_err(Failure::new)?;
-        Ok(Self { text: text.to_owned(), target, options: options.clone() })
+        Ok(Self { text: text.to_owned(), target, options: options.clone(), locked: Arc::default() })
     }
 
     /// The outputs that are meant.
@@ -132,19 +134,30 @@ impl FlakeInstallable {
     }
 
     /// The flake with its inputs locked.
-    pub fn lock(&self, session: &Session) -> Result<LockedFlake, Error> {
+    pub fn lock(&self, session: &Session) -> Result<&LockedFlake, Error> {
+        if let Some(locked) = self.locked.get() {
+            return Ok(locked);
+        }
         self.options.prepare(session)?;
-        session.lock_flake(&self.target.flake, &self.options.flags)
+        let locked = session.lock_flake(&self.target.flake, &self.options.flags)?;
+        Ok(self.locked.get_or_init(|| locked))
+    }
+
+    /// What it asks of its flake, as a text.
+    pub fn question(&self, session: &Session) -> String {
+        let (defaults, prefixes) = self.options.purpose.places(session.system());
+        let FlakeTarget { fragment, outputs, .. } = &self.target;
+        format!("{:?} {fragment:?} {outputs:?} {defaults:?} {prefixes:?}", self.options.purpose)
     }
 
     /// The value of the output.
     pub fn value(&self, session: &Arc<Session>, evaluator: &mut Evaluator) -> Result<Value, EvaluationError> {
         let flake = self.lock(session)?;
         if self.options.purpose == Purpose::Whole && self.target.fragment.is_empty() {
-            return session.flake_value(evaluator, &flake);
+            return session.flake_value(evaluator, flake);
         }
         let (defaults, prefixes) = self.options.purpose.places(session.system());
-        Ok(session.flake_attribute(evaluator, &flake, &self.target.fragment, &defaults, &prefixes)?.value)
+        Ok(session.flake_attribute(evaluator, flake, &self.target.fragment, &defaults, &prefixes)?.value)
     }
 }
 

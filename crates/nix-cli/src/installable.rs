@@ -13,6 +13,7 @@ use saltire_driver::{
 };
 use saltire_eval::{Evaluator, Symbol, Value as NixValue};
 use saltire_terminal::Failure;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -76,6 +77,59 @@ pub struct Program {
     pub goal: Goal,
     /// The file to run; relative to the output unless it is absolute.
     pub file: String,
+}
+
+/// How answers are kept as text.
+pub struct Form<T> {
+    /// The text.
+    pub print: fn(&Session, &T) -> Vec<u8>,
+    /// The answer in a text; `None` if there is none.
+    pub read: fn(&Session, &[u8]) -> Option<T>,
+}
+
+/// Text as it is.
+pub const TEXT: Form<Vec<u8>> = Form { print: |_, text| text.clone(), read: |_, text| Some(text.to_owned()) };
+
+const GOALS: Form<Vec<Goal>> = Form {
+    print: |session, goals| {
+        let goals: Vec<Json> = goals.iter().map(|goal| goal_json(session, goal)).collect();
+        Json::from(goals).to_string().into_bytes()
+    },
+    read: |session, text| {
+        let goals: Vec<Json> = serde_json::from_slice(text).ok()?;
+        goals.iter().map(|goal| read_goal(session, goal)).collect()
+    },
+};
+
+const PROGRAM: Form<Program> = Form {
+    print: |session, program| {
+        let value = json!({ "goal": goal_json(session, &program.goal), "file": program.file });
+        value.to_string().into_bytes()
+    },
+    read: |session, text| {
+        let value: Json = serde_json::from_slice(text).ok()?;
+        let file = value.get("file")?.as_str()?.to_owned();
+        Some(Program { goal: read_goal(session, value.get("goal")?)?, file })
+    },
+};
+
+fn goal_json(session: &Session, goal: &Goal) -> Json {
+    match goal {
+        Goal::Path(path) => json!({ "path": session.store().display(path) }),
+        Goal::Built(wanted) => {
+            json!({ "derivation": session.store().display(&wanted.derivation), "outputs": wanted.outputs })
+        }
+    }
+}
+
+fn read_goal(session: &Session, value: &Json) -> Option<Goal> {
+    let path = |name: &str| session.parse(value.get(name)?.as_str()?).ok();
+    if let Some(path) = path("path") {
+        return Some(Goal::Path(path));
+    }
+    let outputs = value.get("outputs")?.as_array()?.iter();
+    let outputs = outputs.map(|name| name.as_str().map(str::to_owned)).collect::<Option<_>>()?;
+    Some(Goal::Built(Wanted { derivation: path("derivation")?, outputs }))
 }
 
 impl InstallableOptions {
@@ -214,11 +268,35 @@ impl Installable {
     pub fn goals(&self, session: &Arc<Session>, options: &Options) -> Result<Vec<Goal>, Error> {
         match &self.kind {
             Kind::StorePath(path) => Ok(vec![self.store_goal(session, path)?]),
-            _ => session.evaluate(|evaluator| {
-                let found = self.derivations(session, evaluator, options)?;
-                found.iter().map(|package| self.goal(session, evaluator, package)).collect()
+            _ => self.remembered(session, options, "goals", &GOALS, || {
+                session.evaluate(|evaluator| {
+                    let found = self.derivations(session, evaluator, options)?;
+                    found.iter().map(|package| self.goal(session, evaluator, package)).collect()
+                })
             }),
         }
+    }
+
+    /// The answer to `question` about the installable: that of an earlier evaluation of
+    /// the same locked flake, if there was one, else that of `work`.
+    pub fn remembered<T>(
+        &self,
+        session: &Arc<Session>,
+        options: &Options,
+        question: &str,
+        form: &Form<T>,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Kind::Flake(flake) = &self.kind else { return work() };
+        let answers = session.answers(flake.lock(session)?).filter(|_| options.arguments.is_empty());
+        let Some(answers) = answers else { return work() };
+        let question = format!("{question} {}", flake.question(session));
+        if let Some(answer) = answers.get(&question).and_then(|text| (form.read)(session, &text)) {
+            return Ok(answer);
+        }
+        let answer = work()?;
+        answers.put(&question, &(form.print)(session, &answer));
+        Ok(answer)
     }
 
     /// What to run for it.
@@ -226,15 +304,17 @@ impl Installable {
         if let Kind::StorePath(path) = &self.kind {
             return Err(Error::Installable(format!("installable '{path}' has no program to run")));
         }
-        session.evaluate(|evaluator| {
-            if let Some(app) = self.app(session, evaluator, options)? {
-                return Ok(app);
-            }
-            let found = self.derivations(session, evaluator, options)?;
-            let package =
-                found.first().ok_or_else(|| Error::Installable(format!("'{self}' is no package")))?;
-            let goal = self.goal(session, evaluator, package)?;
-            Ok(Program { goal, file: format!("bin/{}", main_program(evaluator, package)?) })
+        self.remembered(session, options, "program", &PROGRAM, || {
+            session.evaluate(|evaluator| {
+                if let Some(app) = self.app(session, evaluator, options)? {
+                    return Ok(app);
+                }
+                let found = self.derivations(session, evaluator, options)?;
+                let package =
+                    found.first().ok_or_else(|| Error::Installable(format!("'{self}' is no package")))?;
+                let goal = self.goal(session, evaluator, package)?;
+                Ok(Program { goal, file: format!("bin/{}", main_program(evaluator, package)?) })
+            })
         })
     }
 

@@ -130,20 +130,28 @@ impl<'a> Git<'a> {
     /// The commit that is checked out, and its branch's full name, if no tracked
     /// file was changed since.
     pub fn clean_head(&self) -> Result<Option<(String, Option<String>)>, TreeError> {
-        let output = match self.run(&["rev-parse", "HEAD", "--symbolic-full-name", "HEAD"]) {
+        let arguments =
+            ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no", "--ignore-submodules=all"];
+        let output = match self.run(&arguments) {
             Ok(output) => output,
-            // There is no commit yet, or what is wrong will be found out later.
+            // What is wrong will be found out later.
             Err(TreeError::Git { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let output = String::from_utf8_lossy(&output).into_owned();
-        let mut lines = output.lines();
-        let rev = lines.next().filter(|rev| is_revision(rev)).map(str::to_owned);
-        let branch = lines.next().filter(|name| name.starts_with("refs/")).map(str::to_owned);
-        match rev {
-            Some(rev) if !self.is_dirty(false)? => Ok(Some((rev, branch))),
-            _ => Ok(None),
+        let (mut rev, mut branch) = (None, None);
+        for line in output.split('\0').filter(|line| !line.is_empty()) {
+            match line.strip_prefix("# ").map(|line| line.split_once(' ').unwrap_or((line, ""))) {
+                // Before the first commit there is `(initial)`.
+                Some(("branch.oid", name)) => rev = Some(name.to_owned()).filter(|rev| is_revision(rev)),
+                Some(("branch.head", name)) if name != "(detached)" => {
+                    branch = Some(format!("refs/heads/{name}"));
+                }
+                Some(_) => {}
+                None => return Ok(None),
+            }
         }
+        Ok(rev.map(|rev| (rev, branch)))
     }
 
     /// Seconds since 1970 at which a commit was made.

@@ -1,7 +1,7 @@
 //! `nix eval`: the value of an installable.
 
 use crate::arguments::{Arguments, Word};
-use crate::installable::{InstallableOptions, Value as Installed};
+use crate::installable::{InstallableOptions, TEXT, Value as Installed};
 use crate::options::{Opened, Options};
 use saltire_diagnostics::{Origin, Pos};
 use saltire_driver::{Error, EvaluationError, current_directory};
@@ -61,15 +61,23 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     }
     let installable = installables.single(&mut options)?;
     let Opened { session, progress } = options.open()?;
-    let output = session.evaluate(|evaluator| {
-        let Installed { mut value, context } = installable.value(&session, evaluator, &options)?;
-        if let Some(function) = &request.apply {
-            let function =
-                evaluator.eval_text(Origin::String, function.as_bytes().into(), &current_directory())?;
-            value = evaluator.call(function, &[value], Pos::NONE)?;
-        }
-        show(evaluator, value, &request, &context)
-    });
+    let work = || {
+        session.evaluate(|evaluator| {
+            let Installed { mut value, context } = installable.value(&session, evaluator, &options)?;
+            if let Some(function) = &request.apply {
+                let function =
+                    evaluator.eval_text(Origin::String, function.as_bytes().into(), &current_directory())?;
+                value = evaluator.call(function, &[value], Pos::NONE)?;
+            }
+            show(evaluator, value, &request, &context)
+        })
+    };
+    let Request { json, raw, pretty, apply, write_to } = &request;
+    let question = format!("eval {json} {raw} {pretty} {apply:?}");
+    let output = match write_to {
+        Some(_) => work(),
+        None => installable.remembered(&session, &options, &question, &TEXT, work),
+    };
     progress.finish();
     print_bytes(&output?)?;
     Ok(ExitCode::SUCCESS)

@@ -2,14 +2,15 @@
 
 use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::Purpose;
-use crate::installable::{InstallableOptions, package_name};
+use crate::installable::{Form, Installable, InstallableOptions, package_name};
 use crate::options::{Opened, Options};
-use saltire_driver::{EvaluationError, Forgive, Package, argument_set, arguments, packages};
+use saltire_driver::{EvaluationError, Forgive, Package, Session, argument_set, arguments, packages};
 use saltire_eval::{Evaluator, Symbol};
 use saltire_posix_regex::Regex;
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Text of `--help`.
 pub const HELP: &str = "\
@@ -47,20 +48,8 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     options.read_only = true;
     let installable = installables.single(&mut options)?;
     let Opened { session, progress } = options.open()?;
-    let rows = session.evaluate(|evaluator| {
-        let given = arguments(evaluator, &options.arguments)?;
-        let given = argument_set(evaluator, given);
-        let value = installable.value(&session, evaluator, &options)?.value;
-        let mut rows = Vec::new();
-        for package in packages(evaluator, value, given, Forgive::Errors)? {
-            match row(evaluator, &package) {
-                Ok(row) => rows.push(row),
-                // A broken package is no package to be found.
-                Err(EvaluationError::Nix(error)) if error.kind != saltire_eval::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(rows)
+    let rows = installable.remembered(&session, &options, "search", &ROWS, || {
+        session.evaluate(|evaluator| rows(&session, evaluator, &installable, &options))
     })?;
     progress.finish();
     let wanted = |row: &&Row| {
@@ -82,6 +71,41 @@ struct Row {
     name: String,
     version: String,
     description: String,
+}
+
+/// As JSON: lists of path, name, version and description.
+const ROWS: Form<Vec<Row>> = Form {
+    print: |_, rows| {
+        let row = |row: &Row| json!([row.path, row.name, row.version, row.description]);
+        Json::from(rows.iter().map(row).collect::<Vec<_>>()).to_string().into_bytes()
+    },
+    read: |_, text| {
+        let rows: Vec<[String; 4]> = serde_json::from_slice(text).ok()?;
+        let row = |[path, name, version, description]: [String; 4]| Row { path, name, version, description };
+        Some(rows.into_iter().map(row).collect())
+    },
+};
+
+/// All packages of an installable.
+fn rows(
+    session: &Arc<Session>,
+    evaluator: &mut Evaluator,
+    installable: &Installable,
+    options: &Options,
+) -> Result<Vec<Row>, EvaluationError> {
+    let given = arguments(evaluator, &options.arguments)?;
+    let given = argument_set(evaluator, given);
+    let value = installable.value(session, evaluator, options)?.value;
+    let mut rows = Vec::new();
+    for package in packages(evaluator, value, given, Forgive::Errors)? {
+        match row(evaluator, &package) {
+            Ok(row) => rows.push(row),
+            // A broken package is no package to be found.
+            Err(EvaluationError::Nix(error)) if error.kind != saltire_eval::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(rows)
 }
 
 fn row(evaluator: &mut Evaluator, package: &Package) -> Result<Row, EvaluationError> {
