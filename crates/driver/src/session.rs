@@ -372,6 +372,18 @@ impl Session {
         if let Some(path) = known {
             return Ok(path);
         }
+        let wanted = self.tool_wanted(attribute)?;
+        let derivation = wanted.derivation.clone();
+        self.realise(&[wanted], Via::Auto)?;
+        let path = self.output(&derivation, "out")?;
+        let physical = self.store.physical_path(&path);
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        tools.insert(attribute.to_owned(), physical.clone());
+        Ok(physical)
+    }
+
+    /// What a tool of the embedded set for this machine is built from.
+    fn tool_wanted(self: &Arc<Self>, attribute: &str) -> Result<Wanted, Error> {
         let set = self.package_set()?;
         let derivation = self.evaluate(|evaluator| {
             let value = evaluator.eval_file(set.as_os_str().as_encoded_bytes())?;
@@ -379,13 +391,7 @@ impl Session {
             Ok(evaluator.derivation_path(value)?)
         })?;
         let derivation = derivation.ok_or_else(|| Error::NotADerivation(attribute.to_owned()))?;
-        let derivation = self.parse(&derivation)?;
-        self.realise(&[Wanted { derivation: derivation.clone(), outputs: vec!["out".into()] }], Via::Auto)?;
-        let path = self.output(&derivation, "out")?;
-        let physical = self.store.physical_path(&path);
-        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        tools.insert(attribute.to_owned(), physical.clone());
-        Ok(physical)
+        Ok(Wanted { derivation: self.parse(&derivation)?, outputs: vec!["out".into()] })
     }
 
     /// A store path from its text.
@@ -412,9 +418,15 @@ impl Session {
         emulators.iter().map(entry).collect()
     }
 
+    /// What an emulator is built from, so that it can be had together with what it is
+    /// to run.
+    pub fn emulator_wanted(self: &Arc<Self>, emulator: &Emulator) -> Result<Wanted, Error> {
+        self.tool_wanted(&emulator_attribute(emulator))
+    }
+
     /// Where an emulator is, physically; it is built if it is not in the store.
     pub(crate) fn emulator_path(self: &Arc<Self>, emulator: &Emulator) -> Result<PathBuf, Error> {
-        let path = self.tool(&format!("emulators.{}", emulator.name))?;
+        let path = self.tool(&emulator_attribute(emulator))?;
         Ok(path.join("bin").join(emulator.program()))
     }
 
@@ -427,6 +439,11 @@ impl Session {
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::SeqCst)
     }
+}
+
+/// Where the embedded set has an emulator.
+fn emulator_attribute(emulator: &Emulator) -> String {
+    format!("emulators.{}", emulator.name)
 }
 
 /// Why an evaluation failed.

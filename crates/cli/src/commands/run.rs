@@ -16,9 +16,13 @@ pub fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
     let platform = platforms_or_own(&session, &names)?[0];
     let target = session.target(&package_set(&args.source), &args.package, platform, args.via)?;
     let announce = |plan: &Plan| progress.announce(&summary(std::slice::from_ref(&target), plan));
-    session.realise_as_planned(std::slice::from_ref(&target.wanted), args.via, &announce)?;
-    let program = session.program(&target, args.program.as_deref())?;
     let emulator = session.emulator_for(platform);
+    let mut wanted = vec![target.wanted.clone()];
+    if let Some(emulator) = emulator {
+        wanted.push(session.emulator_wanted(emulator)?);
+    }
+    session.realise_as_planned(&wanted, args.via, &announce)?;
+    let program = session.program(&target, args.program.as_deref())?;
     let launch = session.launch(
         &program,
         &args.arguments,
