@@ -1,6 +1,8 @@
 //! `cargo xtask fuzz`: random texts through lexer and parser, random expressions
 //! through the evaluator, the latter compared with the reference program.
 //!
+//! A fixed matrix of mistakes is compared as well ([`crate::fuzz_errors`]).
+//!
 //! Each case follows from its number, so a finding is reproduced by `--from NUMBER
 //! --cases 1`. Batches run in processes of their own: a crash is a finding as well.
 
@@ -37,6 +39,12 @@ pub struct FuzzArguments {
     /// Also compare the messages of errors (which of several comes first depends on the order of names)
     #[arg(long)]
     messages: bool,
+    /// Compare the whole traces of `errors`
+    #[arg(long)]
+    show_trace: bool,
+    /// Only those `errors` of expressions that contain this
+    #[arg(long)]
+    filter: Option<String>,
     /// Directory of Nix files to mutate for the parser
     #[arg(long, default_value = "crates/eval/tests/lang")]
     corpus: PathBuf,
@@ -52,6 +60,8 @@ enum What {
     Parse,
     /// Generated expressions: each gives the value or the message that the reference gives
     Evaluate,
+    /// Builtins and operators on values of each kind: printed as by the reference, all of them
+    Errors,
 }
 
 /// Runs it.
@@ -59,6 +69,10 @@ pub fn run(arguments: &FuzzArguments) -> anyhow::Result<()> {
     match (arguments.what, arguments.child) {
         (What::Parse, true) => parse_batch(arguments),
         (What::Evaluate, true) => evaluate_batch(arguments),
+        (What::Errors, _) => {
+            let filter = arguments.filter.as_deref();
+            crate::fuzz_errors::run(&arguments.reference, arguments.show_trace, filter)
+        }
         (what, false) => batches(arguments, what),
     }
 }

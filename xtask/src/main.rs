@@ -4,6 +4,7 @@ mod bench_child;
 mod bench_eval;
 mod bench_first;
 mod fuzz;
+mod fuzz_errors;
 mod fuzz_expressions;
 mod parity;
 mod release_cross;

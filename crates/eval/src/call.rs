@@ -8,7 +8,7 @@ use crate::builtins::Builtin;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean};
 use crate::evaluator::Evaluator;
 use crate::ir::{Expr, Formals, LambdaCode};
-use crate::value::{Closure, ClosureObj, Env, Kind, Other, Partial, Value};
+use crate::value::{Closure, Env, Kind, Other, Partial, Value};
 
 impl Evaluator {
     /// Calls a function with one argument. The result is forced.
@@ -124,7 +124,7 @@ impl Evaluator {
     /// Calls a closure, and while its body is a function again, that one, without
     /// making closures in between.
     fn call_closures(&mut self, closure: Closure, arguments: &mut &[Value], pos: Pos) -> Result<Value> {
-        let (mut code, mut env) = (closure.0.code, closure.0.env);
+        let (mut code, mut env) = (closure.0.code, closure.env());
         while let [argument, others @ ..] = *arguments {
             *arguments = others;
             env = self.bind_arguments(code, env, *argument, pos)?;
@@ -141,7 +141,7 @@ impl Evaluator {
 
     #[inline]
     fn call_closure(&mut self, closure: Closure, argument: Value, pos: Pos) -> Result<Value> {
-        let ClosureObj { code, env } = *closure.0;
+        let (code, env) = (closure.0.code, closure.env());
         let env = self.bind_arguments(code, env, argument, pos)?;
         self.run_body(code, env, pos)
     }

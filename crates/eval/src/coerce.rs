@@ -95,6 +95,9 @@ impl Evaluator {
     pub fn function_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<Value> {
         let value = self.forced(value, pos, what)?;
         let functor = self.names.functor;
+        if let Some(closure) = value.as_closure() {
+            closure.mark_used();
+        }
         if value.is_function() || value.as_attrs().is_some_and(|attrs| attrs.contains(functor)) {
             return Ok(value);
         }

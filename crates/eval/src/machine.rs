@@ -287,7 +287,7 @@ impl Evaluator {
                 }
                 None => Thunk::in_env(&mut self.region, expr, env),
             },
-            Expr::Lambda(code) => Value::new_closure(&mut self.region, code, env),
+            Expr::Lambda(code) => Value::new_delayed_closure(&mut self.region, code, env),
             Expr::Select(select) => match ready_attribute(select, env) {
                 Some(value) => {
                     self.region.counts.avoided += 1;

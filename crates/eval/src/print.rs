@@ -123,6 +123,7 @@ impl Evaluator {
                     })
                 })?;
             }
+            Kind::Lambda(closure) => closure.mark_used(),
             _ => {}
         }
         Ok(value)

@@ -138,6 +138,7 @@ impl Evaluator {
                 Pending::Blackhole => out.extend(BLACKHOLE.as_bytes()),
                 _ => out.extend(b"<CODE>"),
             },
+            Kind::Lambda(closure) if depth > 0 && closure.is_delayed() => out.extend(b"<CODE>"),
             Kind::Lambda(_) => out.extend(b"<LAMBDA>"),
             Kind::Builtin(_) => out.extend(b"<PRIMOP>"),
             Kind::Partial(_) => out.extend(b"<PRIMOP-APP>"),
@@ -247,6 +248,11 @@ impl<'e> Printer<'e> {
         }
     }
 
+    /// Whether what is printed is evaluated first.
+    fn forces(&self) -> bool {
+        self.options.force && matches!(self.access, Access::Evaluate(_))
+    }
+
     fn force(&mut self, value: Value) -> Result<Value> {
         match &mut self.access {
             Access::Evaluate(evaluator) if self.options.force => evaluator.force(value),
@@ -289,6 +295,9 @@ impl<'e> Printer<'e> {
             }),
             Kind::List(list) => return self.list(list, depth),
             Kind::Attrs(attrs) => return self.attrs(attrs, depth),
+            Kind::Lambda(closure) if depth > 0 && closure.is_delayed() && !self.forces() => {
+                self.out.extend("«thunk»".as_bytes());
+            }
             Kind::Lambda(closure) => {
                 let code = closure.0.code;
                 let name = code.name.map(|name| format!(" {name}")).unwrap_or_default();

@@ -113,7 +113,18 @@ impl Value {
     #[inline]
     pub(crate) fn new_closure(region: &mut Region, code: &'static LambdaCode, env: &'static Env) -> Self {
         region.counts.closures += 1;
-        Self::from_closure(region.alloc(ClosureObj { code, env }))
+        Self::from_closure(region.alloc(ClosureObj::new(code, env, 0)))
+    }
+
+    /// As [`Value::new_closure`], where nothing asked for the value yet.
+    #[inline]
+    pub(crate) fn new_delayed_closure(
+        region: &mut Region,
+        code: &'static LambdaCode,
+        env: &'static Env,
+    ) -> Self {
+        region.counts.closures += 1;
+        Self::from_closure(region.alloc(ClosureObj::new(code, env, DELAYED)))
     }
 
     #[inline]
@@ -372,7 +383,42 @@ pub struct Closure(pub(crate) &'static ClosureObj);
 
 pub(crate) struct ClosureObj {
     pub(crate) code: &'static LambdaCode,
-    pub(crate) env: &'static Env,
+    /// The environment's address, with [`DELAYED`].
+    env: AtomicU64,
+}
+
+/// Says of a closure that it was made ahead of time, in place of a thunk that would
+/// have to be made first, and not used yet: it is printed as the thunk would be.
+const DELAYED: u64 = 1;
+
+impl ClosureObj {
+    #[inline]
+    fn new(code: &'static LambdaCode, env: &'static Env, delayed: u64) -> Self {
+        Self { code, env: AtomicU64::new(std::ptr::from_ref(env) as u64 | delayed) }
+    }
+}
+
+impl Closure {
+    /// The environment. The closure counts as used.
+    #[inline(always)]
+    pub(crate) fn env(self) -> &'static Env {
+        let word = self.0.env.load(Ordering::Relaxed);
+        if word & DELAYED != 0 {
+            self.0.env.store(word & !DELAYED, Ordering::Relaxed);
+        }
+        // SAFETY: `new` stored the address of an environment, which is never freed.
+        unsafe { &*((word & !DELAYED) as *const Env) }
+    }
+
+    /// Counts as used from now on.
+    pub(crate) fn mark_used(self) {
+        self.env();
+    }
+
+    /// Whether it is printed as not evaluated.
+    pub(crate) fn is_delayed(self) -> bool {
+        self.0.env.load(Ordering::Relaxed) & DELAYED != 0
+    }
 }
 
 /// Variables of one scope, and the scope around it.

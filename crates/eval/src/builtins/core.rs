@@ -136,7 +136,7 @@ fn try_eval(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
 }
 
 fn seq(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
-    e.force(a[0])?;
+    used(e.force(a[0])?);
     e.force(a[1])
 }
 
@@ -168,12 +168,20 @@ fn to_string(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 }
 
 fn type_of_builtin(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
-    let value = e.force(a[0])?;
+    let value = used(e.force(a[0])?);
     Ok(Symbol::intern(type_of(value)).to_value())
 }
 
+/// Remembers of a function that something asked for its value.
+fn used(value: Value) -> Value {
+    if let Some(closure) = value.as_closure() {
+        closure.mark_used();
+    }
+    value
+}
+
 fn is(e: &mut Evaluator, a: &[Value], kind: &str) -> Result<Value> {
-    let value = e.force(a[0])?;
+    let value = used(e.force(a[0])?);
     Ok(Value::from_bool(type_of(value) == kind))
 }
 
