@@ -105,12 +105,42 @@ assert
   in
   a.pkgsCross.riscv64.stdenv.cc.name == "riscv64-unknown-linux-gnu-stage-final-gcc-wrapper-12.2.0"
   && a.stdenv.cc.version == "12.2.0";
+# From source: stages in the wiki's order, each made with the ones before it.
 assert
-  let source = import' { crossSystem = "aarch64-unknown-linux-musl"; config.toolchain = "source"; };
-  in lib.hasPrefix "gcc-unwrapped-aarch64" source.stdenv.cc.cc.name
-    && pathOf source.buildPackages.gccCrossStageFinal == pathOf source.stdenv.cc.cc
-    && lib.hasPrefix "gcc-static-" source.buildPackages.gccCrossStageStatic.name
-    && pathOf source.buildPackages.stdenv.cc == pathOf pkgs.stdenv.cc;
+  let
+    madeWith = package: other:
+      lib.hasInfix (builtins.unsafeDiscardStringContext other.outPath)
+        (builtins.unsafeDiscardStringContext (builtins.toJSON package.drvAttrs));
+    check = crossSystem: libc:
+      let
+        source = import' { inherit crossSystem; config.toolchain = "source"; };
+        stages = source.buildPackages;
+        inherit (source.stdenv) cc;
+      in
+      lib.hasPrefix "binutils-unwrapped-" stages.binutilsCross.name
+      && lib.hasPrefix "gcc-static-" stages.gccCrossStageStatic.name
+      && madeWith stages.gccCrossStageStatic stages.binutilsCross
+      && lib.hasPrefix "linux-headers-" stages.linuxHeadersCross.name
+      && lib.hasPrefix "${libc}-" stages.libcCrossSource.name
+      && madeWith stages.libcCrossSource stages.gccCrossStageStatic
+      && madeWith stages.libcCrossSource stages.linuxHeadersCross
+      && lib.hasPrefix "gcc-unwrapped-" stages.gccCrossStageFinal.name
+      && madeWith stages.gccCrossStageFinal stages.gccCrossStageStatic.objects
+      && madeWith stages.gccCrossStageFinal stages.libcCrossSource.dev
+      && pathOf cc.cc == pathOf stages.gccCrossStageFinal
+      && pathOf cc.libc == pathOf stages.libcCrossSource
+      && cc.name == "${crossSystem}-stage-final-gcc-wrapper-12.2.0" && cc.langCC
+      && pathOf stages.stdenv.cc == pathOf pkgs.stdenv.cc;
+  in
+  check "aarch64-unknown-linux-musl" "musl" && check "aarch64-unknown-linux-gnu" "glibc"
+  && check "riscv64-unknown-linux-musl" "musl" && check "riscv64-unknown-linux-gnu" "glibc";
+# Binutils are the same whatever the C library.
+assert
+  let
+    binutils = crossSystem:
+      (import' { inherit crossSystem; config.toolchain = "source"; }).buildPackages.binutilsCross;
+  in
+  pathOf (binutils "riscv64-unknown-linux-musl") == pathOf (binutils "riscv64-unknown-linux-gnu");
 assert pkgs.pkgsCross.mingwW64.stdenv.cc.targetPrefix == "x86_64-w64-mingw32-" && pkgs.pkgsCross.wasi32.stdenv.cc.isClang;
 assert pkgs.pkgsCross.riscv64-musl.stdenv.cc.libc.pname == "musl-riscv64-unknown-linux-musl";
 

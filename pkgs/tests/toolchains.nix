@@ -7,13 +7,10 @@ let
     #include <stdio.h>
     int main(void) { puts("Hello, world!"); return 0; }
   '';
-  # Toggles a pin for ever.
-  blink = ''
-    #include <avr/io.h>
-    int main(void) { DDRB = 1; for (;;) PORTB ^= 1; }
-  '';
+  # With threads, exceptions that pass through a shared library, and streams.
+  helloCxx = builtins.readFile ./hello.cc;
   # The program `text`, compiled in the package set of a platform.
-  program = set: { text, flags ? "", name ? "program" }: set.callPackage
+  program = set: { text, flags ? "", name ? "program", isCxx ? false }: set.callPackage
     ({ stdenv }: stdenv.mkDerivation {
       name = "toolchain-test";
       inherit text;
@@ -21,8 +18,8 @@ let
       dontUnpack = true;
       dontStrip = true;
       buildPhase = ''
-        cp "$textPath" program.c
-        $CC -O1 ${flags} program.c -o ${name}
+        cp "$textPath" program.${if isCxx then "cc" else "c"}
+        ${if isCxx then "$CXX" else "$CC"} -O1 ${flags} program.* -o ${name}
       '';
       installPhase = ''
         mkdir -p "$out/bin"
@@ -35,29 +32,43 @@ let
   # How the program is written and compiled where it is not the plain one.
   special = {
     mingw = { name = "program.exe"; };
-    avr = { text = blink; flags = "-mmcu=atmega328p"; };
-    # Semihosting.
+    avr = { text = builtins.readFile ./bare/avr.c; flags = "-mmcu=atmega328p"; };
+    # Semihosting: a debugger or an emulator prints.
     bare = { flags = "--specs=rdimon.specs"; };
+  };
+  # With start code and a linker script of its own. picolibc's need a whole emulated
+  # machine, this runs where programs do.
+  bareRiscV = {
+    text = builtins.readFile ./bare/riscv.c;
+    flags = "-nostartfiles -T ${./bare/riscv.ld} ${./bare/riscv-start.S}";
   };
   kindOf = set: set.buildPackages.toolchainKind;
 in
 {
   # One for each platform that has a prebuilt toolchain, by the platform's name.
-  # RISC-V's picolibc wants a linker script for the board.
   everywhere = builtins.mapAttrs
-    (name: set: program set ({ text = hello; } // special.${kindOf set} or { }))
-    (pkgs.lib.filterAttrs
-      (name: set:
-        !builtins.elem (kindOf set) [ "missing" "source" ]
-        && !(kindOf set == "bare" && set.stdenv.hostPlatform.isRiscV))
-      cross);
+    (name: set:
+      if kindOf set == "bare" && set.stdenv.hostPlatform.isRiscV then program set bareRiscV
+      else program set ({ text = hello; } // special.${kindOf set} or { }))
+    (pkgs.lib.filterAttrs (name: set: !builtins.elem (kindOf set) [ "missing" "source" ]) cross);
+
+  # C and C++ with a toolchain that was itself built from source.
+  fromSource = builtins.mapAttrs
+    (name: set: {
+      inherit (set) hello;
+      helloCxx = program set { text = helloCxx; isCxx = true; flags = "-pthread"; };
+    })
+    (import ../. { system = pkgs.stdenv.buildPlatform.system; config.toolchain = "source"; }).pkgsCross;
 
   musl = program cross.riscv64-musl { text = hello; };
   static = program cross.riscv64.pkgsStatic { text = hello; };
   mingw64 = program cross.mingwW64 { text = hello; name = "program.exe"; };
   mingw32 = program cross.mingw32 { text = hello; name = "program.exe"; };
-  # Talks to a debugger or an emulator (semihosting).
-  arm = program cross.arm-embedded { text = hello; flags = "--specs=rdimon.specs"; };
-  avr = program cross.avr { text = blink; flags = "-mmcu=atmega328p"; };
+  arm = program cross.arm-embedded ({ text = hello; } // special.bare);
+  riscv = program cross.riscv64-embedded bareRiscV;
+  riscv32 = program cross.riscv32-embedded bareRiscV;
+  # With picolibc's start code, for an emulated machine.
+  picolibc = program cross.riscv64-embedded { text = hello; flags = "--crt0=semihost --oslib=semihost"; };
+  avr = program cross.avr special.avr;
   wasi = program cross.wasi32 { text = hello; };
 }

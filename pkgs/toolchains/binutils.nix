@@ -10,13 +10,19 @@ stdenv.mkDerivation {
   configureFlags = [
     "--target=${target.config}" "--with-sysroot=/" "--with-system-zlib" "--disable-nls"
     "--disable-werror" "--disable-gprofng" "--disable-gdb" "--disable-gdbserver" "--disable-sim"
-    "--enable-deterministic-archives" "--enable-new-dtags" "--disable-multilib"
+    "--enable-deterministic-archives" "--enable-new-dtags" "--disable-multilib" "--disable-gold"
+    # Optimised lightly, as the compilers are (gcc.nix).
+    "CFLAGS=-O1" "CXXFLAGS=-O1"
   ];
   # The manuals' sources are not in Debian's archive.
   makeFlags = [ "MAKEINFO=true" ];
   # Plugins and the linker share code by object file: one shared library of each.
   dontDisableStatic = true;
-  passthru.programPrefix = lib.optionalString isCross "${target.config}-";
+  passthru = {
+    programPrefix = lib.optionalString isCross "${target.config}-";
+    # The tools by their own names, without a prefix.
+    toolDirectory = "${target.config}/bin";
+  };
   meta = {
     description = "Assembler, linker and object tools for ${target.config}";
     homepage = "https://www.gnu.org/software/binutils/";

@@ -1,53 +1,76 @@
-# GCC from source for one target.
+# GCC from source for one target. Debian's archive holds upstream's inside.
 #
-# `stage` is "static" (C only, no C library, for compiling one) or "final" (C and
-# C++ on `libc`). Debian's archive holds upstream's inside.
-{ lib, stdenv, debianSource, gmp, mpfr, libmpc, binutils, target, major, stage, libc, isCross, hostPlatform }:
+# `stage` is one of
+#
+#   static  C and C++ without a C library, for compiling one. `objects` is the tree
+#           that it was built in.
+#   final   the same compiler, taken from `previous` (static), and the libraries that
+#           need `libc`. Without `previous` it is built from the beginning.
+#
+# A compiler takes longer to be built than it will ever run here, so it is optimised
+# lightly, leaves out what no package of the set asks for, and is compiled once.
+{ lib, stdenv, debianSource, gmp, mpfr, libmpc, binutils, target, major, stage, libc, isCross, previous ? null }:
 
 let
   source = debianSource "gcc-${major}";
   isFinal = stage == "final";
+  goesOn = previous != null;
   inherit (target) gcc;
   targetPrefix = lib.optionalString isCross "${target.config}-";
-  package = stdenv.mkDerivation ({
+  toolDirectory = "${binutils}/${binutils.toolDirectory}";
+  # Not the output's path, so that two stages can be one build. A compiler looks for
+  # its files relative to itself.
+  prefix = "/gcc";
+  moveToOut = ''mv "$out${prefix}"/* "$out/"; rmdir "$out${prefix}"'';
+  # Other languages and tests: most of the source's files.
+  leftOut = [
+    "gcc/testsuite/g*" "gcc/ada/*" "gcc/d/dmd/*" "gcc/fortran/*" "gcc/go/*" "libgo/*" "libphobos/*" "libstdc++-v3/testsuite/*"
+  ];
+
+  configureFlags = lib.concatLists [
+    [
+      "--prefix=${prefix}" "--target=${target.config}" "--with-sysroot=/" "--with-native-system-header-dir=/include"
+      "--with-as=${toolDirectory}/as" "--with-ld=${toolDirectory}/ld"
+      "--with-build-time-tools=${toolDirectory}" "--with-gnu-as" "--with-gnu-ld"
+      "--enable-languages=c,c++" "--enable-default-pie" "--enable-checking=release"
+      "--disable-nls" "--disable-multilib" "--disable-bootstrap" "--disable-libsanitizer"
+      "--disable-libssp" "--disable-libvtv" "--disable-libquadmath" "--disable-libgomp" "--disable-libitm"
+      "--disable-lto" "--disable-plugin" "--disable-analyzer" "--disable-werror" "--disable-libstdcxx-pch"
+      "--disable-libstdcxx-filesystem-ts" "--disable-decimal-float" "--disable-gcov"
+      "--enable-shared" "--disable-static" "--enable-threads=posix"
+      # musl and glibc have what -fstack-protector needs. The compiler is asked for
+      # before they are there to be looked at.
+      "gcc_cv_libc_provides_ssp=yes"
+      "CFLAGS=-O1" "CXXFLAGS=-O1"
+    ]
+    (lib.optional target.isGnu "--with-glibc-version=${lib.versions.majorMinor (debianSource "glibc").version}")
+    (lib.optional (gcc ? arch) "--with-arch=${gcc.arch}")
+    (lib.optional (gcc ? abi) "--with-abi=${gcc.abi}")
+    (lib.optional (gcc ? fpu) "--with-fpu=${gcc.fpu}")
+    (lib.optional (gcc ? float) "--with-float=${gcc.float}")
+  ];
+
+  common = {
     pname = "gcc-${if isFinal then "unwrapped" else "static"}-${target.config}";
     inherit (source) version src;
-    outputs = [ "out" ] ++ lib.optional isFinal "lib";
+    outputs = [ "out" (if isFinal then "lib" else "objects") ];
     buildInputs = [ gmp mpfr libmpc ];
     postUnpack = ''
-      (cd "$sourceRoot" && tar xf gcc-*.tar.* --strip-components=1 --no-same-owner)
-      mkdir -p "$NIX_BUILD_TOP/build"
+      (cd "$sourceRoot" && tar xf gcc-*.tar.* --strip-components=1 --no-same-owner \
+        ${toString (map (path: "--exclude='*/${path}'") leftOut)} && rm gcc-*.tar.*)
     '';
     # Out of the source tree, as GCC wants it.
     preConfigure = ''
-      configureScript=$PWD/configure
+      mkdir -p "$NIX_BUILD_TOP/build"
+      configureScript=../''${PWD##*/}/configure
       cd "$NIX_BUILD_TOP/build"
       # The compiler runs here; what it compiles for the target is its own affair.
       export CFLAGS_FOR_TARGET="-O2" CXXFLAGS_FOR_TARGET="-O2"
     '';
-    configureFlags = lib.concatLists [
-      [
-        "--target=${target.config}" "--with-sysroot=/" "--with-native-system-header-dir=/include"
-        "--with-as=${binutils}/bin/${targetPrefix}as" "--with-ld=${binutils}/bin/${targetPrefix}ld"
-        "--disable-nls" "--disable-multilib" "--disable-bootstrap" "--disable-libsanitizer"
-        "--disable-libssp" "--disable-libvtv" "--disable-libquadmath" "--disable-lto" "--disable-plugin"
-        "--disable-werror" "--with-gnu-as" "--with-gnu-ld" "--disable-libstdcxx-pch"
-        "CFLAGS=-O2" "CXXFLAGS=-O2"
-      ]
-      (lib.optional (gcc ? arch) "--with-arch=${gcc.arch}")
-      (lib.optional (gcc ? abi) "--with-abi=${gcc.abi}")
-      (lib.optional (gcc ? fpu) "--with-fpu=${gcc.fpu}")
-      (lib.optional (gcc ? float) "--with-float=${gcc.float}")
-      (if isFinal then [
-        "--enable-languages=c,c++" "--enable-shared" "--enable-threads=posix" "--enable-default-pie"
-        "--disable-libgomp" "--disable-libitm" "--with-build-sysroot=${libc.dev}"
-      ] else [
-        "--enable-languages=c" "--without-headers" "--with-newlib" "--disable-shared"
-        "--disable-threads" "--disable-libgomp" "--disable-libatomic" "--disable-libitm"
-        "--disable-decimal-float"
-      ])
-    ];
+    inherit configureFlags;
+    dontAddPrefix = true;
     makeFlags = [ "MAKEINFO=true" ];
+    preInstall = ''installFlagsArray+=("DESTDIR=$out")'';
     dontDisableStatic = true;
     dontSetOutputFlags = true;
     dontMoveOutputs = true;
@@ -67,33 +90,74 @@ let
       homepage = "https://gcc.gnu.org/";
       license = lib.licenses.gpl3Plus;
     };
-  } // (if isFinal then {
-    postInstall = ''
-      # Run-time libraries apart: programs refer to them, not to the compiler.
-      mkdir -p "$lib/lib"
-      for directory in "$out/${target.config}/lib" "$out/${target.config}/lib64" "$out/lib64"; do
-        if [ ! -d "$directory" ]; then continue; fi
-        for file in "$directory"/*.so "$directory"/*.so.*; do
-          mv "$file" "$lib/lib/"
-          ln -s "$lib/lib/''${file##*/}" "$file"
-        done
-      done
-      for file in "$lib"/lib/*.so.*; do
-        if [ ! -L "$file" ]; then patchelf --set-rpath "$lib/lib:${libc.libraryPath}" "$file" || true; fi
-      done
-      rm -f "$lib"/lib/*.py "$out/${target.config}"/lib*/*.py
-    '';
-  } else {
+  };
+
+  static = {
+    # libgcc without what asks for a C library: threads, the shared one.
     buildPhase = ''
       runHook preBuild
-      makeCommand all-gcc all-target-libgcc
+      makeCommand all-gcc inhibit_libc=true
+      makeCommand all-target-libgcc inhibit_libc=true enable_shared=no thread_header=gthr-single.h
       runHook postBuild
     '';
     installTargets = "install-gcc install-target-libgcc";
-    # The C library's build asks for the part of libgcc that the shared one would have.
+    installFlags = [ "inhibit_libc=true" "enable_shared=no" "thread_header=gthr-single.h" ];
     postInstall = ''
+      ${moveToOut}
+      # C libraries ask for the part of libgcc that the shared one would have.
       for file in "$out"/lib/gcc/*/*/libgcc.a; do ln -s libgcc.a "''${file%.a}_eh.a"; done
+      # limits.h goes on with the C library's, which will be there.
+      for directory in gcc/include-fixed "$out"/lib/gcc/*/*/include-fixed; do
+        cat "$sourceDirectory"/gcc/{limitx,glimits,limity}.h > "$directory/limits.h"
+        cp "$sourceDirectory/gcc/gsyslimits.h" "$directory/syslimits.h"
+      done
+      mkdir -p "$objects"
+      tar c --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner --exclude='./${target.config}' . \
+        | gzip -1 -n > "$objects/build.tar.gz"
     '';
-  }));
+  };
+
+  targetLibraries = [ "libgcc" "libstdc++-v3" "libatomic" ];
+  final = {
+    buildPhase = ''
+      runHook preBuild
+      makeCommand ${lib.optionalString (!goesOn) "all-gcc"} ${toString (map (library: "all-target-${library}") targetLibraries)}
+      runHook postBuild
+    '';
+    installTargets = [ "install-gcc" ] ++ map (library: "install-target-${library}") targetLibraries;
+    makeFlags = common.makeFlags ++ [ "inhibit_libc=false" "INHIBIT_LIBC_CFLAGS=" ]
+      ++ lib.optional isCross "SYSROOT_CFLAGS_FOR_TARGET=--sysroot=${libc.dev}";
+    postInstall = ''
+      ${moveToOut}
+      libraries=$(find "$out" -name libstdc++.so)
+      libraries=''${libraries%/*}
+      # The static libraries, out of the shared ones' objects: compiling everything
+      # twice would take as long again.
+      objects=${target.config}/libstdc++-v3
+      ${toolDirectory}/ar qcsD "$libraries/libstdc++.a" "$objects"/src/c++*/.libs/*.o "$objects"/libsupc++/.libs/*.o
+      ${toolDirectory}/ar qcsD "$libraries/libsupc++.a" "$objects"/libsupc++/.libs/*.o
+
+      # Run-time libraries apart: programs refer to them, not to the compiler.
+      mkdir -p "$lib/lib"
+      rm -f "$libraries"/*.py
+      for file in "$libraries"/*.so "$libraries"/*.so.*; do
+        mv "$file" "$lib/lib/"
+        ln -s "$lib/lib/''${file##*/}" "$file"
+      done
+      for file in "$lib"/lib/*.so.*; do
+        if [ ! -L "$file" ]; then patchelf --set-rpath "$lib/lib:${libc.libraryPath}" "$file"; fi
+      done
+    '';
+  } // lib.optionalAttrs goesOn {
+    # Where the stage before stopped. With one date for all files nothing of it is
+    # out of date.
+    configurePhase = ''
+      runHook preConfigure
+      tar xf ${previous.objects}/build.tar.gz
+      find . "$sourceDirectory" -exec touch -h -d @1 {} +
+      runHook postConfigure
+    '';
+  };
+  package = stdenv.mkDerivation (common // (if isFinal then final else static));
 in
 package // { libDir = "lib"; }

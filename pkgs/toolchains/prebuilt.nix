@@ -70,7 +70,8 @@ let
                 arch = if targetPlatform.is64bit then "-march=rv64gc" else "-march=rv32gc";
             in [
               arch "-mabi=${if targetPlatform.is64bit then "lp64d" else "ilp32d"}" "-mcmodel=medany"
-              "-isystem" "${picolibc}/include" "-L${picolibc}/lib/${variant}" "-B${picolibc}/lib/${variant}/"
+              "-specs=${./picolibc.specs}"
+              "-isystem" "${picolibc}/include" "-L${picolibc}/lib/${variant}" "-B${picolibc}/lib/${variant}/" "-B${picolibc}/lib/"
             ];
         };
       binutils = binutilsTree "binutils-riscv64-unknown-elf";

@@ -19,13 +19,20 @@ let
   build = final.pkgsBuildBuild;
   runsHere = lib.systems.equals hostPlatform final.buildPlatform;
 
-  gccFor = major: stage: libc: import ./gcc.nix {
-    inherit lib target major stage libc isCross hostPlatform;
+  gccFor = major: stage: libc: previous: import ./gcc.nix {
+    inherit lib target major stage libc previous isCross;
     inherit (final) stdenv debianSource;
     inherit (final) gmp mpfr libmpc;
     binutils = self.binutils;
   };
-  static = gccFor major "static" null;
+  staticFor = major: gccFor major "static" null null;
+  static = staticFor major;
+
+  # Binutils know no C library, so targets that differ in nothing else share them.
+  anyLibc =
+    if target.isMusl && isCross
+    then target // { config = lib.replaceStrings [ "-linux-musl" ] [ "-linux-gnu" ] target.config; }
+    else target;
 
   self = {
     # Libraries that the chain can build, for platforms whose kernel headers the
@@ -35,14 +42,17 @@ let
       && platform.prebuilt != null;
 
     binutils = import ./binutils.nix {
-      inherit lib target isCross;
+      inherit lib isCross;
       inherit (final) stdenv debianSource zlib;
+      target = anyLibc;
     };
 
     libcFor = platform: if platform.libc == "musl" then musl platform else glibc platform;
 
     # The compiler of a version, C library and all; its run-time libraries.
-    gcc = major: gccFor major "final" (if runsHere then self.libcFor target else final.libc);
+    gcc = major: gccFor major "final"
+      (if runsHere then self.libcFor target else final.libc)
+      (if runsHere && isCross then staticFor major else null);
     gccLibs = major:
       let gcc = self.gcc major;
       in gcc.lib // { libDir = gcc.libDir; };

@@ -177,11 +177,45 @@ fn each_kind_of_toolchain_compiles_a_program() {
         assert!(compiled(attribute, "program.exe").1.starts_with(b"MZ"), "{attribute}");
     }
     assert!(compiled("wasi", "program").1.starts_with(b"\0asm\x01\0\0\0"));
-    for (attribute, machine) in [("arm", 40), ("avr", 83)] {
+    for (attribute, class, machine) in [("arm", 1, 40), ("picolibc", 2, 243), ("avr", 1, 83)] {
         let bytes = compiled(attribute, "program").1;
-        assert_eq!(&bytes[..5], b"\x7fELF\x01", "{attribute}");
+        assert_eq!(&bytes[..5], [0x7f, b'E', b'L', b'F', class], "{attribute}");
         assert_eq!(u16::from_le_bytes([bytes[18], bytes[19]]), machine, "{attribute}");
     }
+}
+
+#[test]
+#[ignore = "downloads about 100 MB of compilers"]
+fn programs_without_an_operating_system_run_in_simulators() {
+    if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
+        println!("skipped: packages can't be built or emulated here");
+        return;
+    }
+    // What they print is the emulator's doing: semihosting.
+    let (path, _) = compiled("arm", "program");
+    assert_eq!(stdout(&format!("exec {path}")), "Hello, world!\n");
+    for attribute in ["riscv", "riscv32"] {
+        let (path, _) = compiled(attribute, "program");
+        assert_eq!(stdout(&format!("exec {path}")), "Hello, world! 42\n", "{attribute}");
+    }
+    let (path, _) = compiled("avr", "program");
+    let said = stdout(&format!("run simavr -- -m atmega328p -f 16000000 {path}"));
+    assert!(said.contains("Hello, AVR!"), "{said}");
+}
+
+/// The whole chain for the platform that `SALTIRE_TEST_SOURCE_TOOLCHAIN` names.
+#[test]
+#[ignore = "compiles binutils, GCC and a C library, 25 CPU minutes"]
+fn a_toolchain_from_source_compiles_c_and_cxx() {
+    if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
+        println!("skipped: packages can't be built or emulated here");
+        return;
+    }
+    let platform = std::env::var("SALTIRE_TEST_SOURCE_TOOLCHAIN").unwrap_or("riscv64-musl".into());
+    let (path, _) = compiled(&format!("fromSource.{platform}.hello"), "hello");
+    assert_eq!(stdout(&format!("exec {path}")), "Hello, world!\n");
+    let (path, _) = compiled(&format!("fromSource.{platform}.helloCxx"), "program");
+    assert_eq!(stdout(&format!("exec {path}")), "Hello, C++: 42\n");
 }
 
 /// A program of another machine on a display of this one: `xeyes`, cross-built for

@@ -135,7 +135,7 @@ impl Session {
             return Err(ProgramProblem::UnknownMachine { name, machine: identity.machine });
         }
         let emulator = if own { None } else { identity.emulator };
-        let exists = |linker: &Path| self.store().location().to_physical(linker).exists();
+        let exists = |linker: &Path| self.store().location().resolve(linker).exists();
         // The emulator looks for it elsewhere if it is told to.
         let missing = identity
             .interpreter
@@ -168,7 +168,7 @@ impl Session {
     /// The start of a file that may be executed, and its size.
     fn read_head(&self, path: &Path) -> Result<(Vec<u8>, u64), ProgramProblem> {
         // The store's own paths are only seen at their place inside.
-        let physical = self.store().location().to_physical(path);
+        let physical = self.store().location().resolve(path);
         let metadata = physical.metadata().map_err(ProgramProblem::Unreadable)?;
         if !metadata.is_file() {
             return Err(ProgramProblem::NotAFile);

@@ -16,6 +16,9 @@ use saltire_store_model::{StoreDir, StorePath};
 
 use crate::error::{Result, StoreError};
 
+/// How many symbolic links a path may lead through (`MAXSYMLINKS` of Linux).
+const MOST_LINKS: usize = 40;
+
 /// The directories of one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreLocation {
@@ -173,6 +176,36 @@ impl StoreLocation {
         }
     }
 
+    /// The physical path of a logical one, with symbolic links followed as they are
+    /// where the store is seen at its place: an absolute one leads to a logical path.
+    /// What does not exist, or is a link of too many, stays as it is named.
+    pub fn resolve(&self, logical: &Path) -> PathBuf {
+        let physical = self.to_physical(logical);
+        if physical.exists() {
+            return physical;
+        }
+        let mut known = PathBuf::new();
+        // What is still to be looked at, the next part last.
+        let parts = |path: &Path| path.iter().rev().map(ToOwned::to_owned).collect::<Vec<_>>();
+        let mut rest = parts(logical);
+        let mut links = 0;
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                known.pop();
+                continue;
+            }
+            let next = known.join(&part);
+            match std::fs::read_link(self.to_physical(&next)) {
+                Ok(target) if links < MOST_LINKS => {
+                    links += 1;
+                    rest.extend(parts(&target));
+                }
+                _ => known = next,
+            }
+        }
+        self.to_physical(&known)
+    }
+
     /// The logical path of a physical one.
     pub fn to_logical(&self, physical: &Path) -> PathBuf {
         match physical.strip_prefix(&self.physical_store) {
@@ -258,5 +291,28 @@ mod tests {
             assert_eq!(location.to_logical(Path::new(physical)), Path::new(logical));
         }
         assert_eq!(location.to_physical(Path::new("/etc")), Path::new("/etc"));
+    }
+
+    #[test]
+    fn links_are_followed_as_they_are_seen_inside() {
+        let root = tempfile::tempdir().unwrap();
+        let store = root.path().join("nix/store");
+        std::fs::create_dir_all(store.join("tree/bin")).unwrap();
+        std::fs::write(store.join("tree/bin/program"), "").unwrap();
+        let link = |target: &str, place: &str| std::os::unix::fs::symlink(target, store.join(place)).unwrap();
+        link("/nix/store/tree/bin", "absolute");
+        link("../store/tree", "relative");
+        link("/nix/store/relative/bin", "twice");
+        link("loop", "loop");
+        let location = StoreLocation::below(root.path());
+        let check = |logical: &str, expected: &str| {
+            assert_eq!(location.resolve(Path::new(logical)), store.join(expected), "{logical}");
+        };
+        check("/nix/store/tree/bin/program", "tree/bin/program");
+        check("/nix/store/absolute/program", "tree/bin/program");
+        check("/nix/store/relative/bin/program", "relative/bin/program");
+        check("/nix/store/twice/program", "tree/bin/program");
+        check("/nix/store/missing/program", "missing/program");
+        check("/nix/store/loop", "loop");
     }
 }
