@@ -44,17 +44,25 @@ let
     sqlite = { run = "bin/sqlite3 :memory: 'select 6 * 7'"; says = "42"; };
     strace = { run = "bin/strace -V"; says = "strace -- version"; };
     tree = { run = "bin/tree --version"; says = "tree v"; };
+    # With a compiler, and a C library, from source.
+    sourceHello = { run = "bin/hello"; says = "Hello, world!"; };
+    sourceCxx = { run = "bin/program"; says = "Hello, C++: 42"; };
     # A C program (tests/toolchains.nix).
     program = { run = "bin/program"; says = "Hello, world!"; };
     xz = { run = "bin/xz --version"; says = "xz (XZ Utils)"; };
     zlib = null;
   };
 
+  inherit (import ./tests/toolchains.nix { inherit pkgs; }) fromSource;
   compiled = (import ./tests/toolchains.nix { inherit pkgs; }).everywhere;
+
+  # What runs a platform's programs where no emulator of QEMU's does: a package of
+  # this machine with arguments.
+  simulators.avr = "simavr -- -m atmega328p -f 16000000";
 
   few = [ "hello" "zlib" ];
   some = few ++ [ "bison" "expat" "bzip2" "tree" "ncurses" "readline" "dropbear" "busybox" "strace" "openssl" ];
-  every = builtins.attrNames (builtins.removeAttrs programs [ "program" ]);
+  every = builtins.attrNames (builtins.removeAttrs programs [ "program" "sourceHello" "sourceCxx" ]);
 
   # A compiled program for every platform that has a compiler, and packages for some.
   wanted = lib.mapAttrs (name: _: [ "program" ] ++ packages.${name} or [ ]) compiled;
@@ -70,20 +78,32 @@ let
     s390x = few ++ [ "bison" ];
     gnu32 = few ++ [ "bison" ];
     gnu64 = few ++ [ "bison" ];
-    riscv64-musl = few ++ [ "busybox" ];
+    riscv64-musl = few ++ [ "busybox" "sourceHello" "sourceCxx" ];
     aarch64-multiplatform-musl = few;
     mips-linux-musl = few;
   };
 
   jobsOf = platform: names:
-    lib.genAttrs names
-      (name: if name == "program" then compiled.${platform} else pkgs.pkgsCross.${platform}.${name}) // { recurseForDerivations = true; };
+    let
+      special = {
+        program = compiled.${platform};
+        sourceHello = fromSource.${platform}.hello;
+        sourceCxx = fromSource.${platform}.helloCxx;
+      };
+    in
+    lib.genAttrs names (name: special.${name} or pkgs.pkgsCross.${platform}.${name})
+    // { recurseForDerivations = true; };
 in
 lib.mapAttrs jobsOf wanted
 // {
   # The same as data: what to build, and how to see that it runs.
   list = lib.concatLists (lib.mapAttrsToList
-    (platform: map (package: { inherit platform package; check = programs.${package}; }))
+    (platform: map (package: {
+      inherit platform package;
+      check =
+        if programs.${package} == null then null
+        else programs.${package} // { simulator = simulators.${platform} or null; };
+    }))
     wanted);
   # What makes code for each platform (docs/packages.md).
   toolchains = lib.mapAttrs (name: set: set.buildPackages.toolchainKind) pkgs.pkgsCross;

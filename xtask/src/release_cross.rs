@@ -42,8 +42,10 @@ struct Job {
 struct Check {
     /// A program below the output, with arguments.
     run: String,
-    /// What its output begins with.
+    /// What its output begins with; a simulator's may have more.
     says: String,
+    /// A package of this machine, with arguments, that runs it.
+    simulator: Option<String>,
 }
 
 /// What became of a job; better ones are greater.
@@ -126,15 +128,17 @@ fn attempt(arguments: &ReleaseArguments, release: &Path, job: &Job) -> Result<Ou
     let Some(check) = &job.check else { return Ok(Outcome::Built) };
     let paths = String::from_utf8(output.stdout)?;
     let Some(path) = paths.lines().next() else { bail!("{attribute}: built, but no path was printed") };
+    let with = check.simulator.as_ref().map(|simulator| format!("run -f \"$SET\" {simulator}"));
     let ran = Command::new("sh")
         .arg("-c")
-        .arg(format!("exec \"$SALTIRE\" exec {path}/{}", check.run))
+        .arg(format!("exec \"$SALTIRE\" {} {path}/{}", with.as_deref().unwrap_or("exec"), check.run))
         .env("SALTIRE", std::fs::canonicalize(&arguments.saltire)?)
+        .env("SET", release.with_file_name(""))
         .output()?;
     // Some print their version to standard error.
     let said = [ran.stdout, ran.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    if said.starts_with(&check.says) {
+    if said.starts_with(&check.says) || with.is_some() && said.contains(&check.says) {
         return Ok(Outcome::Ran);
     }
     eprintln!("{attribute}: '{}' was to say '{}', and said '{}'", check.run, check.says, said.trim());

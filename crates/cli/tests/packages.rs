@@ -200,7 +200,7 @@ fn programs_without_an_operating_system_run_in_simulators() {
     }
     let (path, _) = compiled("avr", "program");
     let said = stdout(&format!("run simavr -- -m atmega328p -f 16000000 {path}"));
-    assert!(said.contains("Hello, AVR!"), "{said}");
+    assert!(said.contains("Hello, world!"), "{said}");
 }
 
 /// The whole chain for the platform that `SALTIRE_TEST_SOURCE_TOOLCHAIN` names.

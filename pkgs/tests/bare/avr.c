@@ -5,7 +5,7 @@
 
 int main(void) {
   UCSR0B = 1 << TXEN0;
-  for (const char *next = "Hello, AVR!\n"; *next; next++) {
+  for (const char *next = "Hello, world!\n"; *next; next++) {
     while (!(UCSR0A & 1 << UDRE0)) {
     }
     UDR0 = *next;
