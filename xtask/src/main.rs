@@ -7,6 +7,7 @@ mod fuzz;
 mod fuzz_errors;
 mod fuzz_expressions;
 mod parity;
+mod parity_book;
 mod release_cross;
 #[cfg(feature = "relock")]
 mod relock;
@@ -31,6 +32,8 @@ enum Task {
     UnpackDeb(unpack_deb::UnpackDebArguments),
     /// Compares derivation paths with those that the reference computed
     Parity(parity::ParityArguments),
+    /// Compares what the flakes and sessions of the NixOS & Flakes Book give
+    ParityBook(parity_book::BookArguments),
     /// Compares the evaluator's time and memory with nix-instantiate's
     BenchEval(bench_eval::BenchArguments),
     /// Tries random texts on the parser, or random expressions on the evaluator and the reference
@@ -59,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         Task::ReleaseCross(arguments) => release_cross::run(&arguments),
         Task::UnpackDeb(arguments) => unpack_deb::run(&arguments),
         Task::Parity(arguments) => parity::run(&arguments),
+        Task::ParityBook(arguments) => parity_book::run(&arguments),
         Task::BenchEval(arguments) => bench_eval::run(&arguments),
         Task::BenchFirst(arguments) => bench_first::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),

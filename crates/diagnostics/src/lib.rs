@@ -10,5 +10,5 @@ mod render;
 mod source;
 
 pub use diagnostic::{Diagnostic, Frame};
-pub use render::{Style, render};
+pub use render::{Style, render, render_place};
 pub use source::{Location, Origin, Pos, SourceFile, SourceMap, Span};

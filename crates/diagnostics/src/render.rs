@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::diagnostic::{Diagnostic, Frame};
-use crate::source::{Origin, Pos, SourceMap};
+use crate::source::{Location, Origin, Pos, SourceMap};
 
 /// How to render a [`Diagnostic`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +69,17 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, style: Style) -> Str
         output.text.push('\n');
     }
     output.text
+}
+
+/// A place alone: where it is, and behind an empty line its line of the source with its
+/// neighbours and a caret. `None` if it is nowhere.
+pub fn render_place(pos: Pos, sources: &SourceMap, style: Style) -> Option<String> {
+    let location = sources.resolve(pos)?;
+    let mut output = Output { text: String::new(), sources, style };
+    let place: String = location.to_string().chars().map(visible).collect();
+    let _ = writeln!(output.text, "{place}\n");
+    output.excerpt(&location);
+    Some(output.text)
 }
 
 struct Output<'s> {
@@ -184,6 +195,11 @@ impl Output<'_> {
         let location_text: String = location.to_string().chars().map(visible).collect();
         self.paint(MAGENTA, &location_text);
         self.text.push_str(":\n");
+        self.excerpt(&location);
+    }
+
+    /// The line of a place with its neighbours and a caret.
+    fn excerpt(&mut self, location: &Location) {
         let lines = location.file.lines_around(location.line);
         let caret = Caret::new(lines[1].unwrap_or_default(), location.column);
         for (number, line) in (location.line.saturating_sub(1)..).zip(lines) {
@@ -316,6 +332,15 @@ mod tests {
             3| in a
 ",
         );
+    }
+
+    #[test]
+    fn a_place_alone_is_shown_without_indentation() {
+        let map = SourceMap::new();
+        let file = map.add(Origin::String, b"let\n  a = b;\nin a").expect("the first file fits");
+        let expected = "«string»:2:7\n\n     1| let\n     2|   a = b;\n      |       ^\n     3| in a\n";
+        assert_eq!(render_place(file.pos(10), &map, Style::default()).as_deref(), Some(expected));
+        assert_eq!(render_place(Pos::NONE, &map, Style::default()), None);
     }
 
     #[test]

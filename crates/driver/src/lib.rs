@@ -50,6 +50,6 @@ pub use saltire_store_model::StorePath;
 pub use select::{
     Argument, PackageSet, Source, Target, argument_set, arguments, current_directory, file_argument,
 };
-pub use session::{EvaluationError, Session};
+pub use session::{EvaluationError, MakeDebugger, Session};
 pub use settings::{Directories, Settings};
 pub use statistics::ProfileSettings;

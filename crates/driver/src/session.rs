@@ -14,7 +14,9 @@ use crate::statistics;
 use saltire_build::{BuildError, BuildRequest, Builder, Event, Events, StepId, StepKind};
 use saltire_debian::{Lock, Mirrors};
 use saltire_diagnostics::{Style, render};
-use saltire_eval::{ContextElement, ErrorKind, EvalError, Evaluator, HostError, TreeCache, with_large_stack};
+use saltire_eval::{
+    ContextElement, Debugger, ErrorKind, EvalError, Evaluator, HostError, StopAt, TreeCache, with_large_stack,
+};
 use saltire_fetch::{Downloader, Options};
 use saltire_plan::{Machine, Method, Plan, Policy, Step, Via, plan};
 use saltire_platforms::{Emulator, Platform};
@@ -24,7 +26,7 @@ use saltire_store_model::StorePath;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Downloads at the same time.
 const DOWNLOADS: usize = 6;
@@ -44,7 +46,11 @@ pub struct Session {
     cancelled: Arc<AtomicBool>,
     /// Outputs of the embedded set that the program itself uses, by attribute.
     tools: Mutex<HashMap<String, PathBuf>>,
+    debugger: OnceLock<(MakeDebugger, StopAt)>,
 }
+
+/// Makes the debugger of an evaluation.
+pub type MakeDebugger = Box<dyn Fn() -> Box<dyn Debugger> + Send + Sync>;
 
 impl Session {
     /// Finds the store. Nothing is written before something is to be built.
@@ -94,7 +100,13 @@ impl Session {
             events,
             cancelled,
             tools,
+            debugger: OnceLock::new(),
         }))
+    }
+
+    /// Evaluations stop in a debugger from now on where errors happen.
+    pub fn use_debugger(&self, make: MakeDebugger, at: StopAt) {
+        let _ = self.debugger.set((make, at));
     }
 
     /// The store.
@@ -155,10 +167,15 @@ impl Session {
             pure: self.settings.pure,
             pipe_operators: self.settings.pipe_operators,
             max_call_depth: self.settings.max_call_depth,
+            trace_verbose: self.settings.trace_verbose,
+            abort_on_warn: self.settings.abort_on_warn,
             profile: profile.map(|profile| profile.frequency),
         };
         let result = with_large_stack(|| {
             let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);
+            if let Some((make, at)) = self.debugger.get() {
+                evaluator.set_debugger(make(), *at);
+            }
             let result = work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error));
             statistics::report(&evaluator, profile)?;
             result

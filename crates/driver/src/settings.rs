@@ -53,6 +53,10 @@ pub struct Settings {
     pub inputs: InputSettings,
     /// The address of the global flake registry; empty for none.
     pub flake_registry: String,
+    /// `builtins.traceVerbose` writes.
+    pub trace_verbose: bool,
+    /// `builtins.warn` is an error.
+    pub abort_on_warn: bool,
     /// Show every step of an evaluation error's trace.
     pub show_trace: bool,
     /// Colour errors.
@@ -85,6 +89,8 @@ impl Default for Settings {
             pipe_operators: false,
             inputs: InputSettings::default(),
             flake_registry: String::new(),
+            trace_verbose: false,
+            abort_on_warn: false,
             show_trace: false,
             colour: false,
             profile: None,
@@ -102,6 +108,8 @@ impl Settings {
         self.cores = usize::try_from(config.number("cores")).unwrap_or(0);
         self.keep_failed = config.is_on("keep-failed");
         self.keep_going = config.is_on("keep-going");
+        self.trace_verbose = config.is_on("trace-verbose");
+        self.abort_on_warn = config.is_on("abort-on-warn");
         self.show_trace = config.is_on("show-trace");
         self.pure = config.is_on("pure-eval");
         self.restricted = config.is_on("restrict-eval");

@@ -48,6 +48,8 @@ pub struct EvalError {
     pub hint: Option<String>,
     /// What was being done, innermost first.
     pub(crate) trace: Trace,
+    /// Whether a debugger has shown it.
+    pub(crate) seen: bool,
 }
 
 /// Frames shared between an error and its copies in thunks.
@@ -98,7 +100,14 @@ impl EvalError {
     /// An error at a place.
     #[cold]
     pub fn new(kind: ErrorKind, pos: Pos, message: impl Into<String>) -> Box<Self> {
-        Box::new(Self { kind, message: message.into(), pos, hint: None, trace: Trace::default() })
+        Box::new(Self {
+            kind,
+            message: message.into(),
+            pos,
+            hint: None,
+            trace: Trace::default(),
+            seen: false,
+        })
     }
 
     /// An error about a type.
@@ -158,6 +167,11 @@ impl EvalError {
     /// Whether the same computation may succeed later.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self.kind, ErrorKind::StackOverflow | ErrorKind::Interrupted)
+    }
+
+    /// The error alone, without the steps that led to it.
+    pub fn without_trace(&self) -> Self {
+        Self { trace: Trace::default(), ..self.clone() }
     }
 
     /// The error for rendering.

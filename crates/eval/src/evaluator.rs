@@ -12,6 +12,7 @@ use saltire_syntax::ParseOptions;
 use crate::attrs::{Attr, Attrs};
 use crate::builtins::{self, Builtin};
 use crate::context::Context;
+use crate::debug::Debug;
 use crate::derivation::{DERIVATION_FUNCTION, DERIVATION_ORIGIN, FETCHURL_FUNCTION, FETCHURL_PATH};
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::host::{Host, HostError};
@@ -40,6 +41,10 @@ pub struct Settings {
     pub pure: bool,
     /// Whether `|>` and `<|` are operators.
     pub pipe_operators: bool,
+    /// Whether `builtins.traceVerbose` writes.
+    pub trace_verbose: bool,
+    /// Whether `builtins.warn` is an error.
+    pub abort_on_warn: bool,
     /// Samples a second that the profiler takes (0: as many as it is used to); no
     /// profile if none.
     pub profile: Option<u32>,
@@ -47,7 +52,15 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_call_depth: 10_000, show_trace: false, pure: false, pipe_operators: false, profile: None }
+        Self {
+            max_call_depth: 10_000,
+            show_trace: false,
+            pure: false,
+            pipe_operators: false,
+            trace_verbose: false,
+            abort_on_warn: false,
+            profile: None,
+        }
     }
 }
 
@@ -91,6 +104,7 @@ pub struct Evaluator {
     /// Compiled patterns of `match` and `split`.
     pub(crate) regexes: HashMap<Symbol, std::rc::Rc<saltire_posix_regex::Regex>>,
     pub(crate) profile: Option<Box<Profile>>,
+    pub(crate) debug: Option<Box<Debug>>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -124,6 +138,7 @@ impl Evaluator {
             builtins: Value::NULL,
             regexes: HashMap::new(),
             profile,
+            debug: None,
             not_send: PhantomData,
         };
         evaluator.make_globals();
@@ -270,6 +285,7 @@ impl Evaluator {
             builtins,
             regexes: HashMap::new(),
             profile: None,
+            debug: None,
             not_send: PhantomData,
         })
     }
@@ -347,7 +363,8 @@ impl Evaluator {
             let message = format!("the cached syntax tree of '{}' is damaged", file.source.origin);
             return Err(EvalError::other(Pos::NONE, message));
         };
-        let mut lowerer = Lowerer { region: &mut self.code, names: Interner::lock(), file };
+        let places = self.debug.as_mut().map(|debug| &mut debug.places);
+        let mut lowerer = Lowerer { region: &mut self.code, names: Interner::lock(), file, places };
         let lowered = lowerer.named(tree, scope, name);
         self.arena.reset();
         lowered

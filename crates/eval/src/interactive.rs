@@ -29,7 +29,7 @@ pub fn set_interrupted(interrupted: bool) {
 
 /// Variables that texts can use, in layers over the builtins.
 #[derive(Clone, Copy)]
-pub struct Variables(&'static Scope);
+pub struct Variables(pub(crate) &'static Scope);
 
 impl Variables {
     /// The value that a name has for texts, perhaps a thunk.

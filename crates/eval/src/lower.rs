@@ -10,6 +10,7 @@ use saltire_syntax::ast::{
 
 use crate::attrs::Shape;
 use crate::context::Context;
+use crate::debug::Places;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::ir::{
     AttrsCode, Binding, ComplexAttrs, DynamicAttr, Expr, ExprRef, FileCode, Formals, Key, LambdaCode, Lazy,
@@ -28,6 +29,8 @@ pub(crate) struct Lowerer<'r> {
     pub(crate) region: &'r mut Region,
     pub(crate) names: Interner,
     pub(crate) file: &'static FileCode,
+    /// Where expressions are is noted here for a debugger.
+    pub(crate) places: Option<&'r mut Places>,
 }
 
 type ScopeRef = &'static Scope;
@@ -73,6 +76,15 @@ impl Lowerer<'_> {
 
     /// `name` is what the expression is bound to.
     pub(crate) fn named(&mut self, ast: &Ast<'_>, scope: ScopeRef, name: Option<Symbol>) -> Result<ExprRef> {
+        let expr = self.lowered(ast, scope, name)?;
+        let pos = self.pos(ast.span);
+        if let Some(places) = &mut self.places {
+            places.add(expr, scope, pos);
+        }
+        Ok(expr)
+    }
+
+    fn lowered(&mut self, ast: &Ast<'_>, scope: ScopeRef, name: Option<Symbol>) -> Result<ExprRef> {
         let pos = self.pos(ast.span);
         let node = match &ast.kind {
             ExprKind::Deferred(at) => self.deferred(*at, scope, name),
@@ -111,7 +123,11 @@ impl Lowerer<'_> {
             ExprKind::Lambda(lambda) => self.lambda(lambda, pos, scope, name)?,
             ExprKind::Let(bindings, body) => {
                 let (inner, code) = self.recursive(bindings, scope)?;
-                Expr::Let { scope: self.region.alloc(code), body: self.expr(body, inner)? }
+                let body = self.expr(body, inner)?;
+                if let Some(places) = &mut self.places {
+                    places.add_let(body, inner);
+                }
+                Expr::Let { scope: self.region.alloc(code), body }
             }
             ExprKind::LegacyLet(bindings) => {
                 let subject = self.attr_set(true, bindings, pos, scope)?;
@@ -347,7 +363,11 @@ impl Lowerer<'_> {
                 })
             }
         };
-        let body = self.expr(lambda.body, inner)?;
+        // A function that gives a function has the same name.
+        let body = self.named(lambda.body, inner, name)?;
+        if let Some(places) = &mut self.places {
+            places.add_body(body, name, inner, pos);
+        }
         let code = LambdaCode { name, argument, formals: formals_code, slots, body, pos };
         Ok(Expr::Lambda(self.region.alloc(code)))
     }

@@ -101,8 +101,7 @@ impl Evaluator {
     #[inline(always)]
     pub(crate) fn check_stack(&self, pos: Pos) -> Result<()> {
         if stack::address() < self.stack_limit {
-            let message = "stack overflow (possible infinite recursion)";
-            return Err(EvalError::new(ErrorKind::StackOverflow, pos, message));
+            return self.at_stack_limit(pos);
         }
         Ok(())
     }
@@ -124,8 +123,20 @@ impl Evaluator {
     }
 
     /// Evaluates to the outermost constructor.
-    pub(crate) fn eval(&mut self, mut expr: ExprRef, mut env: EnvRef) -> Result<Value> {
-        self.check_stack(Pos::NONE)?;
+    pub(crate) fn eval(&mut self, expr: ExprRef, env: EnvRef) -> Result<Value> {
+        if stack::address() < self.stack_limit {
+            return self.eval_at_limit(expr, env);
+        }
+        self.eval_loop::<false>(expr, env)
+    }
+
+    /// `WATCHED` is with a debugger, which is told of each change of the environment.
+    #[inline(always)]
+    pub(crate) fn eval_loop<const WATCHED: bool>(
+        &mut self,
+        mut expr: ExprRef,
+        mut env: EnvRef,
+    ) -> Result<Value> {
         loop {
             match expr {
                 Expr::Constant(value) => return self.force(*value),
@@ -148,6 +159,9 @@ impl Evaluator {
                 Expr::Let { scope, body } => {
                     env = self.enter_scope(scope, env);
                     expr = body;
+                    if WATCHED {
+                        return self.eval(expr, env);
+                    }
                 }
                 Expr::Attrs(code) => {
                     let values = code.values;
@@ -164,6 +178,9 @@ impl Evaluator {
                     env = Env::new(&mut self.region, env, 1);
                     env.slot(0).set(set);
                     expr = body;
+                    if WATCHED {
+                        return self.eval(expr, env);
+                    }
                 }
                 Expr::If { branches, pos } => {
                     let condition = self.eval(branches.0, env);
@@ -173,6 +190,9 @@ impl Evaluator {
                     } else {
                         branches.2
                     };
+                    if WATCHED {
+                        return self.eval(expr, env);
+                    }
                 }
                 Expr::Assert { condition, body, pos } => {
                     let holds = self.eval(condition, env);
@@ -181,6 +201,9 @@ impl Evaluator {
                         return Err(self.assertion_failed(condition, *pos, env));
                     }
                     expr = body;
+                    if WATCHED {
+                        return self.eval(expr, env);
+                    }
                 }
                 Expr::Not { operand, pos } => {
                     let value = self.eval(operand, env);
@@ -201,7 +224,12 @@ impl Evaluator {
                 Expr::Interpolate { parts, pos } => return self.interpolate(parts, *pos, env),
                 Expr::InterpolatePath { parts, pos } => return self.interpolate_path(parts, *pos, env),
                 Expr::CurrentPosition(pos) => return Ok(self.position(*pos)),
-                Expr::Lazy(lazy) => expr = self.lazy_expr(lazy)?,
+                Expr::Lazy(lazy) => {
+                    expr = self.lazy_expr(lazy)?;
+                    if WATCHED {
+                        return self.eval(expr, env);
+                    }
+                }
                 // Only thunks hold these, and `force_thunk` handles them.
                 Expr::Apply1 | Expr::Apply2 | Expr::ThunkSelect => return Ok(Value::NULL),
             }

@@ -109,6 +109,7 @@ impl Evaluator {
         items: &[I],
         work: impl Fn(&mut Evaluator, &I) -> T + Sync,
     ) -> Vec<T> {
+        let threads = if self.debug.is_some() { 1 } else { threads };
         let forks: Vec<_> = (0..threads.min(items.len())).map_while(|_| self.fork()).collect();
         if forks.len() < 2 {
             return items.iter().map(|item| work(self, item)).collect();

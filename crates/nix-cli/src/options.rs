@@ -2,6 +2,7 @@
 
 use crate::arguments::{Arguments, Word};
 use saltire_driver::{Argument, Found, NixConfig, Session, SettingKind, Settings, find_setting};
+use saltire_eval::StopAt;
 use saltire_terminal::{Failure, Interrupt, Progress, SignalWatch, Verbosity};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub struct Options {
     pub impure: bool,
     /// `--readonly-mode`
     pub read_only: bool,
+    /// `--debugger`
+    pub debugger: bool,
     /// `--offline`
     pub offline: bool,
     /// Evaluation is pure unless told otherwise.
@@ -55,6 +58,7 @@ impl Options {
             dry_run: false,
             impure: false,
             read_only: false,
+            debugger: false,
             offline: false,
             pure_by_default: false,
         })
@@ -111,6 +115,7 @@ impl Options {
                 self.set(&name, &value)?;
             }
             "dry-run" => self.dry_run = true,
+            "debugger" => self.debugger = true,
             "impure" => self.impure = true,
             "readonly-mode" => self.read_only = true,
             "offline" => self.offline = true,
@@ -163,6 +168,8 @@ impl Options {
         settings.search_path.clone_from(&self.search_path);
         settings.read_only = self.read_only;
         settings.offline = self.offline;
+        // What is taken from the cache is not evaluated, so that nothing could stop.
+        settings.eval_cache &= !self.debugger;
         settings.colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         if settings.store.as_deref().is_some_and(|store| store.starts_with("dummy:")) {
             settings.read_only = true;
@@ -177,7 +184,8 @@ impl Options {
 
     /// Opens the store.
     pub fn open(&self) -> Result<Opened, Failure> {
-        self.open_for(Interrupt::Command)
+        // At the debugger's prompt Ctrl-C ends an evaluation, not the command.
+        self.open_for(if self.debugger { Interrupt::Session } else { Interrupt::Command })
     }
 
     /// Opens the store; Ctrl-C ends the command, or only what runs in a session.
@@ -186,6 +194,14 @@ impl Options {
             Verbosity { quiet: self.verbosity < 0, build_logs: self.build_logs, verbose: self.verbosity > 0 };
         let progress = Arc::new(Progress::new(verbosity, SignalWatch::start(interrupt)?));
         let session = Session::open(self.settings(), Arc::clone(&progress) as _, progress.cancelled())?;
+        if self.debugger {
+            let at = StopAt {
+                traces: self.config.is_on("debugger-on-trace"),
+                warnings: self.config.is_on("debugger-on-warn"),
+                not_in_try: self.config.is_on("ignore-try"),
+            };
+            saltire_repl::use_debugger(&session, &progress, at);
+        }
         Ok(Opened { session, progress })
     }
 }

@@ -21,8 +21,11 @@ pub(crate) enum Command {
     Doc,
     TraceEnable,
     Quit,
-    /// One of the debugger's, which is not there.
-    Debugger,
+    Environment,
+    Backtrace,
+    Frame,
+    Continue,
+    Step,
 }
 
 /// What a command takes.
@@ -41,6 +44,19 @@ pub(crate) struct Entry {
     pub takes: Takes,
     argument: &'static str,
     help: &'static str,
+    /// Whether it is there only where evaluation stopped.
+    pub debugger: bool,
+}
+
+/// A command of the debugger.
+const fn debugger_entry(
+    names: &'static [&'static str],
+    command: Command,
+    takes: Takes,
+    argument: &'static str,
+    help: &'static str,
+) -> Entry {
+    Entry { names, command, takes, argument, help, debugger: true }
 }
 
 const fn entry(
@@ -50,7 +66,7 @@ const fn entry(
     argument: &'static str,
     help: &'static str,
 ) -> Entry {
-    Entry { names, command, takes, argument, help }
+    Entry { names, command, takes, argument, help, debugger: false }
 }
 
 use Takes::{Expression, Nothing, Path, Word};
@@ -105,13 +121,23 @@ pub(crate) const ENTRIES: &[Entry] = &[
     ),
     entry(&[":doc"], Command::Doc, Expression, "EXPR", "Show what a function is for"),
     entry(&[":?", ":help"], Command::Help, Nothing, "", "Show this"),
-    entry(
-        &[":env", ":bt", ":backtrace", ":st", ":c", ":continue", ":s", ":step"],
-        Command::Debugger,
+    debugger_entry(&[":env"], Command::Environment, Nothing, "", "Show the variables, scope by scope"),
+    debugger_entry(&[":bt", ":backtrace"], Command::Backtrace, Nothing, "", "Show all that is being done"),
+    debugger_entry(
+        &[":st"],
+        Command::Frame,
         Word,
-        "",
-        "",
+        "[NUMBER]",
+        "Show one step of that, or go to the scope of another",
     ),
+    debugger_entry(
+        &[":c", ":continue"],
+        Command::Continue,
+        Nothing,
+        "",
+        "Go on to the next error or builtins.break, or to the end",
+    ),
+    debugger_entry(&[":s", ":step"], Command::Step, Nothing, "", "Go on by one step"),
 ];
 
 /// A line of a session.
@@ -130,14 +156,14 @@ pub(crate) enum Line<'t> {
 }
 
 /// What a line means.
-pub(crate) fn parse(line: &str) -> Line<'_> {
+pub(crate) fn parse(line: &str, debugger: bool) -> Line<'_> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') && !line.contains('\n') {
         return Line::Empty;
     }
     if line.starts_with(':') {
         let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        return match find(name) {
+        return match find(name).filter(|entry| debugger || !entry.debugger) {
             Some(entry) => Line::Command(entry.command, argument.trim()),
             None => Line::Unknown(name),
         };
@@ -169,13 +195,19 @@ fn binding(line: &str) -> Option<(&str, &str)> {
 }
 
 /// The text of `:?`.
-pub(crate) fn help() -> String {
+pub(crate) fn help(debugger: bool) -> String {
     let mut text = "These can be typed:\n\n".to_owned();
     let mut line = |left: &str, right: &str| text += &format!("  {left:30} {right}\n");
     line("EXPR", "Evaluate an expression and print its value");
     line("NAME = EXPR", "Bind a variable");
-    for entry in ENTRIES.iter().filter(|entry| !entry.help.is_empty()) {
-        line(&format!("{} {}", entry.names.join(", "), entry.argument), entry.help);
+    let mut commands = |debugger: bool| {
+        for entry in ENTRIES.iter().filter(|entry| entry.debugger == debugger) {
+            line(&format!("{} {}", entry.names.join(", "), entry.argument), entry.help);
+        }
+    };
+    commands(false);
+    if debugger {
+        commands(true);
     }
     text + "\nTab completes names, attributes, paths and commands.\n"
 }
@@ -186,10 +218,12 @@ mod tests {
 
     #[test]
     fn lines_are_told_apart() {
-        let check = |line, expected| assert_eq!(parse(line), expected);
+        let check = |line, expected| assert_eq!(parse(line, false), expected);
         check("  ", Line::Empty);
         check(":p a b", Line::Command(Command::Print, "a b"));
         check(":nonsense", Line::Unknown(":nonsense"));
+        check(":bt", Line::Unknown(":bt"));
+        assert_eq!(parse(":st 1", true), Line::Command(Command::Frame, "1"));
         check("a = 1;", Line::Binding("a", "1"));
         check("a == 1", Line::Expression("a == 1"));
         check("{ a = 1; }", Line::Expression("{ a = 1; }"));
@@ -199,10 +233,10 @@ mod tests {
 
     #[test]
     fn help_names_each_command() {
-        let text = help();
+        let text = help(false);
         for name in [":a, :add EXPR", ":bl EXPR", ":te, :trace-enable [BOOL]", ":?, :help"] {
             assert!(text.contains(name), "{name}");
         }
-        assert!(!text.contains(":bt"));
+        assert!(!text.contains(":bt") && help(true).contains(":bt, :backtrace"));
     }
 }

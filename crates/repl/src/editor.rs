@@ -75,7 +75,7 @@ impl Validator for Assistant<'_> {
 
 /// Whether a line is an expression that is not at its end yet.
 pub(crate) fn goes_on(line: &str, options: &ParseOptions) -> bool {
-    let expression = match parse(line) {
+    let expression = match parse(line, true) {
         Line::Expression(text) | Line::Binding(_, text) => text,
         Line::Command(_, argument) => {
             let name = line.split_whitespace().next().unwrap_or_default();

@@ -2,13 +2,14 @@
 
 use crate::Load;
 use crate::command::{Command, Line, help, parse};
+use crate::debug::View;
 use crate::editor::{Assistant, editor};
 use crate::state::State;
 use rustyline::error::ReadlineError;
 use saltire_driver::{
     Argument, Directories, Error, EvaluationError, Session, StorePath, argument_set, arguments, file_argument,
 };
-use saltire_eval::{ContextElement, Evaluator, Kind, Symbol, Value, set_interrupted, type_name};
+use saltire_eval::{ContextElement, Evaluator, Kind, Resume, Symbol, Value, set_interrupted, type_name};
 use saltire_syntax::ParseOptions;
 use saltire_terminal::Progress;
 use std::io::IsTerminal;
@@ -38,33 +39,40 @@ pub fn run(session: &Arc<Session>, progress: &Arc<Progress>, settings: Settings)
         let colour = session.settings.colour && std::io::stdout().is_terminal();
         let state = State::new(evaluator, colour, settings.show_trace);
         *state.loads.borrow_mut() = settings.loads;
-        let prompt = Prompt { session, progress, state: &state, arguments: settings.arguments };
+        let prompt =
+            Prompt { session, progress, state: &state, arguments: settings.arguments, stopped: None };
         eprintln!("{}", settings.greeting);
         if prompt.load_all() {
             println!();
         }
-        prompt.read(colour)
+        prompt.read(colour).map(|_| ())
     })
 }
 
-struct Prompt<'s> {
-    session: &'s Arc<Session>,
-    progress: &'s Arc<Progress>,
-    state: &'s State<'s>,
-    arguments: Vec<(String, Argument)>,
+/// A prompt in its session.
+pub(crate) struct Prompt<'s> {
+    pub session: &'s Arc<Session>,
+    pub progress: &'s Arc<Progress>,
+    pub state: &'s State<'s>,
+    /// What functions that are loaded are called with.
+    pub arguments: Vec<(String, Argument)>,
+    /// Where evaluation stopped, in the debugger.
+    pub stopped: Option<View<'s>>,
 }
 
 /// Whether the session goes on.
 #[derive(PartialEq, Eq)]
 enum Next {
     Line,
-    End,
+    End(Resume),
 }
 
 type Result<T, E = EvaluationError> = std::result::Result<T, E>;
 
 impl Prompt<'_> {
-    fn read(&self, colour: bool) -> Result<()> {
+    /// Reads lines and does what they say; gives how evaluation is to go on, in the
+    /// debugger.
+    pub(crate) fn read(&self, colour: bool) -> Result<Resume> {
         let pipe_operators = self.session.settings.pipe_operators;
         let failed =
             |error: ReadlineError| Error::Installable(format!("can't read from the terminal: {error}"));
@@ -84,12 +92,12 @@ impl Prompt<'_> {
                         // Without its history the session is as good.
                         let _ = editor.append_history(file);
                     }
-                    if self.line(&line) == Next::End {
-                        return Ok(());
+                    if let Next::End(resume) = self.line(&line) {
+                        return Ok(resume);
                     }
                 }
                 Err(ReadlineError::Interrupted) => {}
-                Err(ReadlineError::Eof) => return Ok(()),
+                Err(ReadlineError::Eof) => return Ok(Resume::Quit),
                 Err(error) => return Err(failed(error).into()),
             }
         }
@@ -99,6 +107,9 @@ impl Prompt<'_> {
     fn line(&self, line: &str) -> Next {
         self.progress.cancelled().store(false, Ordering::SeqCst);
         set_interrupted(false);
+        if self.stopped.is_none() {
+            self.state.with(Evaluator::resume_debugger);
+        }
         let result = self.meant(line);
         self.progress.finish();
         result.unwrap_or_else(|error| {
@@ -108,7 +119,7 @@ impl Prompt<'_> {
     }
 
     fn meant(&self, line: &str) -> Result<Next> {
-        match parse(line) {
+        match parse(line, self.stopped.is_some()) {
             Line::Empty => {}
             Line::Unknown(name) => {
                 return Err(Error::Installable(format!("unknown command '{name}'; ':?' lists them")).into());
@@ -145,8 +156,11 @@ impl Prompt<'_> {
 
     fn command(&self, command: Command, argument: &str) -> Result<Next> {
         match command {
-            Command::Quit => return Ok(Next::End),
-            Command::Help => print!("{}", help()),
+            Command::Quit => return Ok(Next::End(Resume::Quit)),
+            Command::Continue => return Ok(Next::End(Resume::Continue)),
+            Command::Step => return Ok(Next::End(Resume::Step)),
+            Command::Environment | Command::Backtrace | Command::Frame => self.examine(command, argument),
+            Command::Help => println!("{}", help(self.stopped.is_some())),
             Command::Print => {
                 let value = self.state.evaluate(argument)?;
                 println!("{}\n", self.state.print(value, true)?);
@@ -185,15 +199,12 @@ impl Prompt<'_> {
                     "true" => true,
                     "false" => false,
                     other => {
-                        return Err(Error::Installable(format!("'{other}' is neither true nor false")).into());
+                        let message = format!("unexpected argument '{other}' to :te: neither true nor false");
+                        return Err(Error::Installable(message).into());
                     }
                 };
                 self.state.show_trace.set(on);
                 println!("{}", if on { "showing error traces" } else { "not showing error traces" });
-            }
-            Command::Debugger => {
-                let message = "there is no debugger in this session";
-                return Err(Error::Installable(message.to_owned()).into());
             }
         }
         Ok(Next::Line)

@@ -81,6 +81,12 @@ impl<'e> State<'e> {
         Ok(attrs)
     }
 
+    /// Takes other variables than those that there are.
+    pub fn enter(&self, scope: Variables, names: &[(Symbol, Value)]) {
+        self.scope.set(Some(scope));
+        *self.variables.borrow_mut() = names.iter().map(|(name, value)| (name.to_string(), *value)).collect();
+    }
+
     /// Forgets all variables and all files that were read.
     pub fn forget(&self) {
         self.variables.borrow_mut().clear();
@@ -106,7 +112,7 @@ impl<'e> State<'e> {
         }
         let max_depth = if whole { usize::MAX } else { PrintOptions::REPL.max_depth };
         let options = PrintOptions { max_depth, ..PrintOptions::REPL };
-        let text = self.with(|evaluator| evaluator.print_value(value, options))?;
+        let text = self.with(|evaluator| evaluator.without_debugger(|e| e.print_value(value, options)))?;
         let text = String::from_utf8_lossy(&text).into_owned();
         Ok(if self.colour { crate::colour::printed(&text).into_owned() } else { text })
     }
@@ -128,7 +134,11 @@ impl<'e> State<'e> {
 
     /// The names of the attributes of an expression that is being typed.
     fn attributes(&self, text: &str) -> Vec<String> {
-        let Ok(value) = interruptible(|| self.evaluate(text)) else { return Vec::new() };
+        let evaluate = || {
+            let value = self.delayed(text)?;
+            Ok::<_, EvaluationError>(self.with(|e| e.without_debugger(|e| e.force(value)))?)
+        };
+        let Ok(value) = interruptible(evaluate) else { return Vec::new() };
         let names = |attrs: Attrs| attrs.iter().map(|attr| attr.name.to_string()).collect();
         value.as_attrs().map(names).unwrap_or_default()
     }

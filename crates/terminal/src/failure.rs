@@ -13,12 +13,14 @@ pub struct Failure {
     pub hints: Vec<String>,
     /// The program's exit code.
     pub code: u8,
+    /// The message as it is shown, where it was laid out already.
+    laid_out: Option<String>,
 }
 
 impl Failure {
     /// An error with exit code 1.
     pub fn new(message: impl Display) -> Self {
-        Self { message: message.to_string(), hints: Vec::new(), code: 1 }
+        Self { message: message.to_string(), hints: Vec::new(), code: 1, laid_out: None }
     }
 
     /// Adds what to do.
@@ -30,7 +32,8 @@ impl Failure {
 
     /// Prints it to standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
-        let mut text = format!("error: {}\n", self.message.trim_end().replace('\n', "\n       "));
+        let plain = || format!("error: {}\n", self.message.trim_end().replace('\n', "\n       "));
+        let mut text = self.laid_out.clone().unwrap_or_else(plain);
         for hint in &self.hints {
             text += &format!("hint: {}\n", hint.replace('\n', "\n      "));
         }
@@ -57,9 +60,10 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 
 impl From<saltire_driver::Error> for Failure {
     fn from(error: saltire_driver::Error) -> Self {
-        let message = error.to_string();
-        let message = message.strip_prefix("error:").unwrap_or(&message).trim_start_matches(' ').to_owned();
+        let text = error.to_string();
+        let laid_out = matches!(error, saltire_driver::Error::Evaluation(_)).then(|| text.clone());
+        let message = text.strip_prefix("error:").unwrap_or(&text).trim_start_matches(' ').to_owned();
         let code = if matches!(error, saltire_driver::Error::Interrupted) { 130 } else { 1 };
-        Self { message, hints: error.hints(), code }
+        Self { message, hints: error.hints(), code, laid_out }
     }
 }

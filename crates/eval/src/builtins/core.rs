@@ -124,7 +124,7 @@ fn scoped_import(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn try_eval(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
     let depth = e.depth;
-    let (value, success) = match e.force(a[0]) {
+    let (value, success) = match e.in_try(|e| e.force(a[0])) {
         Ok(value) => (value, Value::TRUE),
         Err(error) if error.is_catchable() => {
             e.depth = depth;

@@ -10,7 +10,8 @@ use super::files::algorithm;
 use super::{Builtin, builtin, global, json_text};
 use crate::coerce::Coerce;
 use crate::context::Context;
-use crate::error::{EvalError, Result, Traced};
+use crate::debug::Reason;
+use crate::error::{ErrorKind, EvalError, Result, Traced};
 use crate::evaluator::Evaluator;
 use crate::host::MessageLevel;
 use crate::symbol::Symbol;
@@ -58,8 +59,8 @@ pub(super) static BUILTINS: &[Builtin] = &[
     builtin(
         "traceVerbose",
         &["e1", "e2"],
-        |e, a, _| e.force(a[1]),
-        "As `trace`, if verbose tracing is on, which it isn't.",
+        |e, a, pos| if e.settings().trace_verbose { trace(e, a, pos) } else { e.force(a[1]) },
+        "As `trace`, if the setting `trace-verbose` is on.",
     ),
     builtin(
         "addErrorContext",
@@ -67,7 +68,7 @@ pub(super) static BUILTINS: &[Builtin] = &[
         add_error_context,
         "Gives `e2`; adds `e1` to the trace of its errors.",
     ),
-    global("break", &["v"], |e, a, _| e.force(a[0]), "Gives `v`; a debugger would stop here."),
+    global("break", &["v"], stop, "Gives `v`; a debugger stops here first."),
     builtin("ceil", &["number"], |e, a, p| round(e, a, p, "ceil", f64::ceil), "The least integer not below."),
     builtin(
         "floor",
@@ -480,7 +481,13 @@ fn trace(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
     };
     let text = format!("trace: {}", String::from_utf8_lossy(&text));
     e.host().message(MessageLevel::Trace, &text);
+    e.stop_at_message(|at| at.traces)?;
     e.force(a[1])
+}
+
+fn stop(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
+    e.stop(Reason::Break, None)?;
+    e.force(a[0])
 }
 
 fn warn(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -488,6 +495,11 @@ fn warn(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let text = e.string_value(a[0], pos, what)?;
     let text = format!("evaluation warning: {}", text.as_bstr());
     e.host().message(MessageLevel::Warning, &text);
+    if e.settings().abort_on_warn {
+        let message = "aborting to reveal stack trace of warning, as abort-on-warn is set";
+        return Err(EvalError::new(ErrorKind::Abort, Pos::NONE, message));
+    }
+    e.stop_at_message(|at| at.warnings)?;
     e.force(a[1])
 }
 

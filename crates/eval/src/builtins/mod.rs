@@ -86,7 +86,6 @@ pub static DEVIATIONS: &[(&str, &str)] = &[
     ("flakeRefToString", "There without the experimental feature `flakes`."),
     ("getFlake", "There without the experimental feature `flakes`."),
     ("parseFlakeRef", "There without the experimental feature `flakes`."),
-    ("break", "Never stops: there is no debugger."),
     (
         "derivationStrict",
         "Refuses `__contentAddressed` and `__impure`, as the reference does without their experimental features.",

@@ -1,6 +1,6 @@
 //! `nix repl`: a session at a prompt.
 
-use crate::arguments::{Arguments, Word};
+use crate::arguments::Arguments;
 use crate::flake_installable::Purpose;
 use crate::installable::InstallableOptions;
 use crate::options::{Opened, Options};
@@ -18,6 +18,7 @@ Evaluates what is typed. ':?' lists the commands.
 
   -f, --file FILE        load a file's attributes
       --expr EXPR        load an expression's attributes
+      --debugger         stop at errors and at builtins.break
       --arg NAME EXPR, --argstr NAME TEXT, -I PATH, --option NAME VALUE
 ";
 
@@ -28,13 +29,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
         if installables.take(&word, &mut words)? || options.take(&word, &mut words)? {
             continue;
         }
-        match &word {
-            Word::Long(name) if name == "debugger" => {
-                return Err(Failure::new("'--debugger' is not there yet")
-                    .hint("'--show-trace' shows how an error came about"));
-            }
-            _ => return Err(words.unknown(&word)),
-        }
+        return Err(words.unknown(&word));
     }
     // What is typed is no input that has to be pure.
     options.impure = true;
