@@ -70,5 +70,16 @@ in
   # With picolibc's start code, for an emulated machine.
   picolibc = program cross.riscv64-embedded { text = hello; flags = "--crt0=semihost --oslib=semihost"; };
   avr = program cross.avr special.avr;
+  # A crate whose build script runs here and tells the program what it is made for.
+  rust = cross.aarch64-multiplatform.callPackage
+    ({ stdenv, cargo, buildPackages }: stdenv.mkDerivation {
+      name = "rust-test";
+      src = ./rust;
+      nativeBuildInputs = [ cargo ];
+      depsBuildBuild = [ buildPackages.stdenv.cc ];
+      buildPhase = "cargo build --offline --release";
+      installPhase = ''install -D target/*/release/program -t "$out/bin"'';
+    })
+    { };
   wasi = program cross.wasi32 { text = hello; };
 }

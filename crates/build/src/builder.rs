@@ -1,10 +1,12 @@
 //! From a derivation to registered outputs.
 
 use crate::builtin;
+use crate::diagnosis::Diagnosis;
 use crate::environment::{BUILD_DIRECTORY, Environment, EnvironmentRequest, environment, words};
 use crate::error::BuildError;
 use crate::events::{Event, Events, StepId};
-use crate::log::LogLines;
+use crate::graph::{GraphError, graphs};
+use crate::log::{Finished, LogLines};
 use crate::references::{ReferenceCheck, check_references};
 use crate::user::UserLock;
 use saltire_fetch::Downloader;
@@ -170,12 +172,11 @@ impl Builder<'_> {
         let mut child = spec.spawn().map_err(|source| BuildError::Sandbox { name: name.clone(), source })?;
         let file = self.store.create_log(request.path).ok();
         let lines = LogLines::new(self.events, request.step, &name, file);
-        let (status, tail) = std::thread::scope(|scope| {
+        let (status, finished) = std::thread::scope(|scope| {
             let log = child.take_log();
             let reader = scope.spawn(move || read_log(log, lines));
             let status = self.wait(&mut child);
-            let tail = reader.join().unwrap_or_default();
-            (status, tail)
+            (status, reader.join().unwrap_or_default())
         });
         let status = status.map_err(|source| BuildError::Sandbox { name: name.clone(), source })?;
         let Some(status) = status else { return Err(BuildError::Interrupted) };
@@ -183,8 +184,34 @@ impl Builder<'_> {
             return Ok(());
         }
         let kept = if self.keep_failed { Some(scratch.keep_build_directory(&name)?) } else { None };
+        let advice = self.advice(derivation, &finished.diagnosis);
+        let tail = finished.tail;
         let derivation = self.store.display(request.path);
-        Err(BuildError::Failed { name, status: status.exit, tail, kept, derivation })
+        Err(BuildError::Failed { name, status: status.exit, tail, advice, kept, derivation })
+    }
+
+    /// What a failed build's log says about programs in the wrong list of
+    /// dependencies. The lists are those of stdenv.mkDerivation.
+    fn advice(&self, derivation: &Derivation, diagnosis: &Diagnosis) -> Option<String> {
+        let variable = |name: &str| derivation.environment.get(name.as_bytes());
+        let for_host: Vec<StorePath> = ["buildInputs", "propagatedBuildInputs", "depsHostHost"]
+            .iter()
+            .flat_map(|list| words(variable(list)))
+            .filter_map(|word| self.store.store_dir().parse(&word).ok())
+            .collect();
+        let provider = |program: &str| {
+            let name = Path::new(program).file_name()?;
+            let directory = Path::new(program).parent().filter(|directory| directory.is_absolute());
+            let has = |path: &&StorePath| {
+                let bin = Path::new(&self.store.display(path)).join("bin");
+                // By its name, looked up in PATH, or by this place.
+                (!program.contains('/') || directory == Some(bin.as_path()))
+                    && self.store.physical_path(path).join("bin").join(name).exists()
+            };
+            for_host.iter().find(has).map(|path| path.name().to_owned())
+        };
+        let cross = variable("crossConfig").map(ToString::to_string);
+        diagnosis.advice(&provider, cross.as_deref())
     }
 
     /// Waits for the end of a build; `None` if it was called off.
@@ -214,12 +241,17 @@ impl Builder<'_> {
         let named: Vec<(String, String)> =
             outputs.iter().map(|(name, path)| (name.clone(), self.store.display(path))).collect();
         let cores = if self.cores == 0 { machine_cores() } else { self.cores };
+        let graphs = graphs(self.store, &derivation.environment, inputs).map_err(|error| match error {
+            GraphError::Store(error) => error.into(),
+            other => BuildError::Derivation { name: derivation.name.clone(), reason: other.to_string() },
+        })?;
         let Environment { variables, files } = environment(&EnvironmentRequest {
             variables: &derivation.environment,
             outputs: &named,
             store_directory,
             cores,
             fixed_output: fixed,
+            graphs: &graphs,
             inherited: &|name| std::env::var_os(name).map(|value| value.into_vec().into()),
         });
         for (name, contents) in files {
@@ -316,7 +348,7 @@ fn base_mounts(network: bool) -> Vec<Mount> {
     mounts
 }
 
-fn read_log<W: std::io::Write>(log: Option<File>, mut lines: LogLines<'_, W>) -> Vec<String> {
+fn read_log<W: std::io::Write>(log: Option<File>, mut lines: LogLines<'_, W>) -> Finished {
     let mut buffer = vec![0; 16 * 1024];
     if let Some(mut log) = log {
         // An error here can only be the end: there is nobody left to write.
@@ -324,7 +356,7 @@ fn read_log<W: std::io::Write>(log: Option<File>, mut lines: LogLines<'_, W>) ->
             lines.push(&buffer[..count]);
         }
     }
-    lines.finish().1
+    lines.finish()
 }
 
 /// The directories of one build, removed in the end.

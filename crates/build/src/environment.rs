@@ -5,6 +5,7 @@
 //! nothing else. Source: the Nix reference manual, "Derivations" and "Advanced
 //! attributes".
 
+use crate::graph::Graph;
 use std::collections::BTreeMap;
 
 /// The build directory inside the sandbox.
@@ -26,6 +27,8 @@ pub struct EnvironmentRequest<'a> {
     pub cores: usize,
     /// Whether the output's hash is fixed.
     pub fixed_output: bool,
+    /// Closures that the derivation asks to be told about.
+    pub graphs: &'a [Graph],
     /// Looks up a variable of our own environment, for `impureEnvVars`.
     pub inherited: &'a dyn Fn(&str) -> Option<Bytes>,
 }
@@ -96,6 +99,9 @@ fn plain_attributes(request: &EnvironmentRequest<'_>, environment: &mut Environm
             environment.variables.insert(name.clone(), value);
         }
     }
+    for graph in request.graphs {
+        environment.files.insert(graph.name().to_owned(), graph.text());
+    }
 }
 
 fn structured_attributes(request: &EnvironmentRequest<'_>, json: &Bytes, environment: &mut Environment) {
@@ -108,6 +114,7 @@ fn structured_attributes(request: &EnvironmentRequest<'_>, json: &Bytes, environ
     };
     let outputs = request.outputs.iter().map(|(name, path)| (name.clone(), path.clone().into()));
     attributes.insert("outputs".into(), serde_json::Value::Object(outputs.collect()));
+    attributes.extend(request.graphs.iter().map(|graph| (graph.name().to_owned(), graph.json())));
     let shell = shell_declarations(&attributes);
     let json = serde_json::Value::Object(attributes).to_string();
     environment.files.insert(".attrs.json".into(), json.into());
@@ -207,6 +214,7 @@ mod tests {
             store_directory: "/nix/store",
             cores: 2,
             fixed_output,
+            graphs: &[],
             inherited: &|name| (name == "http_proxy").then(|| "proxy".into()),
         });
         for (name, value) in expected {

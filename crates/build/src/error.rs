@@ -21,6 +21,8 @@ pub enum BuildError {
         status: ExitStatus,
         /// The last lines of its output.
         tail: Vec<String>,
+        /// What to do about it, where the log tells.
+        advice: Option<String>,
         /// Where its build directory was kept, if it was.
         kept: Option<PathBuf>,
         /// The absolute path of the derivation.
@@ -75,6 +77,7 @@ impl BuildError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
+            BuildError::Failed { advice: Some(advice), .. } => Some(advice.clone()),
             BuildError::Failed { kept: Some(kept), .. } => {
                 Some(format!("the build directory was kept at {}", kept.display()))
             }

@@ -11,9 +11,11 @@
 
 mod builder;
 mod builtin;
+mod diagnosis;
 mod environment;
 mod error;
 mod events;
+mod graph;
 mod log;
 mod references;
 mod user;
@@ -22,4 +24,5 @@ pub use builder::{BuildRequest, Builder};
 pub use environment::{BUILD_DIRECTORY, Environment, EnvironmentRequest, environment};
 pub use error::BuildError;
 pub use events::{Event, Events, Silent, StepId, StepKind};
+pub use graph::Graph;
 pub use references::{ReferenceCheck, ReferenceError, check_references};

@@ -1,5 +1,6 @@
 //! A builder's output: to the log file, to whoever watches, and its last lines kept.
 
+use crate::diagnosis::Diagnosis;
 use crate::events::{Event, Events, StepId};
 use std::collections::VecDeque;
 use std::io::Write;
@@ -18,11 +19,22 @@ pub(crate) struct LogLines<'a, W> {
     pub file: Option<W>,
     line: Vec<u8>,
     tail: VecDeque<Vec<u8>>,
+    diagnosis: Diagnosis,
+}
+
+/// What is left of a builder's output when it has ended.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// The last lines.
+    pub tail: Vec<String>,
+    /// Programs that could not be started.
+    pub diagnosis: Diagnosis,
 }
 
 impl<'a, W: Write> LogLines<'a, W> {
     pub fn new(events: &'a dyn Events, step: StepId, name: &'a str, file: Option<W>) -> Self {
-        Self { events, step, name, file, line: Vec::new(), tail: VecDeque::new() }
+        let (line, tail, diagnosis) = Default::default();
+        Self { events, step, name, file, line, tail, diagnosis }
     }
 
     /// Takes more output.
@@ -50,19 +62,20 @@ impl<'a, W: Write> LogLines<'a, W> {
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         self.events.event(Event::Output { step: self.step, name: self.name, line: &line });
+        self.diagnosis.line(&line);
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }
         self.tail.push_back(line);
     }
 
-    /// Ends the last line; the log file and the last lines.
-    pub fn finish(mut self) -> (Option<W>, Vec<String>) {
+    /// Ends the last line.
+    pub fn finish(mut self) -> Finished {
         if !self.line.is_empty() {
             self.end_line();
         }
         let tail = self.tail.iter().map(|line| printable(line)).collect();
-        (self.file, tail)
+        Finished { tail, diagnosis: self.diagnosis }
     }
 }
 
@@ -89,13 +102,14 @@ mod tests {
     use crate::events::Silent;
 
     fn check(chunks: &[&str], file: &str, tail: &[&str]) {
-        let mut lines = LogLines::new(&Silent, StepId(0), "x", Some(Vec::new()));
+        let mut written = Vec::new();
+        let mut lines = LogLines::new(&Silent, StepId(0), "x", Some(&mut written));
         for chunk in chunks {
             lines.push(chunk.as_bytes());
         }
-        let (written, kept) = lines.finish();
-        assert_eq!(String::from_utf8(written.unwrap()).unwrap(), file);
-        assert_eq!(kept, tail);
+        let finished = lines.finish();
+        assert_eq!(String::from_utf8(written).unwrap(), file);
+        assert_eq!(finished.tail, tail);
     }
 
     #[test]

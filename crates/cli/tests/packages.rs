@@ -135,6 +135,47 @@ fn a_program_in_the_wrong_list_of_dependencies_is_named() {
 }
 
 #[test]
+fn a_program_in_the_wrong_list_that_make_runs_is_named() {
+    let Some(message) = mistake(
+        "buildInputs = [ tree ];
+         buildPhase = \"printf 'all:\\n\\ttree\\n' > Makefile; make\";",
+    ) else {
+        return;
+    };
+    assert!(message.contains("'tree' of tree-riscv64-unknown-linux-gnu"), "{message}");
+    assert!(message.contains("needs to be in nativeBuildInputs"), "{message}");
+}
+
+#[test]
+fn a_program_for_the_host_platform_that_make_runs_is_named() {
+    let Some(message) = mistake(
+        "buildPhase = \"echo 'int main(void) { return 0; }' > a.c; $CC a.c -o generator;
+           printf 'all:\\n\\t./generator || exit 3\\n' > Makefile; make\";",
+    ) else {
+        return;
+    };
+    assert!(message.contains("generator' is for riscv64-unknown-linux-gnu"), "{message}");
+    assert!(message.contains("CC_FOR_BUILD"), "{message}");
+}
+
+#[test]
+fn a_build_is_told_the_closure_that_it_asks_for() {
+    if !can_build() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs").canonicalize().unwrap();
+    let file = directory.path().join("closure.nix");
+    let expression = format!(
+        "with import {} {{ }}; runCommand \"closure\" {{ exportReferencesGraph = [ \"graph\" bootstrapTools ]; }}
+           \"grep -xF ${{bootstrapTools}} graph > $out; grep -c '^/nix/store/.*-glibc' graph >> $out\"",
+        set.display()
+    );
+    std::fs::write(&file, expression).unwrap();
+    stdout(&format!("build -f {} --no-link", file.display()));
+}
+
+#[test]
 fn a_platform_without_a_toolchain_says_what_is_missing() {
     if !can_build() {
         return;
@@ -201,6 +242,18 @@ fn programs_without_an_operating_system_run_in_simulators() {
     let (path, _) = compiled("avr", "program");
     let said = stdout(&format!("run simavr -- -m atmega328p -f 16000000 {path}"));
     assert!(said.contains("Hello, world!"), "{said}");
+}
+
+#[test]
+#[ignore = "downloads about 110 MB of compilers"]
+fn a_crate_is_cross_built_and_runs() {
+    if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
+        println!("skipped: packages can't be built or emulated here");
+        return;
+    }
+    let (path, bytes) = compiled("rust", "program");
+    assert_eq!(u16::from_le_bytes([bytes[18], bytes[19]]), 183, "the ELF machine of aarch64");
+    assert_eq!(stdout(&format!("exec {path}")), "Hello from aarch64, made for aarch64-unknown-linux-gnu\n");
 }
 
 /// The whole chain for the platform that `SALTIRE_TEST_SOURCE_TOOLCHAIN` names.

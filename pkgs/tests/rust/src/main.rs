@@ -1,0 +1,3 @@
+fn main() {
+    println!("Hello from {}, made for {}", std::env::consts::ARCH, env!("MADE_FOR"));
+}
