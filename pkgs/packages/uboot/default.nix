@@ -1,4 +1,4 @@
-{ lib, stdenv, debianSource, buildPackages, bison, flex, openssl, python3
+{ lib, stdenv, debianSource, buildPackages, bc, bison, flex, openssl-prebuilt, python3
 , # Which board, as in U-Boot's configs directory, and the files that are its result.
   defconfig ? null, files ? null
 }:
@@ -22,9 +22,9 @@ in
 stdenv.mkDerivation {
   pname = "uboot-${lib.removeSuffix "_defconfig" board.defconfig}";
   inherit (source) version src;
-  nativeBuildInputs = [ bison flex python3 ];
+  nativeBuildInputs = [ bc bison flex python3 ];
   # Its tools for this machine sign images.
-  depsBuildBuild = [ buildPackages.stdenv.cc openssl ];
+  depsBuildBuild = [ buildPackages.stdenv.cc openssl-prebuilt ];
   configurePhase = ''
     runHook preConfigure
     patchShebangs scripts tools
