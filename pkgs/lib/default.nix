@@ -14,6 +14,7 @@ let
         versions = load ./versions.nix;
         customisation = load ./customisation.nix;
         meta = load ./meta.nix;
+        modules = load ./modules.nix;
         licenses = load ./licenses.nix;
         systems = load ./systems;
         platforms = lib.systems.doubles;
@@ -26,6 +27,7 @@ let
     // parts.strings
     // parts.customisation
     // parts.meta
+    // parts.modules
     // parts
     // {
       # `lib.versions` holds these as well; the short names are in common use.
