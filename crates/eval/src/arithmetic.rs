@@ -95,5 +95,12 @@ fn builtin_of(operator: Operator) -> Option<&'static str> {
 #[cold]
 pub(crate) fn in_operator(error: Box<EvalError>, operator: Operator, pos: Pos) -> Box<EvalError> {
     let Some(name) = builtin_of(operator) else { return error };
-    error.traced(pos, format!("while calling the '{name}' builtin"))
+    let error = error.traced(pos, format!("while calling the '{name}' builtin"));
+    match operator {
+        // `a >= b` is `!(a < b)`.
+        Operator::LessOrEqual | Operator::GreaterOrEqual => {
+            error.traced(pos, "in the argument of the not operator")
+        }
+        _ => error,
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Shape {
     pub(crate) symbols: &'static [Symbol],
     positions: &'static [Pos],
     by_name: OnceLock<Box<[u32]>>,
+    /// The same names without positions.
+    unplaced: OnceLock<&'static Shape>,
 }
 
 impl Shape {
@@ -35,7 +37,18 @@ impl Shape {
         positions: &'static [Pos],
     ) -> &'static Shape {
         debug_assert!(symbols.is_sorted() && symbols.len() == positions.len());
-        region.alloc(Shape { symbols, positions, by_name: OnceLock::new() })
+        region.alloc(Shape { symbols, positions, by_name: OnceLock::new(), unplaced: OnceLock::new() })
+    }
+
+    /// The same names, written nowhere.
+    fn unplaced(&'static self, region: &mut Region) -> &'static Shape {
+        if let Some(shape) = self.unplaced.get() {
+            return shape;
+        }
+        let none = |name: &Symbol| Attr { name: *name, value: Value::NULL, pos: Pos::NONE };
+        let items: Vec<Attr> = self.symbols.iter().map(none).collect();
+        let shape = region.shapes.get(&items, &mut region.counts);
+        self.unplaced.get_or_init(|| shape)
     }
 
     #[inline]
@@ -337,11 +350,13 @@ impl Attrs {
         mut value: impl FnMut(&mut Region, Attr) -> Value,
     ) -> Attrs {
         if self.layer().is_none() {
-            return Self::with_shape(region, self.shape(), |region, index| value(region, self.at(index)));
+            let shape = self.shape().unplaced(region);
+            return Self::with_shape(region, shape, |region, index| value(region, self.at(index)));
         }
         let mut items = self.merged();
         for item in &mut items {
             item.value = value(region, *item);
+            item.pos = Pos::NONE;
         }
         Self::from_sorted(region, &items)
     }

@@ -186,12 +186,16 @@ impl Evaluator {
         argument: Value,
         pos: Pos,
     ) -> Result<()> {
-        let value = self.force(argument)?;
+        let from_call_site = |error: Box<EvalError>| match pos.is_some() {
+            true => error.traced(pos, "from call site"),
+            false => error,
+        };
+        let value = self.force(argument).map_err(from_call_site)?;
         let Some(attrs) = value.as_attrs() else {
             let message = format!("expected a set but found {}", self.describe(value));
             let what = "while evaluating the value passed for the lambda argument";
-            let error = EvalError::type_error(code.pos, message).traced(code.pos, what);
-            return Err(if pos.is_some() { error.traced(pos, "from call site") } else { error });
+            let error = EvalError::type_error(Pos::NONE, message).traced(code.pos, what);
+            return Err(from_call_site(error));
         };
         let count = formals.names.len();
         if code.slots as usize > count {

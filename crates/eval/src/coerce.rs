@@ -2,6 +2,7 @@
 
 use saltire_diagnostics::Pos;
 use saltire_store_model::Ingestion;
+use saltire_syntax::ParseOptions;
 use smallvec::SmallVec;
 
 use crate::attrs::{Attr, Attrs};
@@ -202,6 +203,10 @@ impl Evaluator {
     /// The absolute path that a value names, and the context of its text.
     pub fn path_value(&mut self, value: Value, pos: Pos, what: &str) -> Result<(Vec<u8>, Context)> {
         let value = self.forced(value, pos, what)?;
+        if let Some(function) = value.as_attrs().and_then(|attrs| attrs.get(self.names.to_string)) {
+            let result = self.call(function, &[value], pos)?;
+            return self.nested(pos, |this| this.path_value(result, pos, what));
+        }
         if let Some(path) = value.as_path() {
             return Ok((path.as_bytes().to_vec(), Context::EMPTY));
         }
@@ -222,7 +227,23 @@ impl Evaluator {
             Kind::Attrs(attrs) => attrs.contains(names.to_string) || attrs.contains(names.out_path),
             _ => false,
         };
-        if addable { Ok(()) } else { Err(self.cannot_coerce(left, pos, "while evaluating a path segment")) }
+        if addable {
+            return Ok(());
+        }
+        let error = self.cannot_coerce(left, pos, "while evaluating a path segment");
+        Err(self.in_operand(error, pos, 0))
+    }
+
+    /// An error of one of the operands, or parts, of what is at `pos`: its place is
+    /// that of the operand.
+    #[cold]
+    pub(crate) fn in_operand(&self, error: Box<EvalError>, pos: Pos, index: usize) -> Box<EvalError> {
+        let Some((file, offset)) = self.sources().lookup(pos) else { return error };
+        let options = ParseOptions { pipe_operators: self.settings().pipe_operators };
+        match saltire_syntax::operand_offsets(&file.text, offset, &options).get(index) {
+            Some(offset) => error.moved(pos, file.pos(*offset)),
+            None => error,
+        }
     }
 
     /// `left + right`
@@ -233,13 +254,13 @@ impl Evaluator {
                 _ => {
                     let kind = if left.as_int().is_some() { "an integer" } else { "a float" };
                     let message = format!("cannot add {} to {kind}", crate::print::type_name(right));
-                    Err(EvalError::type_error(pos, message))
+                    Err(self.in_operand(EvalError::type_error(pos, message), pos, 1))
                 }
             },
             Kind::Path(path) => {
                 let what = "while evaluating a path segment";
                 let mode = Coerce::PLAIN;
-                let tail = self.coerce(right, mode, pos, what)?;
+                let tail = self.coerce(right, mode, pos, what).map_err(|e| self.in_operand(e, pos, 1))?;
                 if !tail.context().is_empty() {
                     let message = "a string that refers to a store path cannot be appended to a path";
                     return Err(EvalError::type_error(pos, message));
@@ -250,8 +271,8 @@ impl Evaluator {
                 // Paths are copied to the store only behind a string, not behind a set.
                 let what = "while evaluating a path segment";
                 let mode = if left.as_str().is_some() { Coerce::INTERPOLATION } else { Coerce::PLAIN };
-                let left = self.coerce(left, mode, pos, what)?;
-                let right = self.coerce(right, mode, pos, what)?;
+                let left = self.coerce(left, mode, pos, what).map_err(|e| self.in_operand(e, pos, 0))?;
+                let right = self.coerce(right, mode, pos, what).map_err(|e| self.in_operand(e, pos, 1))?;
                 self.check_length(left.len() + right.len(), pos)?;
                 let context = left.context().union(right.context());
                 Ok(Value::from_str(Str::append(&mut self.region, left, &[right.as_bytes()], context)))
@@ -281,11 +302,13 @@ impl Evaluator {
         let mut strings: SmallVec<[Str; 8]> = SmallVec::new();
         let mut context = Context::EMPTY;
         let mut length = 0;
-        for part in parts {
+        for (index, part) in parts.iter().enumerate() {
             let value = self.eval(part, env)?;
             let string = match value.as_str() {
                 Some(string) => string,
-                None => self.coerce(value, Coerce::INTERPOLATION, pos, "while evaluating a path segment")?,
+                None => self
+                    .coerce(value, Coerce::INTERPOLATION, pos, "while evaluating a path segment")
+                    .map_err(|error| self.in_operand(error, pos, index))?,
             };
             context = context.union(string.context());
             length += string.len();
@@ -314,7 +337,9 @@ impl Evaluator {
         let mut text = Vec::new();
         for (index, part) in parts.iter().enumerate() {
             let value = self.eval(part, env)?;
-            let string = self.coerce(value, Coerce::PLAIN, pos, "while evaluating a path segment")?;
+            let string = self
+                .coerce(value, Coerce::PLAIN, pos, "while evaluating a path segment")
+                .map_err(|error| self.in_operand(error, pos, index))?;
             if index > 0 && !string.context().is_empty() {
                 let message = "a string that refers to a store path cannot be appended to a path";
                 return Err(EvalError::type_error(pos, message));
@@ -356,9 +381,12 @@ impl Evaluator {
         Err(EvalError::new(crate::error::ErrorKind::Throw, pos, message))
     }
 
-    /// A position as `{ file, line, column }`, null if there is none.
+    /// A position as `{ file, line, column }`, null if there is none in a file.
     pub fn position(&mut self, pos: Pos) -> Value {
         let Some(location) = self.sources().resolve(pos) else { return Value::NULL };
+        if !matches!(location.file.origin, saltire_diagnostics::Origin::File(_)) {
+            return Value::NULL;
+        }
         let file = self.new_string(location.file.origin.to_string().as_bytes());
         let line = self.new_int(i64::from(location.line));
         let column = self.new_int(i64::from(location.column));
@@ -375,8 +403,13 @@ impl Evaluator {
 
     #[cold]
     fn expected(&self, kind: &str, value: Value, pos: Pos, what: &str) -> Box<EvalError> {
-        let error = EvalError::type_error(pos, format!("expected {kind} but found {}", self.describe(value)));
-        if what.is_empty() { error } else { error.traced(pos, what) }
+        let message = format!("expected {kind} but found {}", self.describe(value));
+        match (what, kind) {
+            ("", _) => EvalError::type_error(pos, message),
+            // As in the reference, which shows the place of these once only.
+            (what, "a set" | "a list") => EvalError::type_error(Pos::NONE, message).traced(pos, what),
+            (what, _) => EvalError::type_error(pos, message).traced(pos, what),
+        }
     }
 
     #[cold]

@@ -159,6 +159,20 @@ impl EvalError {
         self
     }
 
+    /// With another place, where the error and its outermost steps had the place `from`.
+    #[cold]
+    pub(crate) fn moved(mut self: Box<Self>, from: Pos, to: Pos) -> Box<Self> {
+        if self.pos == from {
+            self.pos = to;
+        }
+        let mut outer = Vec::new();
+        while let Some(node) = self.trace.0.filter(|node| node.frame.pos == from) {
+            outer.push(Frame { pos: to, ..node.frame.clone() });
+            self.trace = node.inner;
+        }
+        outer.into_iter().rev().fold(self, EvalError::with_step)
+    }
+
     /// Whether `tryEval` turns this into a value.
     pub fn is_catchable(&self) -> bool {
         matches!(self.kind, ErrorKind::Throw | ErrorKind::Assertion)

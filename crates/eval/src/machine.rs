@@ -63,7 +63,11 @@ impl Evaluator {
         };
         let mark = self.region.mark();
         let result = match code {
-            Expr::Apply1 => self.apply(thunk.value(0), &[thunk.value(1)], Pos::NONE),
+            Expr::Apply1 => {
+                let function = thunk.value(0);
+                let pos = function.as_closure().map_or(Pos::NONE, |closure| closure.0.code.pos);
+                self.apply(function, &[thunk.value(1)], pos)
+            }
             Expr::Apply2 => self.apply(thunk.value(0), &[thunk.value(1), thunk.value(2)], Pos::NONE),
             Expr::ThunkSelect => match thunk.value(1).as_str() {
                 Some(name) => self.select(thunk.value(0), name.symbol(), Pos::NONE),
@@ -208,7 +212,8 @@ impl Evaluator {
                 Expr::Not { operand, pos } => {
                     let value = self.eval(operand, env);
                     let what = || "in the argument of the not operator".to_owned();
-                    let value = self.condition(value, *pos).traced(*pos, what)?;
+                    let value = self.condition(value, *pos).traced(*pos, what);
+                    let value = value.map_err(|error| self.in_operand(error, *pos, 0))?;
                     return Ok(Value::from_bool(!value));
                 }
                 Expr::Negate { operand, pos } => {
@@ -547,7 +552,7 @@ impl Evaluator {
             Key::Dynamic(expr, pos) => {
                 let value = self.eval(expr, env)?;
                 let what = "while evaluating an attribute name";
-                Ok((self.plain_string(value, *pos, what)?.symbol(), *pos))
+                Ok((self.plain_string(value, Pos::NONE, what)?.symbol(), *pos))
             }
         }
     }
@@ -664,7 +669,8 @@ impl Evaluator {
             // A chain of updates is one step.
             Err(error) if matches!(expr, Expr::Binary { operator: Operator::Update, .. }) => Err(error),
             Err(error) => {
-                Err(error.traced(pos, format!("in the {side} operand of the update (//) operator")))
+                let what = format!("in the {side} operand of the update (//) operator");
+                Err(self.in_operand(error.traced(pos, what), pos, usize::from(side == "right")))
             }
         }
     }
@@ -697,7 +703,8 @@ impl Evaluator {
         value.as_attrs().ok_or_else(|| {
             let message = format!("expected a set but found {}", self.describe(value));
             let what = format!("in the {side} operand of the update (//) operator");
-            EvalError::type_error(pos, message).traced(pos, what)
+            let error = EvalError::type_error(Pos::NONE, message).traced(pos, what);
+            self.in_operand(error, pos, usize::from(side == "right"))
         })
     }
 }

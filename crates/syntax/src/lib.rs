@@ -10,12 +10,14 @@ pub mod ast;
 mod bindings;
 mod error;
 mod lexer;
+mod operands;
 mod parser;
 mod print;
 mod token;
 mod variables;
 
 pub use error::ParseError;
+pub use operands::operand_offsets;
 pub use parser::{MAX_NESTING, ParseOptions, parse};
 pub use print::{PrintPaths, print};
 pub use variables::{UndefinedVariable, undefined_variable};

@@ -105,7 +105,6 @@ fn derivation_strict(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> 
 /// The path to import; what its text depends on is built first.
 fn import_path(e: &mut Evaluator, value: Value, pos: Pos) -> Result<Vec<u8>> {
     let what = "while realising the context of a path";
-    let value = e.force(value)?;
     let (path, context) = e.path_value(value, pos, what)?;
     e.realised_path(path, context, pos)
 }
@@ -317,7 +316,8 @@ fn concat_map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     for item in list.iter() {
         let result = e.call1(function, item, pos)?;
         let what = "while evaluating the return value of the function passed to builtins.concatMap";
-        let result = e.list_value(result, pos, what)?;
+        let place = function.as_closure().map_or(pos, |closure| closure.0.code.pos);
+        let result = e.list_value(result, place, what)?;
         if !result.is_empty() {
             all.push(result);
         }

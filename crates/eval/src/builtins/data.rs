@@ -446,7 +446,8 @@ fn convert_hash(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let symbol = Symbol::intern(name);
         let Some(value) = attrs.get(symbol) else {
             if required {
-                return Err(crate::machine::missing_attribute(attrs, symbol, pos));
+                let error = crate::machine::missing_attribute(attrs, symbol, pos);
+                return Err(error.traced(pos, format!("while locating the attribute '{name}'")));
             }
             return Ok(None);
         };

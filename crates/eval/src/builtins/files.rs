@@ -309,7 +309,7 @@ fn add(
             );
             Err(adding(EvalError::other(pos, message)))
         }
-        (Err(error), None) => Err(host_error(error).at(pos)),
+        (Err(error), None) => Err(adding(host_error(error).at(pos))),
         (Ok(path), None) => in_store(e, path),
     }
 }

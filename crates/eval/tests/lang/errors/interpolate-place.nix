@@ -1,0 +1,5 @@
+let
+  long = {
+    a = { }; };
+in "text ${
+    long.a} more"
