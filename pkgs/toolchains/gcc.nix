@@ -9,7 +9,7 @@
 #
 # A compiler takes longer to be built than it will ever run here, so it is optimised
 # lightly, leaves out what no package of the set asks for, and is compiled once.
-{ lib, stdenv, debianSource, gmp, mpfr, libmpc, binutils, target, major, stage, libc, isCross, previous ? null }:
+{ lib, stdenv, debianSource, gmp, mpfr, libmpc, zlib, binutils, target, major, stage, libc, isCross, previous ? null }:
 
 let
   source = debianSource "gcc-${major}";
@@ -31,7 +31,7 @@ let
     [
       "--prefix=${prefix}" "--target=${target.config}" "--with-sysroot=/" "--with-native-system-header-dir=/include"
       "--with-as=${toolDirectory}/as" "--with-ld=${toolDirectory}/ld"
-      "--with-build-time-tools=${toolDirectory}" "--with-gnu-as" "--with-gnu-ld"
+      "--with-build-time-tools=${toolDirectory}" "--with-gnu-as" "--with-gnu-ld" "--with-system-zlib"
       "--enable-languages=c,c++" "--enable-default-pie" "--enable-checking=release"
       "--disable-nls" "--disable-multilib" "--disable-bootstrap" "--disable-libsanitizer"
       "--disable-libssp" "--disable-libvtv" "--disable-libquadmath" "--disable-libgomp" "--disable-libitm"
@@ -54,7 +54,7 @@ let
     pname = "gcc-${if isFinal then "unwrapped" else "static"}-${target.config}";
     inherit (source) version src;
     outputs = [ "out" (if isFinal then "lib" else "objects") ];
-    buildInputs = [ gmp mpfr libmpc ];
+    buildInputs = [ gmp mpfr libmpc zlib ];
     postUnpack = ''
       (cd "$sourceRoot" && tar xf gcc-*.tar.* --strip-components=1 --no-same-owner \
         ${toString (map (path: "--exclude='*/${path}'") leftOut)} && rm gcc-*.tar.*)
@@ -92,16 +92,18 @@ let
     };
   };
 
+  # libgcc without what asks for a C library: threads, the shared one. Variables of
+  # the command line don't reach the libraries' makefiles, the command's name does.
+  alone = ''"MAKE=make enable_shared=no thread_header=gthr-single.h"'';
   static = {
-    # libgcc without what asks for a C library: threads, the shared one.
     buildPhase = ''
       runHook preBuild
-      makeCommand all-gcc inhibit_libc=true
-      makeCommand all-target-libgcc inhibit_libc=true enable_shared=no thread_header=gthr-single.h
+      makeCommand all-gcc
+      makeCommand all-target-libgcc ${alone}
       runHook postBuild
     '';
     installTargets = "install-gcc install-target-libgcc";
-    installFlags = [ "inhibit_libc=true" "enable_shared=no" "thread_header=gthr-single.h" ];
+    preInstall = ''installFlagsArray+=("DESTDIR=$out" ${alone})'';
     postInstall = ''
       ${moveToOut}
       # C libraries ask for the part of libgcc that the shared one would have.
@@ -125,8 +127,7 @@ let
       runHook postBuild
     '';
     installTargets = [ "install-gcc" ] ++ map (library: "install-target-${library}") targetLibraries;
-    makeFlags = common.makeFlags ++ [ "inhibit_libc=false" "INHIBIT_LIBC_CFLAGS=" ]
-      ++ lib.optional isCross "SYSROOT_CFLAGS_FOR_TARGET=--sysroot=${libc.dev}";
+    makeFlags = common.makeFlags ++ lib.optional isCross "SYSROOT_CFLAGS_FOR_TARGET=--sysroot=${libc.dev}";
     postInstall = ''
       ${moveToOut}
       libraries=$(find "$out" -name libstdc++.so)
@@ -139,11 +140,12 @@ let
 
       # Run-time libraries apart: programs refer to them, not to the compiler.
       mkdir -p "$lib/lib"
-      rm -f "$libraries"/*.py
-      for file in "$libraries"/*.so "$libraries"/*.so.*; do
+      find "$out" -name '*.py' -delete
+      find "$out" -name libexec -prune -o \( -name '*.so' -o -name '*.so.*' \) -print > libraries
+      while read -r file; do
         mv "$file" "$lib/lib/"
         ln -s "$lib/lib/''${file##*/}" "$file"
-      done
+      done < libraries
       for file in "$lib"/lib/*.so.*; do
         if [ ! -L "$file" ]; then patchelf --set-rpath "$lib/lib:${libc.libraryPath}" "$file"; fi
       done
@@ -154,6 +156,8 @@ let
     configurePhase = ''
       runHook preConfigure
       tar xf ${previous.objects}/build.tar.gz
+      # Now there is a C library.
+      sed -i '/^INHIBIT_LIBC_CFLAGS/d' gcc/libgcc.mvars
       find . "$sourceDirectory" -exec touch -h -d @1 {} +
       runHook postConfigure
     '';

@@ -22,7 +22,7 @@ let
   gccFor = major: stage: libc: previous: import ./gcc.nix {
     inherit lib target major stage libc previous isCross;
     inherit (final) stdenv debianSource;
-    inherit (final) gmp mpfr libmpc;
+    inherit (final) gmp mpfr libmpc zlib;
     binutils = self.binutils;
   };
   staticFor = major: gccFor major "static" null null;
