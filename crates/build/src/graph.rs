@@ -107,7 +107,7 @@ fn store_path(store: &Store, text: &str) -> Option<StorePath> {
     let directory = store.store_dir();
     let relative = text.strip_prefix(directory.as_str())?.strip_prefix('/')?;
     let base = relative.split('/').next()?;
-    directory.parse(&format!("{}/{base}", directory.as_str())).ok()
+    directory.parse(format!("{}/{base}", directory.as_str())).ok()
 }
 
 /// Names, each with the paths whose closure is wanted.
