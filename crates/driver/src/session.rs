@@ -143,16 +143,27 @@ impl Session {
         self: &Arc<Self>,
         work: impl FnOnce(&mut Evaluator) -> Result<T, EvaluationError> + Send,
     ) -> Result<T, Error> {
+        self.evaluate_for(Whose::Users, work)
+    }
+
+    /// Evaluates what is [`Whose`].
+    fn evaluate_for<T: Send>(
+        self: &Arc<Self>,
+        whose: Whose,
+        work: impl FnOnce(&mut Evaluator) -> Result<T, EvaluationError> + Send,
+    ) -> Result<T, Error> {
+        let users = whose == Whose::Users;
         let session = Arc::clone(self);
         let realise = move |elements: &[&ContextElement]| {
             session.realise_elements(elements).map_err(|error| HostError::new(error.to_string()))
         };
         let search_path = self.search_path();
-        let access = self.access(&search_path);
+        let access = if users { self.access(&search_path) } else { Access::Full };
+        let system = if users { self.system() } else { &self.platform.system };
         let trees = Arc::new(TreeCache::open(self.directories.cache.join("trees")));
         let host = Arc::new(StoreHost::new(
             Arc::clone(&self.store),
-            self.system(),
+            system,
             search_path,
             Arc::clone(&self.events),
             Box::new(realise),
@@ -164,7 +175,7 @@ impl Session {
         let profile = self.settings.profile.as_ref();
         let settings = saltire_eval::Settings {
             show_trace: self.settings.show_trace,
-            pure: self.settings.pure,
+            pure: users && self.settings.pure,
             pipe_operators: self.settings.pipe_operators,
             max_call_depth: self.settings.max_call_depth,
             trace_verbose: self.settings.trace_verbose,
@@ -173,7 +184,7 @@ impl Session {
         };
         let result = with_large_stack(|| {
             let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);
-            if let Some((make, at)) = self.debugger.get() {
+            if let Some((make, at)) = self.debugger.get().filter(|_| users) {
                 evaluator.set_debugger(make(), *at);
             }
             let result = work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error));
@@ -402,7 +413,7 @@ impl Session {
     /// What a tool of the embedded set for this machine is built from.
     fn tool_wanted(self: &Arc<Self>, attribute: &str) -> Result<Wanted, Error> {
         let set = self.package_set()?;
-        let derivation = self.evaluate(|evaluator| {
+        let derivation = self.evaluate_for(Whose::Own, |evaluator| {
             let value = evaluator.eval_file(set.as_os_str().as_encoded_bytes())?;
             let value = evaluator.select_path_text(value, attribute)?;
             Ok(evaluator.derivation_path(value)?)
@@ -456,6 +467,16 @@ impl Session {
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::SeqCst)
     }
+}
+
+/// Whose expressions are evaluated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The user's, as the settings say.
+    Users,
+    /// The program's: the embedded set for this machine, which settings such as pure
+    /// evaluation are not about.
+    Own,
 }
 
 /// Where the embedded set has an emulator.

@@ -1,8 +1,10 @@
-{ lib, fromSeed }:
+{ lib, fromSeed, pkgsBuildBuild }:
 
 fromSeed {
   pname = "squashfs-tools";
   debs = [ "squashfs-tools" "liblzo2-2" "liblz4-1" ];
+  # The C library loads libgcc_s when a thread ends.
+  wrap.mksquashfs = [ "LD_LIBRARY_PATH=${pkgsBuildBuild.gccLibs}/${pkgsBuildBuild.gccLibs.libDir}" ];
   meta = {
     description = "Makes compressed read-only file systems, to run in builds";
     homepage = "https://github.com/plougher/squashfs-tools";
