@@ -3,6 +3,7 @@
 mod bench_child;
 mod bench_eval;
 mod bench_first;
+mod bench_repl;
 mod fuzz;
 mod fuzz_errors;
 mod fuzz_expressions;
@@ -36,6 +37,8 @@ enum Task {
     ParityBook(parity_book::BookArguments),
     /// Compares the evaluator's time and memory with nix-instantiate's
     BenchEval(bench_eval::BenchArguments),
+    /// Times the prompt and its completion against the reference's
+    BenchRepl(bench_repl::ReplArguments),
     /// Tries random texts on the parser, or random expressions on the evaluator and the reference
     Fuzz(fuzz::FuzzArguments),
     /// Times the first command of a new user, and the same again
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Task::ParityBook(arguments) => parity_book::run(&arguments),
         Task::BenchEval(arguments) => bench_eval::run(&arguments),
         Task::BenchFirst(arguments) => bench_first::run(&arguments),
+        Task::BenchRepl(arguments) => bench_repl::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
     }
 }

@@ -22,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   saltire run hello --for riscv64-linux          build GNU hello for RISC-V and run it here
   saltire build zlib --for armv7l-linux          build for ARM; the result is linked as ./result
   saltire plan hello --for aarch64-linux         say what would be done, and why
+  saltire shell hello bc --for riscv64-linux     a shell with both on PATH, as if they were native
   saltire exec ./program                         run any foreign ELF program
   saltire platforms                              what can be built for and run here";
 
@@ -61,6 +62,10 @@ pub enum Command {
     Build(BuildArgs),
     /// Build a package and run its program, under an emulator where needed
     Run(RunArgs),
+    /// Start a shell (or a command) with packages on PATH, foreign ones included
+    Shell(ShellArgs),
+    /// Start a shell (or a command) in the environment in which a package is built, cross compiler included
+    Develop(DevelopArgs),
     /// Say what building would do, step by step, and why
     Plan(PlanArgs),
     /// List the platforms and what this machine can do for each
@@ -213,6 +218,45 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub execution: Execution,
+}
+
+/// `saltire shell`
+#[derive(Args, Debug)]
+#[allow(missing_docs)]
+pub struct ShellArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+
+    /// Run this instead of a shell; all that follows is the command
+    #[arg(long, short, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+
+    #[command(flatten)]
+    pub execution: Execution,
+}
+
+/// `saltire develop`
+#[derive(Args, Debug)]
+#[allow(missing_docs)]
+pub struct DevelopArgs {
+    /// The package whose environment is wanted, such as 'hello'
+    #[arg(value_name = "PACKAGE")]
+    pub package: String,
+
+    #[command(flatten)]
+    pub source: Source,
+
+    /// The platform that is built for: a name, a system or a GNU triple (default: this machine)
+    #[arg(long = "for", value_name = "PLATFORM")]
+    pub platform: Option<String>,
+
+    /// How to build: auto, cross, emulate, native or remote
+    #[arg(long, value_name = "METHOD", default_value = "auto")]
+    pub via: Via,
+
+    /// Run this instead of a shell; all that follows is the command
+    #[arg(long, short, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
 }
 
 /// `saltire plan`

@@ -185,3 +185,21 @@ fn hello_is_built_by_emulated_tools() {
         }
     }
 }
+
+#[test]
+fn a_shell_has_the_packages_on_its_path() {
+    if !can_build() {
+        return;
+    }
+    let run = |words: &str, script: &str| {
+        let output = saltire(words).args(["--command", "sh", "-c", script]).output().unwrap();
+        assert!(output.status.success(), "{words}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let shown = run("shell hello --for riscv64", "command -v hello; hello");
+    assert!(shown.starts_with("/nix/store/") && shown.ends_with("/bin/hello\nHello, world!\n"), "{shown}");
+    let compiler = run("develop hello --for riscv64", "echo $CC; $CC -dumpmachine");
+    assert!(compiler.ends_with("riscv64-linux-gnu\n"), "{compiler}");
+    let output = saltire("shell hello --command no-such-program").output().unwrap();
+    assert!(text(&output.stderr).contains("there is no program 'no-such-program' on PATH"));
+}

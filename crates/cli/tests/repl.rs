@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -29,7 +29,11 @@ impl Terminal {
         rustix::termios::tcsetwinsize(&slave, size).unwrap();
         let slave = File::from(slave);
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(env!("CARGO_BIN_EXE_saltire")).args(arguments).current_dir(directory);
+        command
+            .args(["--ctty", "--wait"])
+            .arg(env!("CARGO_BIN_EXE_saltire"))
+            .args(arguments)
+            .current_dir(directory);
         command.env("HOME", directory).env("XDG_CACHE_HOME", directory).env("XDG_DATA_HOME", directory);
         command.env("XDG_CONFIG_HOME", directory).env("NIX_CONF_DIR", directory);
         command.env("SALTIRE_STORE", directory.join("root")).env("NIX_PATH", "").env("TERM", "xterm");
@@ -84,7 +88,14 @@ impl Terminal {
     }
 }
 
+/// Starts a session and waits for its first words.
 fn start(arguments: &[&str]) -> Option<(tempfile::TempDir, Terminal)> {
+    let (directory, mut terminal) = begin(arguments)?;
+    terminal.expect("Type :? for help.");
+    Some((directory, terminal))
+}
+
+fn begin(arguments: &[&str]) -> Option<(tempfile::TempDir, Terminal)> {
     if Command::new("setsid").arg("--version").output().is_err() {
         println!("skipped: setsid is not installed");
         return None;
@@ -92,12 +103,11 @@ fn start(arguments: &[&str]) -> Option<(tempfile::TempDir, Terminal)> {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(
         directory.path().join("set.nix"),
-        "{ suffix ? \"\" }: { hello = derivation { name = \"hello${suffix}\"; system = \"x\"; builder = \"/b\"; }; \
+        "{ suffix ? \"\" }: { /** Adds. */ plus = a: b: a + b; hello = derivation { name = \"hello${suffix}\"; system = \"x\"; builder = \"/b\"; }; \
          pkgsCross = { riscv64 = { a = 1; }; riscv32 = { }; \"x y\" = 2; }; number = 5; }",
     )
     .unwrap();
-    let mut terminal = Terminal::start(arguments, directory.path());
-    terminal.expect("Type :? for help.");
+    let terminal = Terminal::start(arguments, directory.path());
     Some((directory, terminal))
 }
 
@@ -106,10 +116,10 @@ fn a_session_evaluates_binds_and_prints() {
     let Some((directory, mut terminal)) = start(&["nix", "repl", "-f", "set.nix"]) else { return };
     let loaded = terminal.expect("nix-repl> ");
     assert!(
-        loaded.contains("Loading installable ''...") && loaded.contains("Added 3 variables."),
+        loaded.contains("Loading installable ''...") && loaded.contains("Added 4 variables."),
         "{loaded}"
     );
-    assert!(loaded.contains("hello, number, pkgsCross"), "{loaded}");
+    assert!(loaded.contains("hello, number, pkgsCross, plus"), "{loaded}");
     assert!(terminal.line("1 + number").starts_with("6\r\n"));
     assert!(terminal.line("hello").starts_with("«derivation /nix/store/"));
     terminal.line("x = { a = 1; b.c = 2; }");
@@ -124,6 +134,15 @@ fn a_session_evaluates_binds_and_prints() {
     assert!(terminal.line("new").starts_with('7'));
     assert!(terminal.line(":ll").starts_with("new"));
     assert!(terminal.line(":?").contains(":load"));
+    let shown = terminal.line(":doc plus");
+    assert!(
+        shown.starts_with("Function `plus`\r\n  … defined at ") && shown.contains("\r\n\r\nAdds.\r\n"),
+        "{shown}"
+    );
+    assert!(terminal.line(":doc 1").contains("error: value does not have documentation"));
+    terminal.line("p = 1; q = 2");
+    assert!(terminal.line("p + q").starts_with('3'));
+    assert!(terminal.line("inherit (nowhere) p;").contains("undefined variable 'nowhere'"));
     assert!(terminal.line(":doc map").contains("builtins.map"));
     std::fs::write(directory.path().join("set.nix"), "{ number = 8; }").unwrap();
     terminal.line(":r");
@@ -199,7 +218,126 @@ fn a_file_without_an_option_gives_a_warning() {
         return;
     };
     let loaded = terminal.expect("nix-repl> ");
-    assert!(loaded.contains("Added 3 variables."), "{loaded}");
+    assert!(loaded.contains("Added 4 variables."), "{loaded}");
     assert!(terminal.line("hello").contains("-hello-1.drv"));
+    terminal.end();
+}
+
+#[test]
+fn lines_that_are_pasted_together_are_read_one_by_one() {
+    let Some((_directory, mut terminal)) = start(&["nix", "repl"]) else { return };
+    terminal.expect("nix-repl> ");
+    assert!(terminal.line(":ll").contains("error: nothing has been loaded yet"));
+    terminal.send("\u{1b}[200~a = 1\nb = {\n  c = 5;\n}\na + b.c\u{1b}[201~\r");
+    terminal.expect("\r\n6\r\n");
+    terminal.expect("nix-repl> ");
+    terminal.end();
+}
+
+#[test]
+fn the_debugger_stops_at_errors_in_their_scope() {
+    let expression = "let f = x: let y = x + 1; in throw \"no ${toString y}\"; in f 2";
+    let Some((_directory, mut terminal)) = begin(&["nix", "eval", "--debugger", "--expr", expression]) else {
+        return;
+    };
+    let said = terminal.expect("nix-repl> ");
+    assert!(said.starts_with("error: no 3\r\n") && said.contains("debugger\r\nType :? for help."), "{said}");
+    assert!(terminal.line("x + y").starts_with('5'));
+    let shown = terminal.line(":bt");
+    let steps = [
+        "\r\n0: error: no 3\r\n",
+        "\r\n1: while calling a function\r\n«string»:1:30\r\n",
+        "\r\n2: while evaluating a 'let' expression\r\n",
+        "\r\n3: while calling 'f'\r\n",
+    ];
+    assert!(steps.iter().all(|step| shown.contains(step)), "{shown}");
+    assert!(
+        terminal.line(":st 3").contains("Env level 0\r\nstatic: x \r\n\r\nEnv level 1\r\nstatic: f \r\n")
+    );
+    assert!(terminal.line("y").contains("undefined variable 'y'"));
+    assert!(terminal.line(":env").starts_with("Env level 0\r\nstatic: x \r\n"));
+    assert!(terminal.line(":st 9").contains("there is no step '9'"));
+    assert!(terminal.line(":?").contains(":bt, :backtrace"));
+    terminal.send(":c\r");
+    terminal.expect("error: no 3\r\n");
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn breakpoints_steps_and_traces_stop_and_go_on() {
+    let words = ["nix", "eval", "--debugger", "--option", "debugger-on-trace", "true", "--expr"];
+    let expression = "let a = 1; in builtins.break (let b = a + 1; in builtins.trace \"here\" b)";
+    let Some((_directory, mut terminal)) = begin(&[&words[..], &[expression]].concat()) else { return };
+    terminal.expect("info: breakpoint reached");
+    terminal.expect("nix-repl> ");
+    assert!(terminal.line("a").starts_with('1'));
+    // To what is begun next.
+    terminal.line(":s");
+    assert!(terminal.line("{ inherit a b; }").contains("b = 2;"));
+    assert!(terminal.line(":c").contains("trace: here"));
+    terminal.send(":c\r");
+    terminal.expect("2\r\n");
+    assert!(terminal.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_session_can_have_the_debugger() {
+    let Some((_directory, mut terminal)) = start(&["nix", "repl", "--debugger"]) else { return };
+    terminal.expect("nix-repl> ");
+    terminal.line("a = 5");
+    for _ in 0..2 {
+        let stopped = terminal.line("let b = 1; in throw \"x\"");
+        assert!(stopped.contains("error: x"), "{stopped}");
+        assert!(terminal.line("a + b").starts_with('6'));
+        assert!(terminal.line(":q").contains("error: x"));
+    }
+    assert!(terminal.line("b").contains("undefined variable 'b'"));
+    terminal.end();
+}
+
+#[test]
+fn without_a_terminal_lines_are_read_and_the_debugger_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |words: &[&str], input: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_saltire"));
+        command.args(words).env("HOME", directory.path()).env("XDG_CACHE_HOME", directory.path());
+        command.env("XDG_DATA_HOME", directory.path()).env("NIX_CONF_DIR", directory.path());
+        command.env("SALTIRE_STORE", directory.path().join("root")).stdin(input);
+        let output = command.output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let typed = directory.path().join("typed");
+    std::fs::write(&typed, "a = 1\n{ b =\n  a; }.b\n1 +\n").unwrap();
+    let (out, _) = run(&["nix", "repl"], File::open(&typed).unwrap().into());
+    assert!(out.contains("\n1\n"), "{out}");
+    let failing = ["nix", "eval", "--debugger", "--expr", "let a = 7; in throw \"x\""];
+    let (_, error) = run(&failing, Stdio::null());
+    assert!(error.contains("there is no terminal for the debugger") && error.contains("error: x"), "{error}");
+    std::fs::write(&typed, "a + 1\n").unwrap();
+    let (out, error) = run(&failing, File::open(&typed).unwrap().into());
+    assert!(out.contains("8\n") && error.contains("error: x"), "{out} {error}");
+}
+
+#[test]
+fn the_session_of_the_book_gives_the_lines_that_it_shows() {
+    let Some((_directory, mut terminal)) = start(&["repl"]) else { return };
+    let loaded = terminal.expect("nix-repl> ");
+    assert!(loaded.contains("Loading installable ''...\r\nAdded "), "{loaded}");
+    let overlay = |name| {
+        format!(
+            "a = import <nixpkgs> {{ crossSystem = {{ config = \"riscv64-unknown-linux-gnu\"; }}; overlays = [ (self: super: {{ gcc = self.{name}; }}) ]; }}"
+        )
+    };
+    let compiler = |version| format!("-riscv64-unknown-linux-gnu-stage-final-gcc-wrapper-{version}");
+    for (name, version) in [("gcc12", "12."), ("gcc11", "11.")] {
+        terminal.line(&overlay(name));
+        let shown = terminal.line("a.pkgsCross.riscv64.stdenv.cc");
+        assert!(
+            shown.starts_with("«derivation /nix/store/") && shown.contains(&compiler(version)),
+            "{shown}"
+        );
+    }
+    let shown = terminal.line("pkgs.pkgsCross.riscv64.stdenv.cc");
+    assert!(shown.contains(&compiler("12.")), "{shown}");
     terminal.end();
 }

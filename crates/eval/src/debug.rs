@@ -373,6 +373,18 @@ fn with_values(env: &'static Env) -> Vec<(Symbol, Value)> {
     attrs.map(|attrs| attrs.iter().map(|attr| (attr.name, attr.value)).collect()).unwrap_or_default()
 }
 
+impl crate::value::Closure {
+    /// What the function is bound to, if it is.
+    pub fn name(self) -> Option<Symbol> {
+        self.0.code.name
+    }
+
+    /// Where the function is written.
+    pub fn pos(self) -> Pos {
+        self.0.code.pos
+    }
+}
+
 impl StackFrame {
     /// Where it is written.
     pub fn pos(&self) -> Pos {

@@ -1,7 +1,7 @@
 //! The debugger: where evaluation stops, a prompt in the scope of what is being done.
 
 use crate::command::Command;
-use crate::run::Prompt;
+use crate::run::{Prompt, show};
 use crate::state::State;
 use rustix::fs::{FileType, fstat};
 use saltire_diagnostics::{Style, render, render_place};
@@ -158,12 +158,12 @@ impl Prompt<'_> {
         let Some(view) = &self.stopped else { return };
         let frame = |number| self.state.with(|evaluator| view.frame(evaluator, number));
         match command {
-            Command::Environment => println!("{}", view.scopes()),
+            Command::Environment => show(&format!("{}\n", view.scopes())),
             Command::Backtrace => {
                 for number in 0..view.frames.len() {
-                    print!("{}", frame(number));
+                    show(&frame(number));
                 }
-                println!();
+                show("\n");
             }
             _ => {
                 let known = |number: &usize| *number < view.frames.len();
@@ -176,7 +176,7 @@ impl Prompt<'_> {
                         return;
                     }
                 }
-                println!("{}\n{}", frame(view.current.get()), view.scopes());
+                show(&format!("{}\n{}\n", frame(view.current.get()), view.scopes()));
             }
         }
     }

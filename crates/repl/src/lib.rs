@@ -8,6 +8,7 @@ mod colour;
 mod command;
 mod complete;
 mod debug;
+mod doc;
 mod editor;
 mod run;
 mod scan;

@@ -3,13 +3,16 @@
 use crate::Load;
 use crate::command::{Command, Line, help, parse};
 use crate::debug::View;
-use crate::editor::{Assistant, editor};
+use crate::editor::{Assistant, editor, goes_on};
 use crate::state::State;
 use rustyline::error::ReadlineError;
+use saltire_diagnostics::Pos;
 use saltire_driver::{
     Argument, Directories, Error, EvaluationError, Session, StorePath, argument_set, arguments, file_argument,
 };
-use saltire_eval::{ContextElement, Evaluator, Kind, Resume, Symbol, Value, set_interrupted, type_name};
+use saltire_eval::{
+    Closure, ContextElement, Evaluator, Kind, Resume, Symbol, Value, set_interrupted, type_name,
+};
 use saltire_syntax::ParseOptions;
 use saltire_terminal::Progress;
 use std::io::IsTerminal;
@@ -30,6 +33,9 @@ pub struct Settings {
     pub greeting: String,
 }
 
+/// Sets with `__functor` that are followed to a function.
+const MAX_FUNCTORS: usize = 16;
+
 /// Names that are shown of what was loaded.
 const SHOWN_NAMES: usize = 20;
 
@@ -43,7 +49,7 @@ pub fn run(session: &Arc<Session>, progress: &Arc<Progress>, settings: Settings)
             Prompt { session, progress, state: &state, arguments: settings.arguments, stopped: None };
         eprintln!("{}", settings.greeting);
         if prompt.load_all() {
-            println!();
+            show("\n");
         }
         prompt.read(colour).map(|_| ())
     })
@@ -92,8 +98,11 @@ impl Prompt<'_> {
                         // Without its history the session is as good.
                         let _ = editor.append_history(file);
                     }
-                    if let Next::End(resume) = self.line(&line) {
-                        return Ok(resume);
+                    let options = ParseOptions { pipe_operators };
+                    for part in parts(&line, &options) {
+                        if let Next::End(resume) = self.line(&part) {
+                            return Ok(resume);
+                        }
                     }
                 }
                 Err(ReadlineError::Interrupted) => {}
@@ -113,7 +122,7 @@ impl Prompt<'_> {
         let result = self.meant(line);
         self.progress.finish();
         result.unwrap_or_else(|error| {
-            eprintln!("{}", self.state.error_text(&error).trim_end());
+            eprintln!("{}\n", self.state.error_text(&error).trim_end());
             Next::Line
         })
     }
@@ -126,12 +135,18 @@ impl Prompt<'_> {
             }
             Line::Command(command, argument) => return self.command(command, argument),
             Line::Binding(name, value) => {
-                let value = self.state.delayed(value)?;
-                self.state.bind(vec![(Symbol::intern(name), value)]);
+                match self.state.delayed(value) {
+                    Ok(value) => self.state.bind(vec![(Symbol::intern(name), value)]),
+                    Err(error) => self.bindings(line.trim(), error)?,
+                }
+                show("\n");
             }
             Line::Expression(text) => match self.state.evaluate(text) {
-                Ok(value) => println!("{}\n", self.state.print(value, false)?),
-                Err(error) => self.bindings(text, error)?,
+                Ok(value) => show(&format!("{}\n\n", self.state.print(value, false)?)),
+                Err(error) => {
+                    self.bindings(text, error)?;
+                    show("\n");
+                }
             },
         }
         Ok(Next::Line)
@@ -139,15 +154,20 @@ impl Prompt<'_> {
 
     /// What is no expression may be bindings: `a.b = 1; inherit (c) d;`.
     fn bindings(&self, text: &str, error: EvaluationError) -> Result<()> {
-        let is_syntax =
-            matches!(&error, EvaluationError::Nix(error) if error.kind == saltire_eval::ErrorKind::Parse);
+        let is_syntax = is_syntax_error(&error);
         if is_syntax {
             for end in ["", ";"] {
-                if let Ok(value) = self.state.evaluate(&format!("{{ {text} {end} }}"))
-                    && let Some(attrs) = value.as_attrs()
-                {
-                    self.state.bind(attrs.iter().map(|attr| (attr.name, attr.value)).collect());
-                    return Ok(());
+                // A line break, so that a comment at the end hides nothing.
+                let bindings = format!("{{ {text}\n{end} }}");
+                match self.state.evaluate(&bindings) {
+                    Ok(value) => {
+                        let attrs = value.as_attrs().into_iter().flat_map(|attrs| attrs.sorted());
+                        self.state.bind(attrs.map(|attr| (attr.name, attr.value)).collect());
+                        return Ok(());
+                    }
+                    // They are bindings, with a mistake of another kind.
+                    Err(other @ EvaluationError::Nix(_)) if !is_syntax_error(&other) => return Err(other),
+                    Err(_) => {}
                 }
             }
         }
@@ -160,19 +180,29 @@ impl Prompt<'_> {
             Command::Continue => return Ok(Next::End(Resume::Continue)),
             Command::Step => return Ok(Next::End(Resume::Step)),
             Command::Environment | Command::Backtrace | Command::Frame => self.examine(command, argument),
-            Command::Help => println!("{}", help(self.stopped.is_some())),
+            Command::Help => show(&format!("{}\n", help(self.stopped.is_some()))),
             Command::Print => {
                 let value = self.state.evaluate(argument)?;
-                println!("{}\n", self.state.print(value, true)?);
+                show(&format!("{}\n\n", self.state.print(value, true)?));
             }
-            Command::Type => println!("{}\n", type_name(self.state.evaluate(argument)?)),
-            Command::Add => self.add(self.state.delayed(argument)?)?,
+            Command::Type => show(&format!("{}\n\n", type_name(self.state.evaluate(argument)?))),
+            Command::Add => {
+                self.add(self.state.delayed(argument)?)?;
+                show("\n");
+            }
             Command::Load => self.load_file(argument)?,
             Command::LoadFlake => self.load_flake(argument)?,
-            Command::LastLoaded => println!("{}", self.state.last_loaded(usize::MAX)),
+            Command::LastLoaded => {
+                let names = self.state.last_loaded(usize::MAX);
+                if names.is_empty() {
+                    return Err(Error::Installable("nothing has been loaded yet".to_owned()).into());
+                }
+                show(&format!("{names}\n\n"));
+            }
             Command::Reload => {
                 self.state.forget();
                 self.load_all();
+                show("\n");
             }
             Command::Build => self.build(argument, false)?,
             Command::BuildWithLink => self.build(argument, true)?,
@@ -204,7 +234,7 @@ impl Prompt<'_> {
                     }
                 };
                 self.state.show_trace.set(on);
-                println!("{}", if on { "showing error traces" } else { "not showing error traces" });
+                show(&format!("{}\n", if on { "showing error traces" } else { "not showing error traces" }));
             }
         }
         Ok(Next::Line)
@@ -226,8 +256,8 @@ impl Prompt<'_> {
     fn add(&self, value: Value) -> Result<()> {
         let value = self.called(value)?;
         let attrs = self.state.add(value)?;
-        println!("Added {} variables.", attrs.len());
-        println!("{}", self.state.last_loaded(SHOWN_NAMES));
+        show(&format!("Added {} variables.\n", attrs.len()));
+        show(&format!("{}\n", self.state.last_loaded(SHOWN_NAMES)));
         Ok(())
     }
 
@@ -268,9 +298,9 @@ impl Prompt<'_> {
     }
 
     fn load(&self, load: Load) -> Result<()> {
-        eprintln!("{}", load.title);
         let value = self.state.with(&load.value)?;
         self.add(value)?;
+        show("\n");
         self.state.loads.borrow_mut().push(load);
         Ok(())
     }
@@ -298,18 +328,18 @@ impl Prompt<'_> {
 
     fn build(&self, text: &str, link: bool) -> Result<()> {
         let derivation = self.derivation(text)?;
-        println!();
+        show("\n");
         for (name, path) in self.build_outputs(&derivation)? {
             let shown = self.session.store().display(&path);
             if link {
                 let link = PathBuf::from(format!("repl-result-{name}"));
                 self.session.store().add_root(&link, &path).map_err(Error::from)?;
-                println!("  ./{} -> {shown}", link.display());
+                show(&format!("  ./{} -> {shown}\n", link.display()));
             } else {
                 println!("  {name} -> {shown}");
             }
         }
-        println!();
+        show("\n");
         Ok(())
     }
 
@@ -319,7 +349,7 @@ impl Prompt<'_> {
             false => self.derivation(text)?,
         };
         match self.session.store().read_log(&derivation).map_err(Error::from)? {
-            Some(log) => print!("{}", String::from_utf8_lossy(&log)),
+            Some(log) => show(&format!("{}", String::from_utf8_lossy(&log))),
             None => {
                 let path = self.session.store().display(&derivation);
                 return Err(Error::Installable(format!("build log of '{path}' is not available")).into());
@@ -328,17 +358,43 @@ impl Prompt<'_> {
         Ok(())
     }
 
-    fn document(&self, value: Value) -> Result<()> {
+    fn document(&self, mut value: Value) -> Result<()> {
+        // A set that can be called is documented by its function.
+        for _ in 0..MAX_FUNCTORS {
+            let functor = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("__functor")));
+            let Some(functor) = functor else { break };
+            let called = |evaluator: &mut Evaluator| evaluator.call(functor, &[value], Pos::NONE);
+            value = self.state.with(called)?;
+        }
         let builtin = match value.kind() {
             Kind::Builtin(builtin) => builtin,
             Kind::Partial(partial) => partial.builtin,
-            _ => {
-                println!("{}\n", self.state.print(value, false)?);
-                return Ok(());
-            }
+            Kind::Lambda(function) => return self.document_function(function),
+            _ => return Err(Error::Installable("value does not have documentation".to_owned()).into()),
         };
         let arguments = builtin.arguments.join(" ");
-        println!("builtins.{} {arguments}\n\n{}\n", builtin.name, builtin.doc);
+        show(&format!("builtins.{} {arguments}\n\n{}\n\n", builtin.name, builtin.doc));
+        Ok(())
+    }
+
+    /// What is known of a function: its name, where it is, the comment before it.
+    fn document_function(&self, function: Closure) -> Result<()> {
+        let mut text = match function.name() {
+            Some(name) => format!("Function `{name}`"),
+            None => "Function".to_owned(),
+        };
+        self.state.with(|evaluator| {
+            if let Some(location) = evaluator.sources().resolve(function.pos()) {
+                text += &format!("\n  … defined at {location}");
+            }
+            if let Some((file, offset)) = evaluator.sources().lookup(function.pos()) {
+                let source = String::from_utf8_lossy(&file.text);
+                if let Some(comment) = crate::doc::comment(&source, offset as usize) {
+                    text += &format!("\n\n{comment}");
+                }
+            }
+        });
+        show(&format!("{text}\n\n"));
         Ok(())
     }
 
@@ -346,8 +402,9 @@ impl Prompt<'_> {
     fn edit(&self, text: &str) -> Result<()> {
         let value = self.state.evaluate(text)?;
         let place = self.place(value)?;
-        let (file, line) =
-            place.ok_or_else(|| Error::Installable(format!("the place of '{text}' is not known")))?;
+        let (file, line) = place.ok_or_else(|| {
+            Error::Installable(format!("package '{text}' has no source location information"))
+        })?;
         let editor =
             std::env::var("EDITOR").ok().filter(|editor| !editor.is_empty()).unwrap_or_else(|| "nano".into());
         let mut words = editor.split_whitespace();
@@ -408,6 +465,31 @@ impl Prompt<'_> {
         Process::new(program).args(words).status().map_err(failed)?;
         Ok(())
     }
+}
+
+fn is_syntax_error(error: &EvaluationError) -> bool {
+    matches!(error, EvaluationError::Nix(error) if error.kind == saltire_eval::ErrorKind::Parse)
+}
+
+/// Writes to standard output; the program ends quietly when nobody reads that any more.
+pub(crate) fn show(text: &str) {
+    if let Err(failure) = saltire_terminal::print(text) {
+        failure.report();
+    }
+}
+
+/// The lines of a text that was pasted, each with those that it goes on in.
+fn parts(text: &str, options: &ParseOptions) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        match parts.last_mut().filter(|_| open) {
+            Some(last) => *last = format!("{last}\n{line}"),
+            None => parts.push(line.to_owned()),
+        }
+        open = parts.last().is_some_and(|part| goes_on(part, options));
+    }
+    parts
 }
 
 /// Where what was typed is kept.

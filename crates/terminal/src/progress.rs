@@ -86,7 +86,10 @@ impl Progress {
 
     fn line(&self, text: &str) {
         if self.terminal {
-            let _ = self.bars.println(text);
+            // Printing through the bars would fill the line with blanks.
+            self.bars.suspend(|| {
+                let _ = writeln!(std::io::stderr().lock(), "{text}");
+            });
         } else {
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         }

@@ -2,6 +2,7 @@
 
 mod build;
 mod completions;
+mod develop;
 mod doctor;
 mod eval;
 mod exec;
@@ -11,6 +12,7 @@ mod plan;
 mod platforms;
 mod repl;
 mod run;
+mod shell;
 
 use crate::args::{Cli, Command, Execution, Global, Source};
 use saltire_driver::{Argument, PackageSet, Session, Settings};
@@ -27,6 +29,8 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Build(args) => build::run(global, args),
         Command::Run(args) => run::run(global, args),
+        Command::Shell(args) => shell::run(global, args),
+        Command::Develop(args) => develop::run(global, args),
         Command::Plan(args) => plan::run(global, args),
         Command::Platforms(args) => platforms::run(global, args),
         Command::Exec(args) => exec::run(global, args),

@@ -12,9 +12,15 @@ pub fn run(global: &Global, args: &ReplArgs) -> Result<ExitCode, Failure> {
     if let Some(store) = &global.store {
         words.extend(["--option".into(), "store".into(), store.into()]);
     }
+    let set = open(global, None, None)?.session.package_set()?;
+    let search_path = std::env::var("NIX_PATH").unwrap_or_default();
+    if !search_path.contains("nixpkgs=") {
+        // So that what is written for nixpkgs finds a package set.
+        let directory = set.parent().unwrap_or(&set);
+        words.extend(["-I".into(), format!("nixpkgs={}", directory.display()).into()]);
+    }
     if args.arguments.is_empty() {
-        let opened = open(global, None, None)?;
-        words.extend(["--file".into(), opened.session.package_set()?.into_os_string()]);
+        words.extend(["--file".into(), set.into_os_string()]);
     }
     words.extend(args.arguments.iter().cloned());
     Ok(saltire_nix_cli::run("nix", words))
