@@ -245,6 +245,25 @@ fn programs_without_an_operating_system_run_in_simulators() {
 }
 
 #[test]
+#[ignore = "downloads about 200 MB of compilers and Wine"]
+fn a_windows_program_runs_in_wine() {
+    if !can_build() || !cfg!(target_arch = "x86_64") {
+        println!("skipped: packages can't be built here, or Wine does not run here");
+        return;
+    }
+    let (path, _) = compiled("mingw64", "program.exe");
+    let wine = stdout("build wine --no-link --print-out-paths");
+    let prefix = tempfile::tempdir().unwrap();
+    let output = saltire(&format!("exec {}/bin/wine64 {path}", wine.trim()))
+        .env("WINEPREFIX", prefix.path())
+        .env("WINEDEBUG", "-all")
+        .env_remove("DISPLAY")
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout).trim(), "Hello, world!", "{}", text(&output.stderr));
+}
+
+#[test]
 #[ignore = "downloads about 110 MB of compilers"]
 fn a_crate_is_cross_built_and_runs() {
     if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
