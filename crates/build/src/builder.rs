@@ -21,8 +21,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How often a running build looks whether it was called off.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
@@ -63,6 +63,10 @@ pub struct Builder<'a> {
     pub cores: usize,
     /// Whether to keep the build directory of a failed build.
     pub keep_failed: bool,
+    /// How long a build may take.
+    pub timeout: Option<Duration>,
+    /// How long a build may write nothing.
+    pub max_silence: Option<Duration>,
 }
 
 impl Builder<'_> {
@@ -172,13 +176,14 @@ impl Builder<'_> {
         let mut child = spec.spawn().map_err(|source| BuildError::Sandbox { name: name.clone(), source })?;
         let file = self.store.create_log(request.path).ok();
         let lines = LogLines::new(self.events, request.step, &name, file);
+        let clock = Clock { begin: Instant::now(), heard: AtomicU64::new(0) };
         let (status, finished) = std::thread::scope(|scope| {
             let log = child.take_log();
-            let reader = scope.spawn(move || read_log(log, lines));
-            let status = self.wait(&mut child);
+            let reader = scope.spawn(|| read_log(log, lines, &clock));
+            let status = self.wait(&mut child, &clock, &name);
             (status, reader.join().unwrap_or_default())
         });
-        let status = status.map_err(|source| BuildError::Sandbox { name: name.clone(), source })?;
+        let status = status?;
         let Some(status) = status else { return Err(BuildError::Interrupted) };
         if status.exit.success() {
             return Ok(());
@@ -215,17 +220,33 @@ impl Builder<'_> {
     }
 
     /// Waits for the end of a build; `None` if it was called off.
-    fn wait(&self, child: &mut SandboxChild) -> Result<Option<Status>, saltire_sandbox::SandboxError> {
+    fn wait(
+        &self,
+        child: &mut SandboxChild,
+        clock: &Clock,
+        name: &str,
+    ) -> Result<Option<Status>, BuildError> {
+        let failed = |source| BuildError::Sandbox { name: name.to_owned(), source };
         loop {
-            if let Some(status) = child.wait_timeout(CANCEL_INTERVAL)? {
+            if let Some(status) = child.wait_timeout(CANCEL_INTERVAL).map_err(failed)? {
                 return Ok(Some(status));
             }
-            if self.cancelled.load(Ordering::SeqCst) {
+            let late = self.too_late(clock, name);
+            if self.cancelled.load(Ordering::SeqCst) || late.is_some() {
                 child.kill();
-                child.wait()?;
-                return Ok(None);
+                child.wait().map_err(failed)?;
+                return late.map_or(Ok(None), Err);
             }
         }
+    }
+
+    /// The error for a build that takes too long.
+    fn too_late(&self, clock: &Clock, name: &str) -> Option<BuildError> {
+        let error = |limit: Duration, silent| BuildError::TimedOut { name: name.to_owned(), limit, silent };
+        if let Some(limit) = self.timeout.filter(|limit| clock.begin.elapsed() > *limit) {
+            return Some(error(limit, false));
+        }
+        self.max_silence.filter(|limit| clock.silence() > *limit).map(|limit| error(limit, true))
     }
 
     fn sandbox(
@@ -348,11 +369,30 @@ fn base_mounts(network: bool) -> Vec<Mount> {
     mounts
 }
 
-fn read_log<W: std::io::Write>(log: Option<File>, mut lines: LogLines<'_, W>) -> Finished {
+/// When a build began, and when it wrote something last.
+struct Clock {
+    begin: Instant,
+    /// Milliseconds after the beginning.
+    heard: AtomicU64,
+}
+
+impl Clock {
+    fn hear(&self) {
+        let passed = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(passed, Ordering::Relaxed);
+    }
+
+    fn silence(&self) -> Duration {
+        self.begin.elapsed().saturating_sub(Duration::from_millis(self.heard.load(Ordering::Relaxed)))
+    }
+}
+
+fn read_log<W: std::io::Write>(log: Option<File>, mut lines: LogLines<'_, W>, clock: &Clock) -> Finished {
     let mut buffer = vec![0; 16 * 1024];
     if let Some(mut log) = log {
         // An error here can only be the end: there is nobody left to write.
         while let Ok(count @ 1..) = SandboxChild::read_log(&mut log, &mut buffer) {
+            clock.hear();
             lines.push(&buffer[..count]);
         }
     }

@@ -47,6 +47,24 @@ pub enum BuildError {
     /// A download failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The builder was ended because it took too long.
+    #[error("building '{name}' timed out after {} seconds{}", .limit.as_secs(), if *.silent { " of silence" } else { "" })]
+    TimedOut {
+        /// The derivation's name.
+        name: String,
+        /// How long it had.
+        limit: std::time::Duration,
+        /// Whether that was for writing nothing.
+        silent: bool,
+    },
+    /// A binary cache offered the outputs, but they can't be had from it.
+    #[error("can't take '{name}' from a binary cache: {source}")]
+    Substitute {
+        /// The derivation's name.
+        name: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The sandbox could not be made.
     #[error("can't start the builder of '{name}': {source}")]
     Sandbox {
@@ -84,6 +102,11 @@ impl BuildError {
             BuildError::Failed { derivation, tail, .. } if !tail.is_empty() => {
                 Some(format!("for the full log, run 'saltire log {derivation}'"))
             }
+            BuildError::TimedOut { silent: true, .. } => {
+                Some("'--max-silent-time SECONDS' gives it more time, 0 any time".into())
+            }
+            BuildError::TimedOut { .. } => Some("'--timeout SECONDS' gives it more time, 0 any time".into()),
+            BuildError::Substitute { .. } => Some("build it from source with '--fallback'".into()),
             BuildError::Fetch(error) => error.hint(),
             _ => None,
         }

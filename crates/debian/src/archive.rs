@@ -7,7 +7,7 @@
 //! written through one.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -61,6 +61,51 @@ impl Compression {
                 Box::new(decoder)
             }
         })
+    }
+}
+
+impl Compression {
+    /// The compression that binary caches call by this name.
+    pub fn from_name(name: &str) -> Option<Compression> {
+        Some(match name {
+            "" | "none" => Compression::None,
+            "gzip" => Compression::Gzip,
+            "bzip2" => Compression::Bzip2,
+            "xz" => Compression::Xz,
+            "lzma" => Compression::Lzma,
+            "zstd" => Compression::Zstd,
+            _ => return None,
+        })
+    }
+
+    /// Compresses a stream into `sink`, at the level that is usual for it. The older
+    /// lzma is only read.
+    pub fn compress(self, mut reader: impl Read, mut sink: impl Write) -> std::io::Result<()> {
+        match self {
+            Compression::None => {
+                std::io::copy(&mut reader, &mut sink)?;
+            }
+            Compression::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(&mut sink, flate2::Compression::default());
+                std::io::copy(&mut reader, &mut encoder)?;
+                encoder.finish()?;
+            }
+            Compression::Bzip2 => {
+                let mut encoder = bzip2::write::BzEncoder::new(&mut sink, bzip2::Compression::best());
+                std::io::copy(&mut reader, &mut encoder)?;
+                encoder.finish()?;
+            }
+            Compression::Xz => {
+                let mut encoder = liblzma::write::XzEncoder::new(&mut sink, 6);
+                std::io::copy(&mut reader, &mut encoder)?;
+                encoder.finish()?;
+            }
+            Compression::Zstd => {
+                zstd::stream::copy_encode(&mut reader, &mut sink, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+            }
+            Compression::Lzma => return Err(std::io::Error::from(std::io::ErrorKind::Unsupported)),
+        }
+        sink.flush()
     }
 }
 

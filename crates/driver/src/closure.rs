@@ -5,15 +5,14 @@
 //! not trusted: a path is taken if its name follows from its content, or if a
 //! trusted key has signed it.
 
+use crate::binary_cache::{Access, BinaryCache};
+use crate::content_addressed::make_content_addressed;
 use crate::inputs::Inputs;
-use saltire_debian::archive::Compression;
+use crate::other_store::{CopyOptions, OtherStore};
 use saltire_eval::{FetchAttrs, FetchValue, Fetched, HostError, HostResult};
-use saltire_fetch::{FetchError, Reason, Unobserved, Unpinned};
-use saltire_store_model::{NarInfo, PublicKey, PublicKeys, StorePath};
-use std::collections::BTreeMap;
+use saltire_store_model::{PublicKey, PublicKeys, StorePath};
 use std::fmt::Display;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn wrong(error: impl Display) -> HostError {
     HostError::new(error.to_string())
@@ -29,26 +28,11 @@ pub(crate) fn fetch_closure(inputs: &Inputs, request: &FetchAttrs) -> HostResult
     let path = store.store_dir().parse(text("fromPath").unwrap_or_default()).map_err(wrong)?;
     let fetched = |path| Ok(Fetched { path, attributes: FetchAttrs::new() });
     if let Some(target) = text("toPath") {
-        // What it would be is not worked out here; it may be there already.
-        let target = store.store_dir().parse(target).map_err(|_| {
-            wrong("'toPath' must say which path the rewritten closure has; it can't be worked out here")
-        })?;
-        return match store.is_valid(&target).map_err(wrong)? {
-            true => fetched(target),
-            false => Err(wrong(format!(
-                "path '{}' is not in the store, and closures can't be rewritten here",
-                store.display(&target)
-            ))),
-        };
+        return rewritten(inputs, text("fromStore").unwrap_or_default(), &path, target).and_then(fetched);
     }
-    let place = inputs.cache.join("inputs");
-    std::fs::create_dir_all(&place).map_err(wrong)?;
-    let scratch = tempfile::Builder::new().prefix(".new-").tempdir_in(&place).map_err(wrong)?;
-    let keys = inputs.settings.trusted_keys.iter().map(|key| PublicKey::parse(key));
-    let keys = PublicKeys::new(keys.collect::<Result<Vec<_>, _>>().map_err(wrong)?);
-    let root = text("fromStore").unwrap_or_default().trim_end_matches('/').to_owned();
-    let cache = Cache { inputs, root, keys, scratch: scratch.path() };
-    cache.copy_closure(&path)?;
+    if !store.is_valid(&path).map_err(wrong)? {
+        copy_closure(inputs, text("fromStore").unwrap_or_default(), &path)?;
+    }
 
     let is_by_content = store.path_info(&path).map_err(wrong)?.content_address.is_some();
     let wants_input = request.get("inputAddressed") == Some(&FetchValue::Bool(true));
@@ -64,99 +48,54 @@ pub(crate) fn fetch_closure(inputs: &Inputs, request: &FetchAttrs) -> HostResult
     }
 }
 
-/// A binary cache.
-struct Cache<'a> {
-    inputs: &'a Inputs,
-    /// Its address, without a slash at the end.
-    root: String,
-    keys: PublicKeys,
-    scratch: &'a Path,
+/// The path that `toPath` must be, rewritten from the binary cache if it is not there.
+fn rewritten(inputs: &Inputs, from: &str, path: &StorePath, target: &str) -> HostResult<StorePath> {
+    let store = &inputs.store;
+    let expected = match target {
+        "" => None,
+        text => Some(store.store_dir().parse(text).map_err(wrong)?),
+    };
+    if let Some(expected) = &expected
+        && store.is_valid(expected).map_err(wrong)?
+    {
+        return Ok(expected.clone());
+    }
+    let (cache, keys) = open(inputs, from)?;
+    let paths = std::slice::from_ref(path);
+    let all = make_content_addressed(&cache, store, paths, Some(&keys), &|_, _| {}).map_err(wrong)?;
+    let (shown, got) = (store.display(path), all.get(path).unwrap_or(path));
+    match expected {
+        Some(expected) if expected == *got => Ok(expected),
+        Some(expected) => Err(wrong(format!(
+            "rewriting '{shown}' to content-addressed form yielded '{}', while '{}' was expected",
+            store.display(got),
+            store.display(&expected)
+        ))),
+        None => Err(wrong(format!(
+            "rewriting '{shown}' to content-addressed form yielded '{}'\nUse this value for the 'toPath' attribute passed to 'fetchClosure'",
+            store.display(got)
+        ))),
+    }
 }
 
-impl Cache<'_> {
-    fn copy_closure(&self, path: &StorePath) -> HostResult<()> {
-        let mut missing: BTreeMap<StorePath, NarInfo> = BTreeMap::new();
-        let mut queue = vec![path.clone()];
-        while let Some(path) = queue.pop() {
-            self.inputs.store.add_temp_root(&path).map_err(wrong)?;
-            // What is valid has its closure.
-            if missing.contains_key(&path) || self.inputs.store.is_valid(&path).map_err(wrong)? {
-                continue;
-            }
-            let info = self.info(&path)?;
-            queue.extend(info.info.references.iter().cloned());
-            missing.insert(path, info);
-        }
-        // What others refer to comes first.
-        while !missing.is_empty() {
-            let waits = |info: &NarInfo| {
-                info.info
-                    .references
-                    .iter()
-                    .any(|other| *other != info.info.path && missing.contains_key(other))
-            };
-            let ready: Vec<StorePath> =
-                missing.iter().filter(|(_, info)| !waits(info)).map(|(path, _)| path.clone()).collect();
-            if ready.is_empty() {
-                return Err(wrong(format!(
-                    "the binary cache '{}' has paths that refer to each other",
-                    self.root
-                )));
-            }
-            for info in ready.iter().filter_map(|path| missing.remove(path)) {
-                self.add(&info)?;
-            }
-        }
-        Ok(())
-    }
+/// A binary cache, and the keys whose signatures count.
+fn open(inputs: &Inputs, from: &str) -> HostResult<(OtherStore, PublicKeys)> {
+    let keys = inputs.settings.trusted_keys.iter().map(|key| PublicKey::parse(key));
+    let keys = PublicKeys::new(keys.collect::<Result<Vec<_>, _>>().map_err(wrong)?);
+    let access = Access {
+        downloader: Arc::clone(&inputs.downloader),
+        scratch: inputs.cache.join("inputs"),
+        cancelled: Arc::clone(&inputs.cancelled),
+    };
+    let cache = BinaryCache::open(from, inputs.store.store_dir(), access).map_err(wrong)?;
+    Ok((OtherStore::Cache(Box::new(cache)), keys))
+}
 
-    fn download(&self, file: &str, name: &str) -> Result<PathBuf, FetchError> {
-        let url = format!("{}/{file}", self.root);
-        let target = self.scratch.join(name);
-        let request = Unpinned { name: url.clone(), urls: vec![url], ..Unpinned::default() };
-        self.inputs.downloader.fetch_unpinned(&request, &target, &Unobserved, &self.inputs.cancelled)?;
-        Ok(target)
-    }
-
-    /// What the cache says of a path, if that can be trusted.
-    fn info(&self, path: &StorePath) -> HostResult<NarInfo> {
-        let store = &self.inputs.store;
-        let shown = store.display(path);
-        let file = self.download(&format!("{}.narinfo", path.hash_part()), "info");
-        let file = file.map_err(|error| match &error {
-            FetchError::Unavailable { attempts, .. }
-                if attempts.iter().all(|(_, reason)| matches!(reason, Reason::Status(403 | 404))) =>
-            {
-                wrong(format!("path '{shown}' does not exist in the store '{}'", self.root))
-            }
-            _ => wrong(error),
-        })?;
-        let text = std::fs::read_to_string(&file).map_err(wrong)?;
-        let info = NarInfo::parse(store.store_dir(), &text);
-        let info = info.map_err(|error| wrong(format!("what '{}' says of '{shown}': {error}", self.root)))?;
-        if info.info.path != *path {
-            return Err(wrong(format!("the binary cache '{}' has another path than '{shown}'", self.root)));
-        }
-        let by_content = info.info.has_right_content_address(store.store_dir()).map_err(wrong)?;
-        if by_content != Some(true) && self.keys.count_valid(&info.info, store.store_dir()) == 0 {
-            return Err(wrong(format!(
-                "cannot add path '{shown}' because it lacks a signature by a trusted key"
-            )));
-        }
-        Ok(info)
-    }
-
-    fn add(&self, info: &NarInfo) -> HostResult<()> {
-        let compression = match info.compression.as_str() {
-            "" | "none" => Compression::None,
-            "gzip" => Compression::Gzip,
-            "bzip2" => Compression::Bzip2,
-            "xz" => Compression::Xz,
-            "zstd" => Compression::Zstd,
-            other => return Err(wrong(format!("NARs compressed with '{other}' can't be read"))),
-        };
-        let file = self.download(&info.url, "nar").map_err(wrong)?;
-        let mut reader = compression.decoder(File::open(&file).map_err(wrong)?).map_err(wrong)?;
-        self.inputs.store.add_nar(&info.info, &mut reader).map_err(wrong)
-    }
+/// Copies a path with what it refers to from a binary cache.
+fn copy_closure(inputs: &Inputs, from: &str, path: &StorePath) -> HostResult<()> {
+    let (from, keys) = open(inputs, from)?;
+    let here = OtherStore::Local(Arc::clone(&inputs.store));
+    let options = CopyOptions { keys: Some(&keys), before: &|_| {} };
+    from.copy_to(&here, std::slice::from_ref(path), false, &options).map_err(wrong)?;
+    Ok(())
 }

@@ -105,6 +105,9 @@ pub enum Error {
     /// A flake can't be locked.
     #[error(transparent)]
     Flake(Box<saltire_flake::LockError>),
+    /// Something can't be copied from or to another store.
+    #[error(transparent)]
+    Copy(#[from] crate::binary_cache::CopyError),
     /// The user called it off.
     #[error("interrupted")]
     Interrupted,
@@ -132,6 +135,7 @@ impl Error {
             Error::Store(error) if error.is_no_space() => {
                 vec!["make room, or delete what nothing needs any more with 'saltire gc'".into()]
             }
+            Error::Copy(error) => error.hint().into_iter().collect(),
             Error::Flake(error) => error.hint().into_iter().collect(),
             Error::NoHome { .. } => vec!["set HOME to your home directory".into()],
             _ => Vec::new(),

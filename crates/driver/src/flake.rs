@@ -181,8 +181,8 @@ fn source_error(error: impl std::error::Error + Send + Sync + 'static) -> LockEr
     LockError::Source(Box::new(error))
 }
 
-/// Nix's file of the user's own registry.
-fn user_registry() -> Option<PathBuf> {
+/// Nix's file of the user's own registry; none without a home.
+pub fn user_registry() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
     Some(config?.join("nix/registry.json"))

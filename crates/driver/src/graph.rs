@@ -1,6 +1,6 @@
 //! The derivation graph of what is asked for, as far as it is not built.
 
-use saltire_plan::{BuilderKind, DerivationFacts, Graph, Input, Known, Output};
+use saltire_plan::{BuilderKind, DerivationFacts, Graph, Input, Known, Output, Substitute};
 use saltire_store::{Store, StoreError};
 use saltire_store_model::{Derivation, Hash, StorePath};
 use std::collections::HashMap;
@@ -23,17 +23,25 @@ pub(crate) struct Loaded {
     pub derivations: Vec<(StorePath, Arc<Derivation>)>,
 }
 
-/// Loads what is wanted and, where outputs are missing, what that needs.
-pub(crate) fn load(
-    store: &Store,
-    wanted: &[Wanted],
-    read: &dyn Fn(&StorePath) -> Result<Arc<Derivation>, StoreError>,
-    is_cached: &dyn Fn(&Hash) -> bool,
-) -> Result<Loaded, StoreError> {
+/// Where what is not in the graph is known from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// Reads a derivation.
+    pub read: &'a dyn Fn(&StorePath) -> Result<Arc<Derivation>, StoreError>,
+    /// Whether a download with this hash is here.
+    pub is_cached: &'a dyn Fn(&Hash) -> bool,
+    /// Which of these paths binary caches offer.
+    pub offers: &'a dyn Fn(&[StorePath]) -> HashMap<String, Substitute>,
+    /// Also where a derivation says `allowSubstitutes = false`.
+    pub always_substitute: bool,
+}
+
+/// Loads what is wanted and, where outputs are missing that no binary cache offers,
+/// what that needs.
+pub(crate) fn load(store: &Store, wanted: &[Wanted], sources: Sources<'_>) -> Result<Loaded, StoreError> {
     let mut loader = Loader {
         store,
-        read,
-        is_cached,
+        sources,
         indices: HashMap::new(),
         loaded: Loaded { graph: Graph::default(), known: Known::default(), derivations: Vec::new() },
     };
@@ -41,19 +49,24 @@ pub(crate) fn load(
         let node = loader.node(&one.derivation)?;
         loader.loaded.graph.roots.push(Input { node, outputs: one.outputs.clone() });
     }
-    // Nodes are expanded in the order of their numbers, which grow meanwhile.
+    // Nodes are expanded in the order of their numbers, which grow meanwhile. Caches
+    // are asked for all that are there at a time.
     let mut next = 0;
     while next < loader.loaded.graph.nodes.len() {
-        loader.expand(next)?;
-        next += 1;
+        let end = loader.loaded.graph.nodes.len();
+        let found = (sources.offers)(&loader.missing(next..end)?);
+        loader.loaded.known.substitutable.extend(found);
+        for node in next..end {
+            loader.expand(node)?;
+        }
+        next = end;
     }
     Ok(loader.loaded)
 }
 
 struct Loader<'a> {
     store: &'a Store,
-    read: &'a dyn Fn(&StorePath) -> Result<Arc<Derivation>, StoreError>,
-    is_cached: &'a dyn Fn(&Hash) -> bool,
+    sources: Sources<'a>,
     indices: HashMap<StorePath, usize>,
     loaded: Loaded,
 }
@@ -64,13 +77,13 @@ impl Loader<'_> {
         if let Some(&index) = self.indices.get(path) {
             return Ok(index);
         }
-        let derivation = (self.read)(path)?;
+        let derivation = (self.sources.read)(path)?;
         let outputs = derivation.output_paths(self.store.store_dir())?;
         let valid = self.store.query_valid(outputs.values())?;
         self.loaded.known.valid.extend(valid.iter().map(|path| self.store.display(path)));
         let facts = facts(self.store, path, &derivation, &outputs);
         if let Some(address) = derivation.fixed_output()
-            && (self.is_cached)(&address.hash)
+            && (self.sources.is_cached)(&address.hash)
         {
             self.loaded.known.downloaded.insert(facts.path.clone());
         }
@@ -81,10 +94,27 @@ impl Loader<'_> {
         Ok(index)
     }
 
-    /// Adds a node's inputs, unless all its outputs are there.
+    /// The missing outputs of some nodes that may come from caches.
+    fn missing(&self, nodes: std::ops::Range<usize>) -> Result<Vec<StorePath>, StoreError> {
+        let mut missing = Vec::new();
+        for node in nodes {
+            let derivation = &self.loaded.derivations[node].1;
+            let forbids = derivation.environment.get(b"allowSubstitutes".as_slice());
+            if forbids.is_some_and(|value| value.is_empty()) && !self.sources.always_substitute {
+                continue;
+            }
+            let outputs = derivation.output_paths(self.store.store_dir())?.into_values();
+            let is_missing = |path: &StorePath| !self.loaded.known.valid.contains(&self.store.display(path));
+            missing.extend(outputs.filter(is_missing));
+        }
+        Ok(missing)
+    }
+
+    /// Adds a node's inputs, unless all its outputs are there or are offered.
     fn expand(&mut self, index: usize) -> Result<(), StoreError> {
-        let valid = &self.loaded.known.valid;
-        if self.loaded.graph.nodes[index].outputs.iter().all(|output| valid.contains(&output.path)) {
+        let Known { valid, substitutable, .. } = &self.loaded.known;
+        let is_there = |path: &String| valid.contains(path) || substitutable.contains_key(path);
+        if self.loaded.graph.nodes[index].outputs.iter().all(|output| is_there(&output.path)) {
             return Ok(());
         }
         let derivation = Arc::clone(&self.loaded.derivations[index].1);

@@ -76,6 +76,10 @@ pub struct StoredInput {
 pub struct InputSettings {
     /// How long an address, or a branch, is taken to be what it was.
     pub ttl: Duration,
+    /// Working trees with changes may be taken.
+    pub allow_dirty: bool,
+    /// And the user is told of them.
+    pub warn_dirty: bool,
     /// Tokens by host.
     pub access_tokens: BTreeMap<String, String>,
     /// Keys whose signatures of store paths count, as `name:base64`.
@@ -83,9 +87,15 @@ pub struct InputSettings {
 }
 
 impl Default for InputSettings {
-    /// An hour, no tokens, no keys.
+    /// An hour, working trees with changes, no tokens, no keys.
     fn default() -> Self {
-        Self { ttl: Duration::from_secs(3_600), access_tokens: BTreeMap::new(), trusted_keys: Vec::new() }
+        Self {
+            ttl: Duration::from_secs(3_600),
+            allow_dirty: true,
+            warn_dirty: true,
+            access_tokens: BTreeMap::new(),
+            trusted_keys: Vec::new(),
+        }
     }
 }
 
@@ -126,6 +136,8 @@ impl Inputs {
             downloader: &self.downloader,
             cache: &clones,
             access_tokens: &self.settings.access_tokens,
+            allow_dirty: self.settings.allow_dirty,
+            warn_dirty: self.settings.warn_dirty,
             observer: &Unobserved,
             warn: &warn,
             cancelled: &self.cancelled,

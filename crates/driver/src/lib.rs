@@ -7,7 +7,9 @@
 mod access;
 mod answers;
 mod attribute_path;
+mod binary_cache;
 mod closure;
+mod content_addressed;
 mod error;
 mod flake;
 mod graph;
@@ -17,6 +19,7 @@ mod inputs;
 mod machine;
 mod nix_conf;
 mod nix_settings;
+mod other_store;
 mod package_set;
 mod packages;
 mod program;
@@ -27,16 +30,20 @@ mod session;
 mod settings;
 mod statistics;
 mod store_target;
+mod substitute;
 mod toolchains;
 
 pub use answers::Answers;
 pub use attribute_path::{find_along, split_attribute_path};
+pub use binary_cache::{BinaryCache, CopyError, is_vouched, read_key};
+pub use content_addressed::make_content_addressed;
 pub use error::Error;
-pub use flake::{FlakeAttribute, Flakes};
+pub use flake::{FlakeAttribute, Flakes, user_registry};
 pub use graph::Wanted;
 pub use inputs::{InputSettings, InputStoreError, Inputs, StoredInput};
 pub use nix_conf::{ConfigError, Found, NixConfig, find as find_setting};
 pub use nix_settings::{Kind as SettingKind, Known as KnownSetting};
+pub use other_store::{CopyOptions, Known, OtherStore};
 pub use packages::{Forgive, Package, packages};
 pub use program::{ProgramError, ProgramProblem, Runnable};
 pub use run::{Emulators, Launch};
@@ -44,12 +51,12 @@ pub use saltire_build::{Event, Events, Silent, StepId, StepKind};
 pub use saltire_flake::{
     FlakeRef, LockFlags, LockedFlake, OutputNames, Target as FlakeTarget, is_input_path,
 };
-pub use saltire_plan::{Method, Plan, Via};
+pub use saltire_plan::{Method, Plan, Step, Via};
 pub use saltire_sandbox::{Capability, Finding, Probe, Problem, probe};
 pub use saltire_store_model::StorePath;
 pub use select::{
     Argument, PackageSet, Source, Target, argument_set, arguments, current_directory, file_argument,
 };
 pub use session::{EvaluationError, MakeDebugger, Session};
-pub use settings::{Directories, Settings};
+pub use settings::{CacheSettings, Directories, LockSettings, Settings};
 pub use statistics::ProfileSettings;

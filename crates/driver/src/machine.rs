@@ -44,6 +44,7 @@ pub(crate) fn machine(current: &Platform, settings: &Settings) -> Machine {
         extra_systems: linux()
             .filter(|platform| can_execute(current, platform) && platform.system != current.system)
             .map(|platform| platform.system.clone())
+            .chain(settings.extra_platforms.iter().cloned())
             .collect(),
         emulators: emulators.collect(),
         no_emulation: no_emulation(),

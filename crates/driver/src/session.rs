@@ -3,7 +3,7 @@
 use crate::access::Access;
 use crate::error::Error;
 use crate::flake::Flakes;
-use crate::graph::{Loaded, Wanted, load};
+use crate::graph::{Loaded, Sources, Wanted, load};
 use crate::host::StoreHost;
 use crate::inputs::Inputs;
 use crate::machine::{machine, no_sandbox};
@@ -11,6 +11,7 @@ use crate::package_set;
 use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
 use crate::settings::{Directories, Settings};
 use crate::statistics;
+use crate::substitute::Substituters;
 use saltire_build::{BuildError, BuildRequest, Builder, Event, Events, StepId, StepKind};
 use saltire_debian::{Lock, Mirrors};
 use saltire_diagnostics::{Style, render};
@@ -22,7 +23,7 @@ use saltire_plan::{Machine, Method, Plan, Policy, Step, Via, plan};
 use saltire_platforms::{Emulator, Platform};
 use saltire_sandbox::BinfmtEntry;
 use saltire_store::{Store, StoreOptions};
-use saltire_store_model::StorePath;
+use saltire_store_model::{Derivation, Hash, StorePath};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +48,7 @@ pub struct Session {
     /// Outputs of the embedded set that the program itself uses, by attribute.
     tools: Mutex<HashMap<String, PathBuf>>,
     debugger: OnceLock<(MakeDebugger, StopAt)>,
+    pub(crate) substituters: Substituters,
 }
 
 /// Makes the debugger of an evaluation.
@@ -101,6 +103,7 @@ impl Session {
             cancelled,
             tools,
             debugger: OnceLock::new(),
+            substituters: Substituters::default(),
         }))
     }
 
@@ -122,6 +125,14 @@ impl Session {
     /// Registries, and the locking of flakes.
     pub fn flakes(&self) -> &Flakes {
         &self.flakes
+    }
+
+    pub(crate) fn downloader(&self) -> &Arc<Downloader> {
+        &self.downloader
+    }
+
+    pub(crate) fn cancelled(&self) -> &Arc<AtomicBool> {
+        &self.cancelled
     }
 
     /// Where the user's cache is.
@@ -263,9 +274,20 @@ impl Session {
         self.realise(&wanted, Via::Auto)
     }
 
-    fn load(&self, wanted: &[Wanted]) -> Result<Loaded, Error> {
+    fn load(&self, wanted: &[Wanted], substitute: bool) -> Result<Loaded, Error> {
         let read = |path: &StorePath| Ok(Arc::new(self.store.read_derivation(path)?));
-        Ok(load(&self.store, wanted, &read, &|hash| self.downloader.is_cached(hash))?)
+        let is_cached = |hash: &Hash| self.downloader.is_cached(hash);
+        let offers = |paths: &[StorePath]| match substitute {
+            true => self.query_substitutes(paths),
+            false => HashMap::new(),
+        };
+        let sources = Sources {
+            read: &read,
+            is_cached: &is_cached,
+            offers: &offers,
+            always_substitute: self.settings.caches.always_allow,
+        };
+        Ok(load(&self.store, wanted, sources)?)
     }
 
     fn machine(&self) -> Machine {
@@ -274,7 +296,7 @@ impl Session {
 
     /// Plans how to get what is wanted.
     pub fn plan(&self, wanted: &[Wanted], via: Via) -> Result<Plan, Error> {
-        let loaded = self.load(wanted)?;
+        let loaded = self.load(wanted, true)?;
         Ok(plan(&loaded.graph, &loaded.known, &self.machine(), Policy { via }))
     }
 
@@ -291,7 +313,25 @@ impl Session {
         via: Via,
         announce: &dyn Fn(&Plan),
     ) -> Result<(), Error> {
-        let loaded = self.load(wanted)?;
+        match self.realise_once(wanted, via, announce, true) {
+            Err(Error::Build { first, .. })
+                if self.settings.caches.fallback && matches!(*first, BuildError::Substitute { .. }) =>
+            {
+                self.tell(Event::Warning(&first));
+                self.realise_once(wanted, via, announce, false)
+            }
+            other => other,
+        }
+    }
+
+    fn realise_once(
+        self: &Arc<Self>,
+        wanted: &[Wanted],
+        via: Via,
+        announce: &dyn Fn(&Plan),
+        substitute: bool,
+    ) -> Result<(), Error> {
+        let loaded = self.load(wanted, substitute)?;
         let plan = plan(&loaded.graph, &loaded.known, &self.machine(), Policy { via });
         if !plan.problems.is_empty() {
             return Err(Error::Plan(plan.problems));
@@ -329,12 +369,17 @@ impl Session {
             sandbox_shell,
             cores: self.settings.cores,
             keep_failed: self.settings.keep_failed,
+            timeout: self.settings.timeout,
+            max_silence: self.settings.max_silence,
         };
         let jobs: Vec<Job> = plan
             .steps
             .iter()
             .map(|step| {
-                let lane = if step.method == Method::Fetch { Lane::Download } else { Lane::Build };
+                let lane = match step.method {
+                    Method::Fetch | Method::Substitute => Lane::Download,
+                    _ => Lane::Build,
+                };
                 Job { after: step.after.clone(), lane }
             })
             .collect();
@@ -388,9 +433,23 @@ impl Session {
             emulators: emulators.collect(),
             linux32: linux32 && step.method == Method::Native,
         };
-        let result = builder.build(&request);
+        let result = match step.method {
+            Method::Substitute => self.substitute_outputs(derivation),
+            _ => builder.build(&request),
+        };
         self.events.event(Event::Finished { step: id, name: &step.name, success: result.is_ok() });
         result
+    }
+
+    /// Takes the outputs of a derivation from binary caches.
+    fn substitute_outputs(&self, derivation: &Derivation) -> Result<(), BuildError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| BuildError::Substitute {
+            name: derivation.name.clone(),
+            source,
+        };
+        let outputs = derivation.output_paths(self.store.store_dir());
+        let outputs: Vec<StorePath> = outputs.map_err(|error| failed(error.into()))?.into_values().collect();
+        self.substitute(&outputs).map_err(|error| failed(error.into()))
     }
 
     /// The physical output path of an attribute of the embedded set for this
@@ -402,7 +461,8 @@ impl Session {
         }
         let wanted = self.tool_wanted(attribute)?;
         let derivation = wanted.derivation.clone();
-        self.realise(&[wanted], Via::Auto)?;
+        // Caches that nobody chose don't have what is embedded here.
+        self.realise_once(&[wanted], Via::Auto, &|_| {}, !self.settings.caches.are_default)?;
         let path = self.output(&derivation, "out")?;
         let physical = self.store.physical_path(&path);
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);

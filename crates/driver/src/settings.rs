@@ -23,6 +23,12 @@ pub struct Settings {
     pub cores: usize,
     /// Keep the build directory of a failed build.
     pub keep_failed: bool,
+    /// How long a build may take.
+    pub timeout: Option<Duration>,
+    /// How long a build may write nothing.
+    pub max_silence: Option<Duration>,
+    /// Systems that this machine builds for besides those that are found out.
+    pub extra_platforms: Vec<String>,
     /// Go on with what does not depend on a failed build.
     pub keep_going: bool,
     /// Entries of the search path for `<…>`, before those of `NIX_PATH`.
@@ -51,6 +57,10 @@ pub struct Settings {
     pub pipe_operators: bool,
     /// How inputs are fetched.
     pub inputs: InputSettings,
+    /// How flakes are locked.
+    pub locking: LockSettings,
+    /// What is taken from binary caches.
+    pub caches: CacheSettings,
     /// The address of the global flake registry; empty for none.
     pub flake_registry: String,
     /// `builtins.traceVerbose` writes.
@@ -65,6 +75,56 @@ pub struct Settings {
     pub profile: Option<ProfileSettings>,
 }
 
+/// How flakes are locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockSettings {
+    /// Lock files may have working trees with changes in them.
+    pub allow_dirty_locks: bool,
+    /// The first line of the message of commits.
+    pub commit_summary: Option<String>,
+    /// Names of flakes mean what registries say.
+    pub use_registries: bool,
+}
+
+impl Default for LockSettings {
+    /// With registries.
+    fn default() -> Self {
+        Self { allow_dirty_locks: false, commit_summary: None, use_registries: true }
+    }
+}
+
+/// What is taken from binary caches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Where they are; none to build everything.
+    pub substituters: Vec<String>,
+    /// Nobody has chosen them: it is no matter if they can't be reached.
+    pub are_default: bool,
+    /// Take only what a trusted key has signed, or what follows from its content.
+    pub require_signatures: bool,
+    /// Build what can't be taken from a cache that offered it.
+    pub fallback: bool,
+    /// Also where a derivation says `allowSubstitutes = false`.
+    pub always_allow: bool,
+}
+
+impl CacheSettings {
+    /// What Nix's settings say.
+    pub fn from_config(config: &NixConfig) -> Self {
+        let substituters = match config.is_on("substitute") {
+            true => config.list("substituters"),
+            false => Vec::new(),
+        };
+        Self {
+            substituters,
+            are_default: !config.is_set("substituters"),
+            require_signatures: config.is_on("require-sigs"),
+            fallback: config.is_on("fallback"),
+            always_allow: config.is_on("always-allow-substitutes"),
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -74,6 +134,9 @@ impl Default for Settings {
             jobs: 1,
             cores: 0,
             keep_failed: false,
+            timeout: None,
+            max_silence: None,
+            extra_platforms: Vec::new(),
             keep_going: false,
             search_path: Vec::new(),
             nix_path: Vec::new(),
@@ -88,6 +151,8 @@ impl Default for Settings {
             max_call_depth: 10_000,
             pipe_operators: false,
             inputs: InputSettings::default(),
+            locking: LockSettings::default(),
+            caches: CacheSettings::default(),
             flake_registry: String::new(),
             trace_verbose: false,
             abort_on_warn: false,
@@ -107,6 +172,11 @@ impl Settings {
         };
         self.cores = usize::try_from(config.number("cores")).unwrap_or(0);
         self.keep_failed = config.is_on("keep-failed");
+        let seconds =
+            |name: &str| Some(Duration::from_secs(config.number(name))).filter(|time| !time.is_zero());
+        self.timeout = seconds("timeout");
+        self.max_silence = seconds("max-silent-time");
+        self.extra_platforms = config.list("extra-platforms");
         self.keep_going = config.is_on("keep-going");
         self.trace_verbose = config.is_on("trace-verbose");
         self.abort_on_warn = config.is_on("abort-on-warn");
@@ -127,10 +197,19 @@ impl Settings {
             true => config.list("nix-path"),
             false => usual_nix_path(),
         };
+        self.inputs.allow_dirty = config.is_on("allow-dirty");
+        self.inputs.warn_dirty = config.is_on("warn-dirty");
         self.inputs.ttl = Duration::from_secs(config.number("tarball-ttl"));
         let tokens = config.list("access-tokens");
         let tokens = tokens.iter().filter_map(|token| token.split_once('='));
         self.inputs.access_tokens = tokens.map(|(host, token)| (host.to_owned(), token.to_owned())).collect();
+        let summary = config.text("commit-lock-file-summary");
+        self.locking = LockSettings {
+            allow_dirty_locks: config.is_on("allow-dirty-locks"),
+            commit_summary: Some(summary.to_owned()).filter(|summary| !summary.is_empty()),
+            use_registries: config.is_on("use-registries"),
+        };
+        self.caches = CacheSettings::from_config(config);
         self.inputs.trusted_keys = config.list("trusted-public-keys");
         self.flake_registry = config.text("flake-registry").to_owned();
         let system =

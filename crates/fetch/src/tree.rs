@@ -65,6 +65,9 @@ pub enum TreeError {
         /// What is wrong with it.
         source: UnpackError,
     },
+    /// A working tree has changes, which the settings forbid.
+    #[error("Git tree '{}' is dirty", .0.display())]
+    Dirty(PathBuf),
     /// The `git` program is not there.
     #[error("the program 'git' is needed to fetch Git repositories, and it is not installed")]
     NoGit,
@@ -123,6 +126,7 @@ impl TreeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fetch(error) => error.hint(),
+            Self::Dirty(_) => Some("commit the changes, or set 'allow-dirty'".into()),
             Self::NoGit => Some("install git, or use an input that is fetched as an archive".into()),
             Self::Indirect(id) => {
                 Some(format!("write where it is, such as 'github:OWNER/{id}', or add it to a registry"))
@@ -147,6 +151,10 @@ pub struct Fetcher<'a> {
     pub cache: &'a Path,
     /// Tokens by host.
     pub access_tokens: &'a BTreeMap<String, String>,
+    /// Working trees with changes may be taken.
+    pub allow_dirty: bool,
+    /// And the user is told of them.
+    pub warn_dirty: bool,
     /// Is told of downloads.
     pub observer: &'a dyn Observer,
     /// Is told what the user should know.
@@ -365,7 +373,15 @@ impl Fetcher<'_> {
         let (path, lock) = self.repository(input)?;
         let git = Git::new(&path, self.cancelled);
         let Some(rev) = input.text("rev") else {
-            return git.working_tree(input, &|text| (self.warn)(text));
+            let tree = git.working_tree(input, &|text| {
+                if self.warn_dirty {
+                    (self.warn)(text);
+                }
+            })?;
+            return match tree.input.text("rev") {
+                None if !self.allow_dirty => Err(TreeError::Dirty(path.clone())),
+                _ => Ok(tree),
+            };
         };
         let url = input.text("url").unwrap_or_default();
         let missing = || TreeError::NoCommit { name: rev.to_owned(), place: url.to_owned() };

@@ -158,6 +158,10 @@ pub struct LockFlags {
     pub write: bool,
     /// Commit a lock file that was written, if the flake is in a Git repository.
     pub commit: bool,
+    /// The first line of the commit's message, if it is not the usual one.
+    pub commit_summary: Option<String>,
+    /// Write the lock file even if it has working trees with changes in it.
+    pub allow_dirty_locks: bool,
     /// Names may be looked up.
     pub use_registries: bool,
     /// References that can mean something else tomorrow are allowed.
@@ -180,6 +184,8 @@ impl Default for LockFlags {
             update: true,
             write: true,
             commit: false,
+            commit_summary: None,
+            allow_dirty_locks: false,
             use_registries: true,
             allow_unlocked: true,
             reference_lock_file: None,
@@ -649,7 +655,7 @@ impl LockedFlake {
             }
             return Ok(());
         }
-        if let Some(input) = self.lock.unlocked() {
+        if let Some(input) = self.lock.unlocked(flags.allow_dirty_locks) {
             source.warn(&format!(
                 "not writing lock file of flake '{name}' because it has an unlocked input ('{input}')"
             ));
@@ -673,10 +679,9 @@ impl LockedFlake {
                 let _ = git(&root, &["add", "--intent-to-add", "--"], &relative);
                 if flags.commit {
                     let title = if existed { "Update" } else { "Add" };
-                    let message = format!(
-                        "--message={}: {title}\n\nFlake lock file updates:\n\n{changes}",
-                        relative.display()
-                    );
+                    let usual = || format!("{}: {title}", relative.display());
+                    let summary = flags.commit_summary.clone().unwrap_or_else(usual);
+                    let message = format!("--message={summary}\n\nFlake lock file updates:\n\n{changes}");
                     git(&root, &["commit", "--quiet", &message, "--"], &relative)?;
                 }
             }

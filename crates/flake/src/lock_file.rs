@@ -285,9 +285,13 @@ impl LockFile {
     }
 
     /// An input whose content could change, if there is one.
-    pub fn unlocked(&self) -> Option<&FlakeRef> {
+    ///
+    /// With `dirty`, one whose content is known by its hash does not count.
+    pub fn unlocked(&self, dirty: bool) -> Option<&FlakeRef> {
         let locked = self.nodes.iter().filter_map(|node| node.locked.as_ref()).map(|locked| &locked.locked);
-        locked.into_iter().find(|reference| !is_locked(reference))
+        locked
+            .into_iter()
+            .find(|reference| !is_locked(reference) && !(dirty && reference.input.text("narHash").is_some()))
     }
 }
 

@@ -37,6 +37,12 @@ impl Arguments {
         Self { program: program.to_owned(), parser: lexopt::Parser::from_args(words) }
     }
 
+    /// The same words, to look at them first.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { program: self.program.clone(), parser: self.parser.clone() }
+    }
+
     /// The same words as those of another program, for messages.
     #[must_use]
     pub fn named(self, program: &str) -> Self {

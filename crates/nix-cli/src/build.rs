@@ -3,8 +3,8 @@
 use crate::arguments::{Arguments, Word, text};
 use crate::options::{Opened, Options, add_root, files_or};
 use saltire_driver::{
-    Error, EvaluationError, Forgive, Session, Source, Via, Wanted, argument_set, arguments, find_along,
-    packages,
+    Error, EvaluationError, Forgive, Method, Session, Source, Step, Via, Wanted, argument_set, arguments,
+    find_along, packages,
 };
 use saltire_eval::Evaluator;
 use saltire_terminal::{Failure, Progress, print};
@@ -155,18 +155,42 @@ pub fn realise(session: &Arc<Session>, progress: &Progress, wanted: &[Wanted]) -
 /// Says on standard error what would be done, as Nix does.
 pub fn say_plan(session: &Session, wanted: &[Wanted]) -> Result<(), Failure> {
     let plan = session.plan(wanted, Via::Auto)?;
-    let count = plan.steps.len();
-    match count {
+    let (fetched, built): (Vec<&Step>, Vec<&Step>) =
+        plan.steps.iter().partition(|step| step.method == Method::Substitute);
+    match built.len() {
         0 => {}
         1 => eprintln!("this derivation will be built:"),
-        _ => eprintln!("these {count} derivations will be built:"),
+        count => eprintln!("these {count} derivations will be built:"),
     }
-    for step in &plan.steps {
+    for step in built {
         eprintln!("  {}", step.derivation);
+    }
+    if !fetched.is_empty() {
+        say_fetched(session, &fetched)?;
     }
     for problem in &plan.problems {
         eprintln!("warning: {}", problem.message);
     }
+    Ok(())
+}
+
+/// Says what would be taken from binary caches.
+fn say_fetched(session: &Session, steps: &[&Step]) -> Result<(), Failure> {
+    let mut outputs = Vec::new();
+    for step in steps {
+        let derivation = session.parse(&step.derivation)?;
+        let all = session.store().query_derivation_outputs(&derivation).map_err(Error::from)?;
+        outputs.extend(all.into_values());
+    }
+    let paths = session.substitution_of(&outputs).map_err(Error::from)?;
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let download = mebibytes(paths.iter().map(|(_, download, _)| download).sum());
+    let unpacked = mebibytes(paths.iter().map(|(_, _, unpacked)| unpacked).sum());
+    let what = if paths.len() == 1 { "this path".to_owned() } else { format!("these {} paths", paths.len()) };
+    eprintln!("{what} will be fetched ({download:.2} MiB download, {unpacked:.2} MiB unpacked):");
+    let mut lines: Vec<String> = paths.iter().map(|(path, ..)| session.store().display(path)).collect();
+    lines.sort();
+    lines.iter().for_each(|line| eprintln!("  {line}"));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::arguments::{Arguments, Word};
 use crate::options::Options;
+use crate::profile::{Profile, Unwanted, all_profiles};
 use crate::store::{failed, say_freed};
 use saltire_store::GarbageOptions;
 use saltire_terminal::{Failure, print};
@@ -9,14 +10,16 @@ use std::process::ExitCode;
 
 /// Text of `--help`.
 pub const HELP: &str = "\
-Usage: nix-collect-garbage [--max-freed BYTES] [--dry-run]
+Usage: nix-collect-garbage [-d | --delete-older-than 30d] [--max-freed BYTES] [--dry-run]
 
-Deletes the store paths that no root needs.
+Deletes the store paths that no root needs; with -d first all generations of profiles
+but the current ones.
 ";
 
 /// Runs `nix-collect-garbage`.
 pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut garbage = GarbageOptions::default();
+    let mut unwanted = None;
     while let Some(word) = words.next()? {
         match &word {
             Word::Long(name) if name == "max-freed" => {
@@ -25,9 +28,10 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
                     bytes.parse().map_err(|_| Failure::new(format_args!("'{bytes}' is not a number")))?;
                 garbage.max_freed = Some(number);
             }
-            Word::Short('d') => return Err(generations()),
-            Word::Long(name) if name == "delete-old" || name == "delete-older-than" => {
-                return Err(generations());
+            Word::Short('d') => unwanted = Some(Unwanted::Old),
+            Word::Long(name) if name == "delete-old" => unwanted = Some(Unwanted::Old),
+            Word::Long(name) if name == "delete-older-than" => {
+                unwanted = Some(Unwanted::older_than(&words.value(&word)?)?);
             }
             _ if options.take(&word, &mut words)? => {}
             _ => return Err(words.unknown(&word)),
@@ -35,6 +39,12 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     }
     garbage.dry_run = options.dry_run;
     let opened = options.open()?;
+    if let Some(unwanted) = &unwanted {
+        for profile in all_profiles(&opened.session) {
+            let profile = Profile::open(&opened.session, Some(&profile.display().to_string()))?;
+            profile.delete(unwanted, options.dry_run)?;
+        }
+    }
     let store = opened.session.store();
     let collected = store.collect_garbage(&garbage).map_err(failed)?;
     if options.dry_run {
@@ -42,9 +52,4 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     }
     say_freed(&collected)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn generations() -> Failure {
-    Failure::new("old generations of profiles are not deleted: saltire keeps none")
-        .hint("without '-d', 'nix-collect-garbage' deletes what no root needs")
 }

@@ -13,12 +13,22 @@ use std::process::ExitCode;
 
 /// Text of `--help`.
 pub const HELP: &str = "\
-Usage: nix-env -qa [OPTION]… [NAME]…
+Usage: nix-env -i NAME… | -iA PATH… | -u [NAME…] | -e NAME… | -q [NAME…]
+       nix-env -qa [OPTION]… [NAME]…
+       nix-env --list-generations | --rollback | --switch-generation N
+       nix-env --delete-generations old | 30d | +5 | N…
+       nix-env --set PATH | --set-flag NAME VALUE PACKAGE… | -S PROFILE
 
-Lists the packages of a package set (default: <nixpkgs>).
+Installs, upgrades, removes and lists the packages of a profile, and goes back to what
+it was; lists the packages of a package set (default: <nixpkgs>).
 
+  -p, --profile PATH     the profile (default: where ~/.nix-profile leads to)
   -f FILE, -A PATH       which package set, and which part of it
-  -P, --attr-path        print attribute paths
+  -E                     the arguments are functions of the package set
+      --from-profile PATH  packages of another profile
+  -P, --preserve-installed, -r, --remove-all, --dry-run
+      --lt, --leq, --eq, --always  which versions -u may lead to
+  -P, --attr-path        (-qa) print attribute paths
       --drv-path         print the paths of the derivations
       --out-path         print the paths of the outputs
       --system           print the systems
@@ -26,8 +36,6 @@ Lists the packages of a package set (default: <nixpkgs>).
       --no-name          don't print names
       --json             print as JSON
       --arg NAME EXPR, --argstr NAME TEXT, -I PATH, --option NAME VALUE
-
-What is installed in profiles is not managed: see 'saltire build' and 'saltire shell'.
 ";
 
 #[derive(Default)]
@@ -75,10 +83,6 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
             _ if options.take(&word, &mut words)? => {}
             _ => return Err(words.unknown(&word)),
         }
-    }
-    if !request.query || !request.available {
-        return Err(Failure::new("of nix-env only 'nix-env -qa' is there: saltire manages no profiles")
-            .hint("'saltire build' links a result, 'nix shell' gives a shell with packages"));
     }
     // Queries don't write derivations, as in the reference.
     options.read_only = true;
@@ -183,7 +187,8 @@ fn row(
     Ok(Some(Row { path, name, cells, json }))
 }
 
-fn output_paths(
+/// The outputs of a package with their paths.
+pub fn output_paths(
     evaluator: &mut Evaluator,
     package: &Package,
 ) -> Result<Vec<(String, String)>, EvaluationError> {
@@ -209,15 +214,19 @@ fn description(evaluator: &mut Evaluator, package: &Package) -> Result<String, E
     Ok(text.as_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()).unwrap_or_default())
 }
 
-/// Columns as wide as their widest cell, two spaces between them.
 fn table(rows: &[Row]) -> String {
-    let columns = rows.first().map_or(0, |row| row.cells.len());
-    let width = |column: usize| rows.iter().map(|row| row.cells[column].chars().count()).max().unwrap_or(0);
+    table_of(&rows.iter().map(|row| row.cells.clone()).collect::<Vec<_>>())
+}
+
+/// Columns as wide as their widest cell, two spaces between them.
+pub fn table_of(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.cells.iter().zip(&widths) {
+        for (cell, width) in row.iter().zip(&widths) {
             line += &format!("{cell:width$}  ");
         }
         text += line.trim_end();

@@ -3,8 +3,8 @@
 use crate::arguments::{Arguments, Word};
 use crate::installable::Outputs;
 use saltire_driver::{
-    Error, EvaluationError, FlakeRef, FlakeTarget, LockFlags, LockedFlake, OutputNames, Session,
-    is_input_path,
+    Error, EvaluationError, FlakeAttribute, FlakeRef, FlakeTarget, LockFlags, LockedFlake, OutputNames,
+    Session, is_input_path,
 };
 use saltire_eval::{Evaluator, Value};
 use saltire_terminal::Failure;
@@ -59,11 +59,7 @@ impl FlakeOptions {
             "no-write-lock-file" => self.flags.write = false,
             "no-update-lock-file" => self.flags.update = false,
             "no-registries" => self.flags.use_registries = false,
-            "commit-lock-file" => {
-                return Err(
-                    Failure::new("'--commit-lock-file' is not there").hint("commit flake.lock with Git")
-                );
-            }
+            "commit-lock-file" => self.flags.commit = true,
             "reference-lock-file" => self.flags.reference_lock_file = Some(words.value(word)?.into()),
             "output-lock-file" => self.flags.output_lock_file = Some(words.value(word)?.into()),
             "inputs-from" => self.inputs_from.push(words.value(word)?),
@@ -76,13 +72,24 @@ impl FlakeOptions {
         Ok(true)
     }
 
+    /// How lock files are used, as the options and the settings say.
+    pub fn flags(&self, session: &Session) -> LockFlags {
+        let settings = &session.settings.locking;
+        LockFlags {
+            allow_dirty_locks: settings.allow_dirty_locks,
+            commit_summary: settings.commit_summary.clone(),
+            use_registries: self.flags.use_registries && settings.use_registries,
+            ..self.flags.clone()
+        }
+    }
+
     /// Makes the session use what the options say about registries.
     pub fn prepare(&self, session: &Session) -> Result<(), Error> {
         for (from, to) in &self.override_flakes {
             session.flakes().override_flake(reference(from)?, reference(to)?);
         }
         for flake in &self.inputs_from {
-            let locked = session.lock_flake(&reference(flake)?, &self.flags)?;
+            let locked = session.lock_flake(&reference(flake)?, &self.flags(session))?;
             session.flakes().override_with_inputs(&locked);
         }
         Ok(())
@@ -139,7 +146,7 @@ impl FlakeInstallable {
             return Ok(locked);
         }
         self.options.prepare(session)?;
-        let locked = session.lock_flake(&self.target.flake, &self.options.flags)?;
+        let locked = session.lock_flake(&self.target.flake, &self.options.flags(session))?;
         Ok(self.locked.get_or_init(|| locked))
     }
 
@@ -156,8 +163,17 @@ impl FlakeInstallable {
         if self.options.purpose == Purpose::Whole && self.target.fragment.is_empty() {
             return session.flake_value(evaluator, flake);
         }
+        Ok(self.find(session, evaluator)?.value)
+    }
+
+    /// The value of the output, and where it was found.
+    pub fn find(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+    ) -> Result<FlakeAttribute, EvaluationError> {
         let (defaults, prefixes) = self.options.purpose.places(session.system());
-        Ok(session.flake_attribute(evaluator, flake, &self.target.fragment, &defaults, &prefixes)?.value)
+        session.flake_attribute(evaluator, self.lock(session)?, &self.target.fragment, &defaults, &prefixes)
     }
 }
 

@@ -5,8 +5,9 @@
 //! `^`.
 
 use crate::arguments::{Arguments, Word, text};
+use crate::flake_config::accepted;
 use crate::flake_installable::{FlakeInstallable, FlakeOptions, Purpose};
-use crate::options::Options;
+use crate::options::{Opened, Options};
 use saltire_driver::{
     Error, EvaluationError, Forgive, Package, Session, Source, StorePath, Wanted, argument_set, arguments,
     find_along, packages,
@@ -179,6 +180,36 @@ impl InstallableOptions {
         operands.iter().map(|operand| self.parse(source.as_ref(), operand)).collect()
     }
 
+    /// Opens a session, with the settings that the installables' flakes ask for as far
+    /// as the user lets them, and gives the installables.
+    pub fn open(&self, options: &mut Options) -> Result<(Opened, Vec<Installable>), Failure> {
+        let all = self.all(options, Some("."))?;
+        let mut opened = options.open()?;
+        let mut settings = Vec::new();
+        for installable in &all {
+            if let Kind::Flake(flake) = &installable.kind {
+                let config = &flake.lock(&opened.session)?.metadata.config;
+                settings.extend(accepted(config, options.config.is_on("accept-flake-config"))?);
+            }
+        }
+        if !settings.is_empty() {
+            for (name, value) in &settings {
+                options.set(name, value)?;
+            }
+            opened.session = options.session(&opened.progress)?;
+        }
+        Ok((opened, all))
+    }
+
+    /// [`Self::open`] for the one installable that there may be.
+    pub fn open_single(&self, options: &mut Options) -> Result<(Opened, Installable), Failure> {
+        let (opened, mut all) = self.open(options)?;
+        match all.len() {
+            1 => Ok((opened, all.remove(0))),
+            _ => Err(Failure::new(format_args!("only one installable is allowed, not {}", all.len()))),
+        }
+    }
+
     /// Files that are named as older versions of Nix took them: `<nixpkgs>`, or a path
     /// that is no flake.
     pub fn plain_files(&self) -> Vec<String> {
@@ -191,15 +222,6 @@ impl InstallableOptions {
         match self.file.is_none() && self.expression.is_none() && self.operands.iter().all(is_file) {
             true => self.operands.clone(),
             false => Vec::new(),
-        }
-    }
-
-    /// The one installable that there may be.
-    pub fn single(&self, options: &mut Options) -> Result<Installable, Failure> {
-        let mut all = self.all(options, Some("."))?;
-        match all.len() {
-            1 => Ok(all.remove(0)),
-            _ => Err(Failure::new(format_args!("only one installable is allowed, not {}", all.len()))),
         }
     }
 
@@ -237,7 +259,46 @@ fn split_outputs(operand: &str) -> (&str, Outputs) {
     }
 }
 
+/// What a profile's manifest says of a package.
+#[derive(Default)]
+pub struct Facts {
+    /// The flake as it was named, its version, and the attribute path.
+    pub flake: Option<(String, String, String)>,
+    /// `meta.priority`
+    pub priority: Option<i64>,
+}
+
 impl Installable {
+    /// The outputs that are meant.
+    pub fn outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
+    /// What a profile's manifest says of it.
+    pub fn facts(&self, session: &Arc<Session>, options: &Options) -> Result<Facts, Error> {
+        if matches!(self.kind, Kind::StorePath(_)) {
+            return Ok(Facts::default());
+        }
+        session.evaluate(|evaluator| {
+            let mut facts = Facts::default();
+            if let Kind::Flake(flake) = &self.kind {
+                let locked = flake.lock(session)?;
+                let found = flake.find(session, evaluator)?;
+                facts.flake = Some((locked.original.to_text(), locked.tree.locked.to_text(), found.path));
+            }
+            let attribute = |value: NixValue, name: &str| value.as_attrs()?.get(Symbol::intern(name));
+            if let [package] = self.derivations(session, evaluator, options)?.as_slice()
+                && let Some(meta) = attribute(package.value, "meta")
+            {
+                let meta = evaluator.force(meta)?;
+                if let Some(priority) = attribute(meta, "priority") {
+                    facts.priority = evaluator.force(priority)?.as_int();
+                }
+            }
+            Ok(facts)
+        })
+    }
+
     /// Its value.
     pub fn value(
         &self,

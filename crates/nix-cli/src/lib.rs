@@ -8,9 +8,11 @@
 
 mod arguments;
 mod build;
+mod channel;
 mod collect;
 mod env;
 mod flake;
+mod flake_config;
 mod flake_installable;
 mod hash;
 mod installable;
@@ -19,6 +21,7 @@ mod new;
 mod options;
 mod parse;
 mod prefetch;
+mod profile;
 mod program;
 mod shell;
 mod store;
@@ -38,8 +41,9 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command { name: "nix-build", run: build::run, help: build::HELP },
+    Command { name: "nix-channel", run: channel::run, help: channel::HELP },
     Command { name: "nix-collect-garbage", run: collect::run, help: collect::HELP },
-    Command { name: "nix-env", run: env::run, help: env::HELP },
+    Command { name: "nix-env", run: profile::installed::run, help: env::HELP },
     Command { name: "nix-hash", run: hash::run, help: hash::HELP },
     Command { name: "nix-instantiate", run: instantiate::run, help: instantiate::HELP },
     Command { name: "nix-prefetch-url", run: prefetch::run, help: prefetch::HELP },

@@ -119,7 +119,9 @@ impl Options {
             "impure" => self.impure = true,
             "readonly-mode" => self.read_only = true,
             "offline" => self.offline = true,
-            "no-build-output" | "no-gc-warning" | "refresh" | "no-net" => {}
+            "refresh" => self.set("tarball-ttl", "0")?,
+            "no-net" => self.offline = true,
+            "no-build-output" | "no-gc-warning" => {}
             "log-format" | "eval-store" => drop(arguments.value(word)?),
             _ => return self.take_setting(name, word, arguments),
         }
@@ -193,16 +195,22 @@ impl Options {
         let verbosity =
             Verbosity { quiet: self.verbosity < 0, build_logs: self.build_logs, verbose: self.verbosity > 0 };
         let progress = Arc::new(Progress::new(verbosity, SignalWatch::start(interrupt)?));
-        let session = Session::open(self.settings(), Arc::clone(&progress) as _, progress.cancelled())?;
+        let session = self.session(&progress)?;
+        Ok(Opened { session, progress })
+    }
+
+    /// A session with the present settings.
+    pub fn session(&self, progress: &Arc<Progress>) -> Result<Arc<Session>, Failure> {
+        let session = Session::open(self.settings(), Arc::clone(progress) as _, progress.cancelled())?;
         if self.debugger {
             let at = StopAt {
                 traces: self.config.is_on("debugger-on-trace"),
                 warnings: self.config.is_on("debugger-on-warn"),
                 not_in_try: self.config.is_on("ignore-try"),
             };
-            saltire_repl::use_debugger(&session, &progress, at);
+            saltire_repl::use_debugger(&session, progress, at);
         }
-        Ok(Opened { session, progress })
+        Ok(session)
     }
 }
 

@@ -168,10 +168,11 @@ impl Planner<'_> {
         self.graph.nodes[node].outputs.iter().any(|o| wanted(&o.name) && !self.known.valid.contains(&o.path))
     }
 
-    /// The cache that offers all outputs of a derivation.
+    /// The cache that offers the missing outputs of a derivation.
     fn substitute(&self, node: usize) -> Option<&Substitute> {
-        let outputs = &self.graph.nodes[node].outputs;
-        let mut found = outputs.iter().map(|o| self.known.substitutable.get(&o.path));
+        let outputs = self.graph.nodes[node].outputs.iter();
+        let missing = outputs.filter(|output| !self.known.valid.contains(&output.path));
+        let mut found = missing.map(|output| self.known.substitutable.get(&output.path));
         found.try_fold(None, |first, next| next.map(|s| Some(first.unwrap_or(s)))).flatten()
     }
 

@@ -218,6 +218,24 @@ impl Store {
         })
     }
 
+    /// Puts the object whose NAR comes from `reader` in the place of a valid path whose
+    /// files were damaged.
+    pub fn replace_nar(&self, info: &PathInfo, reader: &mut dyn Read) -> Result<()> {
+        self.add_temp_root(&info.path)?;
+        let _locks = self.lock_paths([&info.path], Wait::Block, &mut |_| ())?;
+        let temporary = TemporaryObject::new(self.temporary_path()?);
+        let mut source = HashingReader {
+            inner: BufReader::with_capacity(STREAM_BUFFER, reader),
+            hasher: Hasher::new(HashAlgorithm::Sha256),
+        };
+        unpack(&mut source, temporary.path())?;
+        let subject = format!("path '{}'", self.display(&info.path));
+        check_hash(subject, &self.path_info(&info.path)?.nar_hash, &source.hasher.finish())?;
+        let destination = self.physical_path(&info.path);
+        remove_tree(&destination)?;
+        temporary.move_to(&destination)
+    }
+
     /// Checks that the content at `place` has the hash that `info` says it is addressed by.
     fn check_content_address(&self, info: &PathInfo, place: &Path) -> Result<()> {
         let Some(address) = &info.content_address else { return Ok(()) };

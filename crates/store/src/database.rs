@@ -233,6 +233,17 @@ impl Database {
         transaction.commit().map_err(error)
     }
 
+    pub(crate) fn set_signatures(&mut self, path: &StorePath, signatures: &BTreeSet<String>) -> Result<()> {
+        let signatures: Vec<&str> = signatures.iter().map(String::as_str).collect();
+        let text = self.store_dir.display(path);
+        let changed = self
+            .connection
+            .prepare_cached("update ValidPaths set sigs = ? where path = ?")
+            .and_then(|mut statement| statement.execute([signatures.join(" "), text.clone()]))
+            .map_err(|source| database_error("write", &self.path, source))?;
+        if changed == 1 { Ok(()) } else { Err(StoreError::NotValid(text)) }
+    }
+
     /// Forgets paths, all or, if others still refer to one of them, none.
     pub(crate) fn invalidate(&mut self, paths: &[StorePath]) -> Result<()> {
         let Self { connection, path, store_dir, .. } = self;

@@ -267,7 +267,7 @@ impl Store {
         for place in aside {
             freed += remove_tree(&place)?;
         }
-        Ok(freed)
+        Ok(freed + self.remove_unused_links())
     }
 }
 

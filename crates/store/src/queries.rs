@@ -176,6 +176,11 @@ impl Store {
         self.with_database(|database| database.register(registrations, now()))
     }
 
+    /// Replaces the signatures of a valid path.
+    pub fn set_signatures(&self, path: &StorePath, signatures: &BTreeSet<String>) -> Result<()> {
+        self.with_database(|database| database.set_signatures(path, signatures))
+    }
+
     /// The store path that a physical or logical path lies in, if it does, by the
     /// path's text: `..` is resolved, links are not followed.
     pub fn store_path_of(&self, path: &Path) -> Option<StorePath> {

@@ -58,6 +58,12 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+impl From<saltire_driver::CopyError> for Failure {
+    fn from(error: saltire_driver::CopyError) -> Self {
+        saltire_driver::Error::from(error).into()
+    }
+}
+
 impl From<saltire_driver::Error> for Failure {
     fn from(error: saltire_driver::Error) -> Self {
         let text = error.to_string();

@@ -15,7 +15,7 @@ mod run;
 mod shell;
 
 use crate::args::{Cli, Command, Execution, Global, Source};
-use saltire_driver::{Argument, PackageSet, Session, Settings};
+use saltire_driver::{Argument, CacheSettings, NixConfig, PackageSet, Session, Settings};
 use saltire_platforms::Platform;
 use saltire_terminal::Failure;
 use saltire_terminal::{Interrupt, Progress, SignalWatch, Verbosity};
@@ -65,6 +65,12 @@ fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>)
         colour: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         ..Settings::default()
     };
+    // Caches that nobody chose have nothing of the embedded set.
+    let config = NixConfig::load().map_err(saltire_driver::Error::from)?;
+    if config.is_set("substituters") {
+        settings.caches = CacheSettings::from_config(&config);
+        settings.inputs.trusted_keys = config.list("trusted-public-keys");
+    }
     if let Some(source) = source {
         settings.search_path.clone_from(&source.include);
     }

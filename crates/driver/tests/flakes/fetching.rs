@@ -381,6 +381,7 @@ fn closures_of_binary_caches() {
         let info = NarInfo { info, url, compression: "none".into(), file_hash: None, file_size: None };
         world.server.serve(&format!("/{}.narinfo", path.hash_part()), info.print(&store));
     };
+    world.server.serve("/nix-cache-info", "StoreDir: /nix/store\n");
     serve(&leaf, "leaf", &[], true);
     serve(&top, &format!("refers to {}", store.display(&leaf)), &[&leaf, &top], true);
     serve(&unsigned, "text", &[], false);
@@ -398,6 +399,16 @@ fn closures_of_binary_caches() {
         error.contains("is input-addressed, but 'inputAddressed' is set to 'false' (default)"),
         "{error}"
     );
+    // Rewritten, it is addressed by its content, and so is what it refers to.
+    let error = fetch(&top, "toPath = \"\";");
+    assert!(error.contains("Use this value for the 'toPath' attribute"), "{error}");
+    let rewritten = error.split("yielded '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    assert_eq!(fetch(&top, &format!("toPath = {rewritten};")), format!("\"{rewritten}\""));
+    let parsed = store.parse(rewritten).unwrap();
+    let info = world.session.store().path_info(&parsed).unwrap();
+    assert!(info.content_address.is_some() && info.references.len() == 2 && !info.references.contains(&leaf));
+    let error = fetch(&top, &format!("toPath = {};", store.display(&path(9, "top"))));
+    assert!(error.contains("was expected"), "{error}");
     let error = fetch(&unsigned, addressed);
     assert!(error.contains("because it lacks a signature by a trusted key"), "{error}");
     assert!(fetch(&path(4, "gone"), addressed).contains("does not exist in the store 'http://$SERVER'"));

@@ -17,6 +17,8 @@ mod strings;
 pub(crate) mod version_text;
 mod xml;
 
+pub use version_text::compare_versions;
+
 use saltire_diagnostics::Pos;
 
 use crate::error::Result;

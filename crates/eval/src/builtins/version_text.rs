@@ -41,7 +41,7 @@ fn component_is_less(left: &[u8], right: &[u8]) -> bool {
 
 /// Compares two versions component by component. `pre` comes before everything,
 /// letters before numbers, and a missing component before a number.
-pub(crate) fn compare_versions(mut left: &[u8], mut right: &[u8]) -> Ordering {
+pub fn compare_versions(mut left: &[u8], mut right: &[u8]) -> Ordering {
     while !left.is_empty() || !right.is_empty() {
         let (a, b) = (next_component(&mut left), next_component(&mut right));
         if component_is_less(a, b) {

@@ -85,7 +85,7 @@ impl Request {
 
     fn lock(&self, session: &Session) -> Result<LockedFlake, Failure> {
         self.flake.prepare(session)?;
-        Ok(session.lock_flake(&self.reference()?, &self.flake.flags)?)
+        Ok(session.lock_flake(&self.reference()?, &self.flake.flags(session))?)
     }
 }
 
@@ -219,7 +219,7 @@ fn as_json(reference: &FlakeRef) -> Json {
 }
 
 /// Seconds since 1970 as a date and time in UTC.
-fn date(seconds: u64) -> String {
+pub fn date(seconds: u64) -> String {
     let days = seconds / 86_400;
     // Days of the proleptic Gregorian calendar, in eras of 400 years from March of year 0.
     let shifted = days + 719_468;

@@ -45,8 +45,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
             _ => return Err(words.unknown(&word)),
         }
     }
-    let all = installables.all(&mut options, Some("."))?;
-    let Opened { session, progress } = options.open()?;
+    let (Opened { session, progress }, all) = installables.open(&mut options)?;
     let mut goals = Vec::new();
     for installable in &all {
         goals.extend(installable.goals(&session, &options)?);

@@ -41,8 +41,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
             _ => return Err(words.unknown(&word)),
         }
     }
-    let installable = installables.single(&mut options)?;
-    let opened = options.open()?;
+    let (opened, installable) = installables.open_single(&mut options)?;
     let path = match installable.goals(&opened.session, &options)?.as_slice() {
         [Goal::Built(built)] => built.derivation.clone(),
         [Goal::Path(path)] if path.is_derivation() => path.clone(),

@@ -59,8 +59,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     if request.raw && request.json {
         return Err(Failure::new("--raw and --json are mutually exclusive"));
     }
-    let installable = installables.single(&mut options)?;
-    let Opened { session, progress } = options.open()?;
+    let (Opened { session, progress }, installable) = installables.open_single(&mut options)?;
     let work = || {
         session.evaluate(|evaluator| {
             let Installed { mut value, context } = installable.value(&session, evaluator, &options)?;

@@ -7,7 +7,7 @@ use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options};
 use crate::store::{failed, invalid, read_logs};
 use saltire_driver::{Session, StorePath};
-use saltire_store_model::{Derivation, DerivationOutput, PathInfo};
+use saltire_store_model::{ContentAddress, Derivation, DerivationOutput, Ingestion, PathInfo};
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,9 +17,10 @@ use std::process::ExitCode;
 pub const LOG_HELP: &str = "Usage: nix log INSTALLABLE…\n\nPrints the log of a build.\n";
 /// Text of `nix path-info --help`.
 pub const PATH_INFO_HELP: &str = "\
-Usage: nix path-info [-r] [-s] [-S] [-h] [--json] [--derivation] INSTALLABLE…
+Usage: nix path-info [-r] [-s] [-S] [-h] [--sigs] [--json] [--derivation] INSTALLABLE…
 
-Prints store paths, and with -s their sizes, with -S those of their closures.
+Prints store paths, and with -s their sizes, with -S those of their closures, with --sigs
+who vouches for them.
 
   -r, --recursive        also what they need
   -h, --human-readable   sizes with units
@@ -28,9 +29,9 @@ Prints store paths, and with -s their sizes, with -S those of their closures.
 ";
 /// Text of `nix why-depends --help`.
 pub const WHY_HELP: &str = "\
-Usage: nix why-depends [--all] INSTALLABLE DEPENDENCY
+Usage: nix why-depends [--all] [--precise] INSTALLABLE DEPENDENCY
 
-Shows how one store path comes to need another one.
+Shows how one store path comes to need another one; with --precise in which files.
 ";
 /// Text of `nix derivation show --help`.
 pub const SHOW_HELP: &str = "\
@@ -42,7 +43,7 @@ Prints derivations as JSON; with -r also those that they need.
 pub const CONFIG_HELP: &str = "Usage: nix config show [NAME] [--json]\n\nPrints Nix's settings.\n";
 
 /// The store paths of installables: what they make, or the derivations.
-fn paths(session: &Session, goals: &[Goal], derivations: bool) -> Result<Vec<StorePath>, Failure> {
+pub(crate) fn paths(session: &Session, goals: &[Goal], derivations: bool) -> Result<Vec<StorePath>, Failure> {
     let mut paths = Vec::new();
     for goal in goals {
         match goal {
@@ -58,7 +59,7 @@ fn paths(session: &Session, goals: &[Goal], derivations: bool) -> Result<Vec<Sto
     Ok(paths)
 }
 
-fn goals(
+pub(crate) fn goals(
     opened: &Opened,
     installables: &InstallableOptions,
     options: &mut Options,
@@ -72,13 +73,13 @@ fn goals(
 }
 
 /// Notes an option.
-fn set(option: &mut bool) -> bool {
+pub(crate) fn set(option: &mut bool) -> bool {
     *option = true;
     true
 }
 
 /// Words of a command that has options of its own.
-fn parse(
+pub(crate) fn parse(
     words: &mut Arguments,
     options: &mut Options,
     mut own: impl FnMut(&Word) -> bool,
@@ -109,7 +110,7 @@ pub fn log(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
 
 /// Runs `nix path-info`.
 pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let [mut recursive, mut size, mut closure, mut human, mut json, mut derivation] = [false; 6];
+    let [mut recursive, mut size, mut closure, mut human, mut json, mut derivation, mut sigs] = [false; 7];
     let installables = parse(&mut words, &mut options, |word| {
         match word {
             Word::Short('r') => recursive = true,
@@ -121,6 +122,7 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
                 "size" => size = true,
                 "closure-size" => closure = true,
                 "human-readable" => human = true,
+                "sigs" => sigs = true,
                 "json" => json = true,
                 "derivation" => derivation = true,
                 _ => return false,
@@ -139,6 +141,7 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
     }
     let mut output = String::new();
     let mut object = Map::new();
+    let longest = paths.iter().map(|path| store.display(path).len()).max().unwrap_or(0);
     for path in &paths {
         let info = store.query_path_info(path).map_err(failed)?.ok_or_else(|| invalid(store, path))?;
         let closure_size = match closure {
@@ -149,10 +152,21 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
             object.insert(store.display(path), info_json(&opened.session, &info, closure_size));
             continue;
         }
-        output += &store.display(path);
+        let shown = store.display(path);
+        let shows_more = size || closure || sigs;
+        output += &if shows_more { format!("{shown:longest$}") } else { shown };
         for number in size.then_some(info.nar_size).into_iter().chain(closure_size) {
-            let text = if human { human_size(number) } else { number.to_string() };
-            output += &format!("\t{text:>11}");
+            output += &match human {
+                true => format!("\t{:>10}", human_size(number)),
+                false => format!("\t{number:>11}"),
+            };
+        }
+        if sigs {
+            output.push('\t');
+            let ultimate = info.ultimate.then(|| "ultimate".to_owned());
+            let address = info.content_address.as_ref().map(|address| format!("ca:{address}"));
+            let all = ultimate.into_iter().chain(address).chain(info.signatures.iter().cloned());
+            output += &all.collect::<Vec<_>>().join(" ");
         }
         output.push('\n');
     }
@@ -171,7 +185,7 @@ fn closure_size(session: &Session, path: &StorePath) -> Result<u64, Failure> {
     Ok(size)
 }
 
-fn human_size(bytes: u64) -> String {
+pub(crate) fn human_size(bytes: u64) -> String {
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
     while value >= 1000.0 && unit < 4 {
@@ -192,10 +206,13 @@ fn info_json(session: &Session, info: &PathInfo, closure_size: Option<u64>) -> J
         "references": references,
         "registrationTime": info.registration_time,
         "signatures": info.signatures,
+        "storeDir": store.store_dir().as_str(),
         "ultimate": info.ultimate,
+        "version": 1,
     });
     if let (Some(size), Some(object)) = (closure_size, object.as_object_mut()) {
         object.insert("closureSize".into(), json!(size));
+        object.sort_keys();
     }
     object
 }
@@ -204,11 +221,12 @@ fn info_json(session: &Session, info: &PathInfo, closure_size: Option<u64>) -> J
 pub fn why_depends(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut all = false;
     let mut derivation = false;
+    let mut precise = false;
     let installables = parse(&mut words, &mut options, |word| match word {
         Word::Short('a') => set(&mut all),
         Word::Long(name) if name == "all" => set(&mut all),
         Word::Long(name) if name == "derivation" => set(&mut derivation),
-        Word::Long(name) => name == "precise",
+        Word::Long(name) if name == "precise" => set(&mut precise),
         _ => false,
     })?;
     if installables.operands.len() != 2 {
@@ -222,76 +240,141 @@ pub fn why_depends(mut words: Arguments, mut options: Options) -> Result<ExitCod
     let from = paths(&opened.session, &goals[..1], derivation)?.remove(0);
     let to = paths(&opened.session, &goals[1..], derivation)?.remove(0);
     let store = opened.session.store();
-    let Some(chain) = shortest_chain(&opened.session, &from, &to)? else {
-        eprintln!("'{}' does not depend on '{}'", store.display(&from), store.display(&to));
+    if !store.query_closure([&from]).map_err(failed)?.contains(&to) {
+        let [from, to] = installables.operands.as_slice() else { return Ok(ExitCode::SUCCESS) };
+        eprintln!("'{from}' does not depend on '{to}'");
         return Ok(ExitCode::SUCCESS);
-    };
-    let mut output = String::new();
-    if all {
-        let users = store.query_referrers_closure([&to]).map_err(failed)?;
-        all_chains(&opened.session, &from, &users, ["", ""], &mut BTreeSet::new(), &mut output)?;
-    } else {
-        for (depth, path) in chain.iter().enumerate() {
-            let pad =
-                if depth == 0 { String::new() } else { format!("{}└───", "    ".repeat(depth - 1)) };
-            output += &format!("{pad}{}\n", store.display(path));
-        }
     }
-    print(&output)?;
+    let mut ways = Ways::new(&opened.session, &to, !all, precise)?;
+    ways.write(&from, "", "")?;
+    print(&ways.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn shortest_chain(
-    session: &Session,
-    from: &StorePath,
-    to: &StorePath,
-) -> Result<Option<Vec<StorePath>>, Failure> {
-    let mut before: BTreeMap<StorePath, Option<StorePath>> = BTreeMap::from([(from.clone(), None)]);
-    let mut queue = VecDeque::from([from.clone()]);
-    while let Some(path) = queue.pop_front() {
-        if path == *to {
-            let mut chain = vec![path.clone()];
-            let mut at = path;
-            while let Some(Some(previous)) = before.get(&at).cloned() {
-                chain.push(previous.clone());
-                at = previous;
-            }
-            chain.reverse();
-            return Ok(Some(chain));
-        }
-        for reference in session.store().query_references(&path).map_err(failed)? {
-            if !before.contains_key(&reference) {
-                before.insert(reference.clone(), Some(path.clone()));
-                queue.push_back(reference);
-            }
-        }
-    }
-    Ok(None)
+/// The ways from a path to what it is asked for.
+struct Ways<'a> {
+    session: &'a Session,
+    /// How far it is from each path that leads there.
+    distances: BTreeMap<StorePath, usize>,
+    target: StorePath,
+    /// Only the first of the shortest ones.
+    only_first: bool,
+    /// Where in files the references are.
+    precise: bool,
+    visited: BTreeSet<StorePath>,
+    output: String,
 }
 
-/// All ways that lead to users of the dependency; each path once.
-fn all_chains(
-    session: &Session,
-    path: &StorePath,
-    users: &BTreeSet<StorePath>,
-    [first, rest]: [&str; 2],
-    done: &mut BTreeSet<StorePath>,
-    output: &mut String,
-) -> Result<(), Failure> {
-    let again = !done.insert(path.clone());
-    *output += &format!("{first}{}{}\n", session.store().display(path), if again { " [...]" } else { "" });
-    if again {
-        return Ok(());
+impl<'a> Ways<'a> {
+    fn new(
+        session: &'a Session,
+        target: &StorePath,
+        only_first: bool,
+        precise: bool,
+    ) -> Result<Self, Failure> {
+        let mut distances = BTreeMap::from([(target.clone(), 0)]);
+        let mut queue = VecDeque::from([target.clone()]);
+        while let Some(path) = queue.pop_front() {
+            let next = distances.get(&path).copied().unwrap_or(0) + 1;
+            for user in session.store().query_referrers(&path).map_err(failed)? {
+                if !distances.contains_key(&user) {
+                    distances.insert(user.clone(), next);
+                    queue.push_back(user);
+                }
+            }
+        }
+        let (target, visited, output) = (target.clone(), BTreeSet::new(), String::new());
+        Ok(Self { session, distances, target, only_first, precise, visited, output })
     }
-    let references = session.store().query_references(path).map_err(failed)?;
-    let next: Vec<_> = references.iter().filter(|other| *other != path && users.contains(*other)).collect();
-    for (index, reference) in next.iter().enumerate() {
-        let pads =
-            if index + 1 == next.len() { ["└───", "    "] } else { ["├───", "│   "] };
-        let pads = pads.map(|pad| format!("{rest}{pad}"));
-        all_chains(session, reference, users, [&pads[0], &pads[1]], done, output)?;
+
+    /// Writes a path and what of it leads on; whether that is all that is wanted.
+    fn write(&mut self, path: &StorePath, first: &str, rest: &str) -> Result<bool, Failure> {
+        let arrow = if self.precise && !first.is_empty() { "→ " } else { "" };
+        self.output += &format!("{first}{arrow}{}\n", self.session.store().display(path));
+        if *path == self.target {
+            return Ok(self.only_first);
+        }
+        if self.precise && !self.visited.insert(path.clone()) {
+            return Ok(false);
+        }
+        let references = self.session.store().query_references(path).map_err(failed)?;
+        let mut next: Vec<(usize, StorePath)> = references
+            .into_iter()
+            .filter(|other| other != path)
+            .filter_map(|other| Some((*self.distances.get(&other)?, other)))
+            .collect();
+        next.sort();
+        let count = next.len();
+        for (index, (_, reference)) in next.iter().enumerate() {
+            let is_last = self.only_first || index + 1 == count;
+            let pads = if is_last { ["└───", "    "] } else { ["├───", "│   "] };
+            let [first, below] = pads.map(|pad| format!("{rest}{pad}"));
+            let done = match self.precise {
+                false => self.write(reference, &first, &below)?,
+                true => {
+                    self.write_places(path, reference, &first, &below)?;
+                    self.write(reference, &below, &below)?
+                }
+            };
+            if done {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
-    Ok(())
+
+    /// Writes where in the files of a path a reference is.
+    fn write_places(
+        &mut self,
+        path: &StorePath,
+        reference: &StorePath,
+        first: &str,
+        rest: &str,
+    ) -> Result<(), Failure> {
+        let root = self.session.store().physical_path(path);
+        let places = mentions(&root, reference.hash_part().as_bytes(), !self.only_first)
+            .map_err(|error| Failure::new(format_args!("can't read {}: {error}", root.display())))?;
+        for (index, place) in places.iter().enumerate() {
+            self.output += &format!("{}{place}\n", if index == 0 { first } else { rest });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are shown before and behind a mention.
+const MARGIN: usize = 32;
+
+/// The files and links below `root` with a text in them, and what is around it.
+fn mentions(root: &std::path::Path, text: &[u8], all: bool) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(path) = pending.pop() {
+        let kind = path.symlink_metadata()?;
+        let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        if kind.is_dir() {
+            let entries: std::io::Result<Vec<_>> = std::fs::read_dir(&path)?.collect();
+            let mut entries: Vec<_> = entries?.iter().map(std::fs::DirEntry::path).collect();
+            entries.sort();
+            pending.extend(entries.into_iter().rev());
+            continue;
+        }
+        let (bytes, arrow) = match kind.is_symlink() {
+            true => (std::fs::read_link(&path)?.into_os_string().into_encoded_bytes(), " -> "),
+            false => (std::fs::read(&path)?, ": "),
+        };
+        let Some(at) = bytes.windows(text.len()).position(|window| window == text) else { continue };
+        let (start, end) = (at.saturating_sub(MARGIN), bytes.len().min(at + text.len() + MARGIN));
+        let clean = |byte: &u8| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' };
+        let around: String = bytes[start..end].iter().map(clean).collect();
+        found.push(match kind.is_symlink() {
+            true => format!("/{shown}{arrow}{}", String::from_utf8_lossy(&bytes)),
+            false => format!("/{shown}{arrow}…{around}…"),
+        });
+        if !all {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Runs `nix derivation show`.
@@ -321,11 +404,22 @@ pub fn show_derivation(mut words: Arguments, mut options: Options) -> Result<Exi
     let mut object = Map::new();
     for path in &derivations {
         let derivation = store.read_derivation(path).map_err(failed)?;
-        object.insert(store.display(path), derivation_json(&opened.session, &derivation)?);
+        object.insert(path.base_name().to_owned(), derivation_json(&opened.session, &derivation)?);
     }
-    let text = serde_json::to_string_pretty(&Json::Object(object)).map_err(Failure::new)?;
-    print(&format!("{text}\n"))?;
+    print_json(&json!({ "derivations": object, "version": DERIVATION_VERSION }))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Version of the form in which derivations are JSON.
+const DERIVATION_VERSION: u64 = 4;
+
+/// Prints JSON, over several lines for people.
+fn print_json(value: &Json) -> Result<(), Failure> {
+    let text = match std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        true => serde_json::to_string_pretty(value).map_err(Failure::new)?,
+        false => value.to_string(),
+    };
+    print(&format!("{text}\n"))
 }
 
 fn derivation_json(session: &Session, derivation: &Derivation) -> Result<Json, Failure> {
@@ -333,37 +427,130 @@ fn derivation_json(session: &Session, derivation: &Derivation) -> Result<Json, F
     let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     let mut outputs = Map::new();
     for (name, output) in &derivation.outputs {
-        let path = output.path(store.store_dir(), &derivation.name, name).map_err(Failure::new)?;
-        let mut entry = Map::new();
-        if let DerivationOutput::Fixed(address) = output {
-            entry.insert("hash".into(), json!(address.hash.to_base16()));
-            let prefix = address.ingestion.prefix();
-            entry.insert("hashAlgo".into(), json!(format!("{prefix}{}", address.hash.algorithm())));
-        }
-        if let Some(path) = path {
-            entry.insert("path".into(), json!(store.display(&path)));
-        }
-        outputs.insert(name.clone(), Json::Object(entry));
+        let entry = match output {
+            DerivationOutput::Fixed(address) => {
+                let method = match address.ingestion {
+                    Ingestion::Nar => "nar",
+                    Ingestion::Flat => "flat",
+                    Ingestion::Text => "text",
+                };
+                json!({ "hash": address.hash.to_sri(), "method": method })
+            }
+            _ => {
+                let path = output.path(store.store_dir(), &derivation.name, name).map_err(Failure::new)?;
+                path.map_or_else(|| json!({}), |path| json!({ "path": path.base_name() }))
+            }
+        };
+        outputs.insert(name.clone(), entry);
     }
-    let inputs: Map<String, Json> = derivation
-        .input_derivations
-        .iter()
-        .map(|(path, outputs)| (store.display(path), json!({ "dynamicOutputs": {}, "outputs": outputs })))
-        .collect();
+    let input = |(path, outputs): (&StorePath, &BTreeSet<String>)| {
+        (path.base_name().to_owned(), json!({ "dynamicOutputs": {}, "outputs": outputs }))
+    };
+    let inputs: Map<String, Json> = derivation.input_derivations.iter().map(input).collect();
     let environment: Map<String, Json> =
         derivation.environment.iter().map(|(name, value)| (lossy(name), json!(lossy(value)))).collect();
-    let sources: Vec<String> = derivation.input_sources.iter().map(|path| store.display(path)).collect();
+    let sources: Vec<&str> = derivation.input_sources.iter().map(StorePath::base_name).collect();
     let arguments: Vec<String> = derivation.arguments.iter().map(|argument| lossy(argument)).collect();
     Ok(json!({
         "args": arguments,
         "builder": lossy(&derivation.builder),
         "env": environment,
-        "inputDrvs": inputs,
-        "inputSrcs": sources,
+        "inputs": { "drvs": inputs, "srcs": sources },
         "name": derivation.name,
         "outputs": outputs,
         "system": lossy(&derivation.system),
+        "version": DERIVATION_VERSION,
     }))
+}
+
+/// Text of `nix derivation add --help`.
+pub const ADD_HELP: &str = "\
+Usage: nix derivation add
+
+Adds a derivation, which standard input holds as JSON in the form that 'nix derivation
+show' prints one, to the store and prints its path.
+";
+
+/// Runs `nix derivation add`.
+pub fn add_derivation(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    while let Some(word) = words.next()? {
+        if !options.take(&word, &mut words)? {
+            return Err(words.unknown(&word));
+        }
+    }
+    let mut text = String::new();
+    let read = std::io::Read::read_to_string(&mut std::io::stdin(), &mut text);
+    read.map_err(|error| Failure::new(format_args!("can't read standard input: {error}")))?;
+    let value: Json = serde_json::from_str(&text)
+        .map_err(|error| Failure::new(format_args!("the derivation is no JSON: {error}")))?;
+    let opened = options.open()?;
+    let derivation = parse_derivation(&opened.session, &value)?;
+    let path = opened.session.store().add_derivation(&derivation).map_err(failed)?;
+    print(&format!("{}\n", opened.session.store().display(&path)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse_derivation(session: &Session, value: &Json) -> Result<Derivation, Failure> {
+    let lacks =
+        |key: &str| Failure::new(format_args!("the derivation lacks '{key}', or it is of the wrong kind"));
+    let text = |key: &str| value.get(key).and_then(Json::as_str).ok_or_else(|| lacks(key));
+    if value.get("version").and_then(Json::as_u64) != Some(DERIVATION_VERSION) {
+        return Err(Failure::new(format_args!("the derivation is not of version {DERIVATION_VERSION}")));
+    }
+    let object =
+        |value: Option<&Json>, key: &str| value.and_then(Json::as_object).cloned().ok_or_else(|| lacks(key));
+    let path = |name: &str| StorePath::from_base_name(name.as_bytes()).map_err(Failure::new);
+    let mut derivation = Derivation {
+        name: text("name")?.to_owned(),
+        system: text("system")?.into(),
+        builder: text("builder")?.into(),
+        ..Derivation::default()
+    };
+    for argument in value.get("args").and_then(Json::as_array).ok_or_else(|| lacks("args"))? {
+        derivation.arguments.push(argument.as_str().ok_or_else(|| lacks("args"))?.into());
+    }
+    for (name, value) in object(value.get("env"), "env")? {
+        let value = value.as_str().ok_or_else(|| lacks("env"))?;
+        derivation.environment.insert(name.into(), value.into());
+    }
+    let inputs = object(value.get("inputs"), "inputs")?;
+    for (name, input) in object(inputs.get("drvs"), "inputs.drvs")? {
+        let outputs = input.get("outputs").and_then(Json::as_array).ok_or_else(|| lacks("outputs"))?;
+        let outputs = outputs.iter().filter_map(|output| output.as_str().map(str::to_owned)).collect();
+        derivation.input_derivations.insert(path(&name)?, outputs);
+    }
+    for source in inputs.get("srcs").and_then(Json::as_array).ok_or_else(|| lacks("inputs.srcs"))? {
+        derivation.input_sources.insert(path(source.as_str().ok_or_else(|| lacks("inputs.srcs"))?)?);
+    }
+    for (name, output) in object(value.get("outputs"), "outputs")? {
+        let of = |key: &str| output.get(key).and_then(Json::as_str);
+        let parsed = match (of("hash"), of("path")) {
+            (Some(hash), _) => {
+                let ingestion = match of("method") {
+                    Some("flat") => Ingestion::Flat,
+                    Some("text") => Ingestion::Text,
+                    _ => Ingestion::Nar,
+                };
+                let hash = saltire_store_model::Hash::parse(hash, None).map_err(Failure::new)?;
+                DerivationOutput::Fixed(ContentAddress { ingestion, hash })
+            }
+            (None, Some(name)) => DerivationOutput::InputAddressed { path: path(name)? },
+            (None, None) => {
+                return Err(Failure::new(format_args!("output '{name}' has neither path nor hash")));
+            }
+        };
+        derivation.outputs.insert(name, parsed);
+    }
+    // What it says of its outputs must be true.
+    let mut again = derivation.clone();
+    let store = session.store();
+    again
+        .finish(store.store_dir(), store.modulo_cache(), |input| store.read_derivation(input))
+        .map_err(|error| Failure::new(format_args!("the derivation is wrong: {error}")))?;
+    match again.outputs == derivation.outputs {
+        true => Ok(derivation),
+        false => Err(Failure::new("the derivation's output paths are not those that follow from it")),
+    }
 }
 
 /// Runs `nix config show`.

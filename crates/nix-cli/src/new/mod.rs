@@ -1,15 +1,20 @@
 //! `nix` and its commands.
 
-mod build;
+pub mod build;
+pub mod copy;
 mod develop;
 mod eval;
-mod info;
+pub mod info;
+mod listing;
+pub mod maintenance;
+mod registry;
 mod repl;
 mod run;
 mod search;
 
 use crate::arguments::{Arguments, Word};
 use crate::options::Options;
+use crate::profile::commands as profile;
 use crate::{Command, asks_for, flake, hash, store, version};
 use saltire_terminal::{Failure, print};
 use std::ffi::OsString;
@@ -19,6 +24,8 @@ use std::process::ExitCode;
 const COMMANDS: &[Command] = &[
     Command { name: "build", run: build::run, help: build::HELP },
     Command { name: "config show", run: info::show_config, help: info::CONFIG_HELP },
+    Command { name: "copy", run: copy::copy, help: copy::COPY_HELP },
+    Command { name: "derivation add", run: info::add_derivation, help: info::ADD_HELP },
     Command { name: "derivation show", run: info::show_derivation, help: info::SHOW_HELP },
     Command { name: "develop", run: develop::run, help: develop::HELP },
     Command { name: "eval", run: eval::run, help: eval::HELP },
@@ -39,8 +46,28 @@ const COMMANDS: &[Command] = &[
     Command { name: "hash to-base32", run: hash::to_base32, help: hash::NEW_HELP },
     Command { name: "hash to-base64", run: hash::to_base64, help: hash::NEW_HELP },
     Command { name: "hash to-sri", run: hash::convert, help: hash::NEW_HELP },
+    Command { name: "key convert-secret-to-public", run: copy::convert_key, help: copy::KEY_HELP },
+    Command { name: "key generate-secret", run: copy::generate_key, help: copy::KEY_HELP },
     Command { name: "log", run: info::log, help: info::LOG_HELP },
+    Command { name: "nar cat", run: listing::nar_cat, help: listing::CAT_HELP },
+    Command { name: "nar dump-path", run: listing::pack, help: listing::PACK_HELP },
+    Command { name: "nar ls", run: listing::nar_ls, help: listing::LS_HELP },
+    Command { name: "nar pack", run: listing::pack, help: listing::PACK_HELP },
     Command { name: "path-info", run: info::path_info, help: info::PATH_INFO_HELP },
+    Command { name: "profile add", run: profile::add, help: profile::HELP },
+    Command { name: "profile diff-closures", run: profile::diff, help: profile::HELP },
+    Command { name: "profile history", run: profile::history, help: profile::HELP },
+    Command { name: "profile install", run: profile::add, help: profile::HELP },
+    Command { name: "profile list", run: profile::list, help: profile::HELP },
+    Command { name: "profile remove", run: profile::remove, help: profile::HELP },
+    Command { name: "profile rollback", run: profile::rollback, help: profile::HELP },
+    Command { name: "profile upgrade", run: profile::upgrade, help: profile::HELP },
+    Command { name: "profile wipe-history", run: profile::wipe, help: profile::HELP },
+    Command { name: "registry add", run: registry::add, help: registry::HELP },
+    Command { name: "registry list", run: registry::list, help: registry::HELP },
+    Command { name: "registry pin", run: registry::pin, help: registry::HELP },
+    Command { name: "registry remove", run: registry::remove, help: registry::HELP },
+    Command { name: "registry resolve", run: registry::resolve, help: registry::HELP },
     Command { name: "repl", run: repl::run, help: repl::HELP },
     Command { name: "run", run: run::run, help: run::HELP },
     Command { name: "search", run: search::run, help: search::HELP },
@@ -48,11 +75,27 @@ const COMMANDS: &[Command] = &[
     Command { name: "show-config", run: info::show_config, help: info::CONFIG_HELP },
     Command { name: "show-derivation", run: info::show_derivation, help: info::SHOW_HELP },
     Command { name: "store add", run: store::new_add, help: store::NEW_HELP },
+    Command { name: "store add-file", run: store::new_add_file, help: store::NEW_HELP },
     Command { name: "store add-path", run: store::new_add, help: store::NEW_HELP },
+    Command { name: "store cat", run: listing::store_cat, help: listing::CAT_HELP },
+    Command { name: "store copy-sigs", run: copy::copy_signatures, help: copy::COPY_SIGS_HELP },
     Command { name: "store delete", run: store::new_delete, help: store::NEW_HELP },
+    Command { name: "store diff-closures", run: maintenance::diff, help: maintenance::DIFF_HELP },
     Command { name: "store dump-path", run: store::new_dump, help: store::NEW_HELP },
     Command { name: "store gc", run: store::new_gc, help: store::NEW_HELP },
-    Command { name: "store verify", run: store::new_verify, help: store::NEW_HELP },
+    Command { name: "store info", run: copy::info, help: copy::INFO_HELP },
+    Command { name: "store ls", run: listing::store_ls, help: listing::LS_HELP },
+    Command {
+        name: "store make-content-addressed",
+        run: maintenance::content_addressed,
+        help: maintenance::CONTENT_ADDRESSED_HELP,
+    },
+    Command { name: "store optimise", run: maintenance::optimise, help: maintenance::OPTIMISE_HELP },
+    Command { name: "store optimize", run: maintenance::optimise, help: maintenance::OPTIMISE_HELP },
+    Command { name: "store ping", run: copy::info, help: copy::INFO_HELP },
+    Command { name: "store repair", run: maintenance::repair, help: maintenance::REPAIR_HELP },
+    Command { name: "store sign", run: copy::sign, help: copy::SIGN_HELP },
+    Command { name: "store verify", run: copy::verify, help: copy::VERIFY_HELP },
     Command { name: "why-depends", run: info::why_depends, help: info::WHY_HELP },
 ];
 

@@ -47,8 +47,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
             _ => return Err(words.unknown(&word)),
         }
     }
-    let installable = installables.single(&mut options)?;
-    let opened = options.open()?;
+    let (opened, installable) = installables.open_single(&mut options)?;
     let program = installable.program(&opened.session, &options)?;
     let built = build_goals(&opened.session, &opened.progress, &[program.goal])?;
     let outputs = built.iter().flat_map(|one| &one.outputs);
@@ -83,8 +82,7 @@ pub fn shell(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
             _ => return Err(words.unknown(&word)),
         }
     }
-    let all = installables.all(&mut options, Some("."))?;
-    let opened = options.open()?;
+    let (opened, all) = installables.open(&mut options)?;
     let mut goals = Vec::new();
     for installable in &all {
         goals.extend(installable.goals(&opened.session, &options)?);

@@ -46,8 +46,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     }
     // Looking for packages makes none.
     options.read_only = true;
-    let installable = installables.single(&mut options)?;
-    let Opened { session, progress } = options.open()?;
+    let (Opened { session, progress }, installable) = installables.open_single(&mut options)?;
     let rows = installable.remembered(&session, &options, "search", &ROWS, || {
         session.evaluate(|evaluator| rows(&session, evaluator, &installable, &options))
     })?;

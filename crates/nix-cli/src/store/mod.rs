@@ -2,6 +2,7 @@
 
 mod archive;
 mod query;
+mod registration;
 
 use crate::arguments::{Arguments, Word, text};
 use crate::build::{named_derivation, realise, say_plan};
@@ -34,7 +35,12 @@ Usage: nix-store OPERATION [OPTION]… [PATH]…
   --export PATH…, --import                    store objects with what is known of them
   --gc [--print-dead|--print-live|--print-roots] [--max-freed BYTES]
   --delete PATH…         delete paths that nothing needs
-  --verify [--check-contents], --verify-path PATH…, --check-validity [--print-invalid] PATH…
+  --optimise             make files with the same content the same file
+  --repair-path PATH…    get damaged paths again, from binary caches
+  --dump-db [PATH…], --load-db, --register-validity [--hash-given] [--reregister]
+                         what is known of paths, as text
+  --generate-binary-cache-key NAME SECRET-FILE PUBLIC-FILE
+  --verify [--check-contents] [--repair], --verify-path PATH…, --check-validity [--print-invalid] PATH…
   --print-env DERIVATION the environment of a build, for a shell
 
       --add-root LINK    with --realise, make a link that keeps the result
@@ -48,6 +54,7 @@ enum Operation {
     ReadLog,
     Add,
     AddFixed,
+    AddFlat,
     PrintFixedPath,
     Dump,
     Restore,
@@ -59,19 +66,13 @@ enum Operation {
     VerifyPath,
     CheckValidity,
     PrintEnvironment,
+    Optimise,
+    RepairPath,
+    DumpDatabase,
+    LoadDatabase,
+    RegisterValidity,
+    GenerateKey,
 }
-
-/// Operations of the reference that there are none of here.
-const MISSING: [&str; 8] = [
-    "optimise",
-    "optimize",
-    "dump-db",
-    "load-db",
-    "register-validity",
-    "serve",
-    "repair-path",
-    "generate-binary-cache-key",
-];
 
 #[derive(Default)]
 struct Request {
@@ -81,6 +82,10 @@ struct Request {
     recursive: bool,
     root: Option<String>,
     check_contents: bool,
+    /// `--repair`
+    repair: bool,
+    hash_given: bool,
+    again: bool,
     print_invalid: bool,
     garbage: Option<&'static str>,
     max_freed: Option<u64>,
@@ -89,10 +94,10 @@ struct Request {
 /// Text of `nix store … --help`.
 pub const NEW_HELP: &str = "\
 Usage: nix store add PATH…
+       nix store add-file PATH…
        nix store delete PATH…
        nix store dump-path PATH
        nix store gc [--max-freed BYTES]
-       nix store verify
 ";
 
 /// Runs `nix-store`.
@@ -120,9 +125,9 @@ pub fn new_gc(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
     run_operation(words, options, Some(Operation::CollectGarbage))
 }
 
-/// Runs `nix store verify`, which looks at contents.
-pub fn new_verify(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
-    run_operation(words, options, Some(Operation::Verify))
+/// Runs `nix store add-file`.
+pub fn new_add_file(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    run_operation(words, options, Some(Operation::AddFlat))
 }
 
 fn run_operation(
@@ -130,19 +135,13 @@ fn run_operation(
     mut options: Options,
     operation: Option<Operation>,
 ) -> Result<ExitCode, Failure> {
-    let check_contents = operation == Some(Operation::Verify);
-    let mut request = Request { operation, check_contents, ..Request::default() };
+    let mut request = Request { operation, ..Request::default() };
     while let Some(word) = words.next()? {
         if take(&mut request, &word, &mut words)? || options.take(&word, &mut words)? {
             continue;
         }
         match &word {
             Word::Plain(operand) => request.operands.push(text(operand.clone())?),
-            Word::Long(name) if MISSING.contains(&name.as_str()) => {
-                let message =
-                    format!("'nix-store --{name}' is an operation of Nix that saltire does not have yet");
-                return Err(Failure::new(message));
-            }
             _ => return Err(words.unknown(&word)),
         }
     }
@@ -181,6 +180,12 @@ fn take(request: &mut Request, word: &Word, words: &mut Arguments) -> Result<boo
             "verify-path" => Operation::VerifyPath,
             "check-validity" => Operation::CheckValidity,
             "print-env" => Operation::PrintEnvironment,
+            "optimise" | "optimize" => Operation::Optimise,
+            "repair-path" => Operation::RepairPath,
+            "dump-db" => Operation::DumpDatabase,
+            "load-db" => Operation::LoadDatabase,
+            "register-validity" => Operation::RegisterValidity,
+            "generate-binary-cache-key" => Operation::GenerateKey,
             _ => return take_option(request, name, word, words),
         },
         _ => return request.query.take(word, words),
@@ -201,6 +206,9 @@ fn take_option(
         "recursive" => request.recursive = true,
         "add-root" => request.root = Some(words.value(word)?),
         "indirect" => {}
+        "repair" => request.repair = true,
+        "hash-given" => request.hash_given = true,
+        "reregister" => request.again = true,
         "check-contents" => request.check_contents = true,
         "print-invalid" => request.print_invalid = true,
         "print-dead" => request.garbage = Some("dead"),
@@ -233,6 +241,11 @@ fn perform(
                 add(session, file, Ingestion::Nar, HashAlgorithm::Sha256)?;
             }
         }
+        Operation::AddFlat => {
+            for file in &request.operands {
+                add(session, file, Ingestion::Flat, HashAlgorithm::Sha256)?;
+            }
+        }
         Operation::AddFixed => add_fixed(session, request)?,
         Operation::PrintFixedPath => print_fixed_path(session, request)?,
         Operation::Export => archive::export(session, &request.operands)?,
@@ -242,9 +255,18 @@ fn perform(
             let paths: BTreeSet<StorePath> = parse_all(session, &request.operands)?.into_iter().collect();
             say_freed(&session.store().delete_paths(&paths).map_err(Error::from)?)?;
         }
-        Operation::Verify => return verify(session.store(), request.check_contents),
+        Operation::Verify => return verify(session, request),
         Operation::VerifyPath => return verify_paths(session, &request.operands),
         Operation::CheckValidity => return check_validity(session, request),
+        Operation::Optimise => return crate::new::maintenance::optimise_store(opened),
+        Operation::RepairPath => {
+            let paths = parse_all(session, &request.operands)?;
+            return crate::new::maintenance::repair_paths(session, &paths);
+        }
+        Operation::DumpDatabase => registration::dump(session, &request.operands)?,
+        Operation::LoadDatabase => registration::load(session, true, true)?,
+        Operation::RegisterValidity => registration::load(session, request.hash_given, request.again)?,
+        Operation::GenerateKey => registration::generate_key(&request.operands)?,
         Operation::PrintEnvironment => print_environment(session, &request.operands)?,
         Operation::Dump | Operation::Restore => {}
     }
@@ -423,8 +445,25 @@ pub fn say_freed(collected: &saltire_store::Collected) -> Result<(), Failure> {
     print(&format!("{} store paths deleted, {mebibytes:.2} MiB freed\n", collected.paths.len()))
 }
 
-fn verify(store: &Store, contents: bool) -> Result<ExitCode, Failure> {
-    let report = store.verify(contents, &mut |_| {}).map_err(Error::from)?;
+fn verify(session: &Arc<Session>, request: &Request) -> Result<ExitCode, Failure> {
+    let store = session.store();
+    let mut report = store.verify(request.check_contents, &mut |_| {}).map_err(Error::from)?;
+    if request.repair {
+        let mut left = Vec::new();
+        for problem in report.problems {
+            let repaired = match &problem {
+                VerifyProblem::Modified { path, .. } | VerifyProblem::Unreadable { path, .. } => {
+                    session.repair(path)?
+                }
+                VerifyProblem::Missing { path, .. } => session.repair(path)?,
+                VerifyProblem::Forgotten(_) | VerifyProblem::Database(_) => false,
+            };
+            if !repaired {
+                left.push(problem);
+            }
+        }
+        report.problems = left;
+    }
     for problem in &report.problems {
         let text = match problem {
             VerifyProblem::Forgotten(path) => {

@@ -1,0 +1,813 @@
+//! `nix-env`: installing, upgrading, removing and listing packages of a profile, and
+//! its generations. `nix-env -qa` is in [`crate::env`].
+
+use super::environment::{Problem, USUAL_PRIORITY, add_with_references, link_packages};
+use super::{Profile, Unwanted, file_failed};
+use crate::arguments::{Arguments, Word, text};
+use crate::build::realise;
+use crate::installable::package_name;
+use crate::options::{Opened, Options};
+use saltire_driver::{
+    Error, EvaluationError, Forgive, Package, Session, Source, StorePath, Wanted, argument_set, arguments,
+    find_along, packages,
+};
+use saltire_eval::{Evaluator, Symbol, Value};
+use saltire_posix_regex::Regex;
+use saltire_terminal::{Failure, print};
+use serde_json::{Map, Value as Json, json};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::symlink;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Install,
+    Upgrade,
+    Uninstall,
+    Query,
+    Set,
+    SetFlag,
+    SwitchProfile,
+    SwitchGeneration,
+    Rollback,
+    ListGenerations,
+    DeleteGenerations,
+}
+
+#[derive(Default)]
+struct Request {
+    operation: Option<Operation>,
+    available: bool,
+    profile: Option<String>,
+    file: Option<String>,
+    attributes: bool,
+    expressions: bool,
+    from_profile: Option<String>,
+    preserve: bool,
+    remove_all: bool,
+    upgrade_to: UpgradeTo,
+    out_path: bool,
+    system: bool,
+    description: bool,
+    no_name: bool,
+    json: bool,
+    operands: Vec<String>,
+}
+
+/// Which versions an upgrade may lead to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum UpgradeTo {
+    #[default]
+    Newer,
+    SameOrNewer,
+    Same,
+    Any,
+}
+
+/// An installed package, or one that is to be.
+#[derive(Clone, Debug)]
+struct Item {
+    name: String,
+    system: String,
+    /// Names and paths of outputs; what of them is installed.
+    outputs: Vec<(String, String)>,
+    meta: Map<String, Json>,
+    /// What makes it, if it is not there yet.
+    wanted: Option<Wanted>,
+}
+
+/// Runs `nix-env`.
+pub fn run(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    let mut look = words.copy();
+    let mut request = Request::default();
+    // What is listed is not installed: that is another command in all but its name.
+    while let Ok(Some(word)) = look.next() {
+        let _ = request.take(&word, &mut look);
+    }
+    match request.operation {
+        Some(Operation::Query) if request.available => crate::env::run(words, options),
+        None => Err(Failure::new("no operation specified").hint("'nix-env --help' lists them")),
+        Some(_) => run_operation(words, options),
+    }
+}
+
+fn run_operation(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut request = Request::default();
+    while let Some(word) = words.next()? {
+        if request.take(&word, &mut words)? || options.take(&word, &mut words)? {
+            continue;
+        }
+        match word {
+            Word::Plain(operand) => request.operands.push(text(operand)?),
+            word => return Err(words.unknown(&word)),
+        }
+    }
+    let Some(operation) = request.operation else { return Err(Failure::new("no operation specified")) };
+    let opened = options.open()?;
+    if operation == Operation::SwitchProfile {
+        return switch_profile(&request);
+    }
+    let profile = Profile::open(&opened.session, request.profile.as_deref())?;
+    let change = Change { opened: &opened, options: &options, request: &request, profile: &profile };
+    match operation {
+        Operation::Install => change.install()?,
+        Operation::Upgrade => change.upgrade()?,
+        Operation::Uninstall => change.uninstall()?,
+        Operation::SetFlag => change.set_flag()?,
+        Operation::Set => change.set()?,
+        Operation::Query => change.query()?,
+        Operation::SwitchGeneration => {
+            let [number] = request.operands.as_slice() else {
+                return Err(Failure::new("exactly one argument expected"));
+            };
+            let number = number
+                .parse()
+                .map_err(|_| Failure::new(format_args!("invalid generation number '{number}'")))?;
+            profile.go_to(Some(number), options.dry_run)?;
+        }
+        Operation::Rollback => profile.go_to(None, options.dry_run)?,
+        Operation::ListGenerations => list_generations(&profile)?,
+        Operation::DeleteGenerations => {
+            profile.delete(&Unwanted::parse(&request.operands)?, options.dry_run)?
+        }
+        Operation::SwitchProfile => {}
+    }
+    opened.progress.finish();
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Request {
+    fn take(&mut self, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
+        let operation = match word {
+            Word::Short('i') => Operation::Install,
+            Word::Short('u') => Operation::Upgrade,
+            Word::Short('e') => Operation::Uninstall,
+            Word::Short('q') => Operation::Query,
+            Word::Short('S') => Operation::SwitchProfile,
+            Word::Short('G') => Operation::SwitchGeneration,
+            Word::Long(name) => match name.as_str() {
+                "install" => Operation::Install,
+                "upgrade" => Operation::Upgrade,
+                "uninstall" => Operation::Uninstall,
+                "query" => Operation::Query,
+                "set" => Operation::Set,
+                "set-flag" => Operation::SetFlag,
+                "switch-profile" => Operation::SwitchProfile,
+                "switch-generation" => Operation::SwitchGeneration,
+                "rollback" => Operation::Rollback,
+                "list-generations" => Operation::ListGenerations,
+                "delete-generations" => Operation::DeleteGenerations,
+                _ => return self.take_option(name, word, words),
+            },
+            Word::Short(letter) => return self.take_letter(*letter, word, words),
+            Word::Plain(_) => return Ok(false),
+        };
+        if self.operation.replace(operation).is_some_and(|before| before != operation) {
+            return Err(Failure::new("only one operation may be specified"));
+        }
+        Ok(true)
+    }
+
+    fn take_letter(&mut self, letter: char, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
+        match letter {
+            'a' => self.available = true,
+            'p' => self.profile = Some(words.value(word)?),
+            'f' => self.file = Some(words.value(word)?),
+            'A' => self.attributes = true,
+            'E' => self.expressions = true,
+            'P' => self.preserve = true,
+            'r' => self.remove_all = true,
+            'b' => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn take_option(&mut self, name: &str, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
+        match name {
+            "available" => self.available = true,
+            "installed" | "prebuilt-only" => {}
+            "profile" => self.profile = Some(words.value(word)?),
+            "file" => self.file = Some(words.value(word)?),
+            "attr" => self.attributes = true,
+            "from-expression" => self.expressions = true,
+            "from-profile" => self.from_profile = Some(words.value(word)?),
+            "preserve-installed" => self.preserve = true,
+            "remove-all" => self.remove_all = true,
+            "lt" => self.upgrade_to = UpgradeTo::Newer,
+            "leq" => self.upgrade_to = UpgradeTo::SameOrNewer,
+            "eq" => self.upgrade_to = UpgradeTo::Same,
+            "always" => self.upgrade_to = UpgradeTo::Any,
+            "out-path" => self.out_path = true,
+            "system" => self.system = true,
+            "description" => self.description = true,
+            "no-name" => self.no_name = true,
+            "json" => self.json = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// A name with or without a version, as a regular expression.
+struct Selector {
+    text: String,
+    name: Option<Regex>,
+    version: Option<String>,
+    hits: usize,
+}
+
+impl Selector {
+    fn new(text: &str) -> Result<Self, Failure> {
+        let (name, version) = package_name(text);
+        let regex = match name {
+            "*" => None,
+            name => Some(Regex::new(format!("^({name})$").as_bytes()).map_err(|error| {
+                Failure::new(format_args!("'{text}' is not a regular expression: {error}"))
+            })?),
+        };
+        let version = Some(version.to_owned()).filter(|version| !version.is_empty());
+        Ok(Self { text: text.to_owned(), name: regex, version, hits: 0 })
+    }
+
+    fn fits(&self, whole: &str) -> bool {
+        let (name, version) = package_name(whole);
+        let fits = |regex: &Regex| regex.find_iter(name.as_bytes()).next().is_some();
+        self.name.as_ref().is_none_or(fits) && self.version.as_ref().is_none_or(|wanted| wanted == version)
+    }
+}
+
+fn selectors(names: &[String]) -> Result<Vec<Selector>, Failure> {
+    names.iter().map(|name| Selector::new(name)).collect()
+}
+
+struct Change<'a> {
+    opened: &'a Opened,
+    options: &'a Options,
+    request: &'a Request,
+    profile: &'a Profile,
+}
+
+impl Change<'_> {
+    fn session(&self) -> &Arc<Session> {
+        &self.opened.session
+    }
+
+    fn installed(&self) -> Result<Vec<Item>, Failure> {
+        installed_in(self.session(), self.profile)
+    }
+
+    fn install(&self) -> Result<(), Failure> {
+        let new = self.wanted_items()?;
+        let names: BTreeSet<&str> = new.iter().map(|item| package_name(&item.name).0).collect();
+        let mut items = new.clone();
+        if !self.request.remove_all {
+            for old in self.installed()? {
+                let replaced = names.contains(package_name(&old.name).0);
+                if !replaced || self.request.preserve {
+                    items.push(old);
+                } else if new.iter().all(|item| item.name != old.name) {
+                    eprintln!("replacing old '{}'", old.name);
+                }
+            }
+        }
+        for item in &new {
+            eprintln!("installing '{}'", item.name);
+        }
+        self.finish(items)
+    }
+
+    fn upgrade(&self) -> Result<(), Failure> {
+        let mut wanted = selectors(&self.request.operands)?;
+        let available = self.available()?;
+        let mut items = Vec::new();
+        for old in self.installed()? {
+            let hit = wanted.iter_mut().find(|selector| selector.fits(&old.name));
+            if !self.request.operands.is_empty() && hit.is_none() {
+                items.push(old);
+                continue;
+            }
+            hit.into_iter().for_each(|selector| selector.hits += 1);
+            let (name, version) = package_name(&old.name);
+            let fits = |item: &&Item| {
+                let (other, new) = package_name(&item.name);
+                let order = compare(version, new);
+                let wanted = match self.request.upgrade_to {
+                    UpgradeTo::Newer => order == Ordering::Less,
+                    UpgradeTo::SameOrNewer => order != Ordering::Greater,
+                    UpgradeTo::Same => order == Ordering::Equal,
+                    UpgradeTo::Any => true,
+                };
+                other == name && wanted
+            };
+            let best = available.iter().filter(fits).max_by(|a, b| {
+                let versions = compare(package_name(&a.name).1, package_name(&b.name).1);
+                priority(b).cmp(&priority(a)).then(versions)
+            });
+            match best {
+                Some(new) if new.outputs != old.outputs => {
+                    let verb = match compare(version, package_name(&new.name).1) {
+                        Ordering::Greater => "downgrading",
+                        _ => "upgrading",
+                    };
+                    eprintln!("{verb} '{}' to '{}'", old.name, new.name);
+                    items.push(new.clone());
+                }
+                _ => items.push(old),
+            }
+        }
+        for selector in wanted.iter().filter(|selector| selector.hits == 0) {
+            return Err(Failure::new(format_args!("selector '{}' matches no derivations", selector.text)));
+        }
+        self.finish(items)
+    }
+
+    fn uninstall(&self) -> Result<(), Failure> {
+        let mut wanted = selectors(&self.request.operands)?;
+        let mut items = Vec::new();
+        for item in self.installed()? {
+            let is_path =
+                self.request.operands.iter().any(|name| item.outputs.iter().any(|(_, path)| path == name));
+            let hit = wanted.iter_mut().find(|selector| selector.fits(&item.name));
+            if hit.is_none() && !is_path {
+                items.push(item);
+                continue;
+            }
+            hit.into_iter().for_each(|selector| selector.hits += 1);
+            eprintln!("uninstalling '{}'", item.name);
+        }
+        for selector in wanted.iter().filter(|one| one.hits == 0 && !one.text.starts_with('/')) {
+            eprintln!("warning: selector '{}' matched no installed derivations", selector.text);
+        }
+        self.finish(items)
+    }
+
+    fn set_flag(&self) -> Result<(), Failure> {
+        let [flag, value, names @ ..] = self.request.operands.as_slice() else {
+            return Err(Failure::new("not enough arguments to '--set-flag'"));
+        };
+        let mut wanted = selectors(names)?;
+        let mut items = self.installed()?;
+        for item in &mut items {
+            if let Some(selector) = wanted.iter_mut().find(|selector| selector.fits(&item.name)) {
+                eprintln!("setting flag on '{}'", item.name);
+                item.meta.insert(flag.clone(), json!(value));
+                selector.hits += 1;
+            }
+        }
+        if let Some(selector) = wanted.iter().find(|selector| selector.hits == 0) {
+            return Err(Failure::new(format_args!(
+                "selector '{}' matched no installed derivations",
+                selector.text
+            )));
+        }
+        self.finish(items)
+    }
+
+    fn set(&self) -> Result<(), Failure> {
+        let items = self.wanted_items()?;
+        let [item] = items.as_slice() else {
+            return Err(Failure::new(format_args!(
+                "--set requires exactly one derivation, not {}",
+                items.len()
+            )));
+        };
+        self.build(&items)?;
+        let path = item.outputs.first().map(|(_, path)| self.session().parse(path)).transpose()?;
+        match path {
+            Some(path) if !self.options.dry_run => self.profile.set(self.session(), &path),
+            _ => Ok(()),
+        }
+    }
+
+    fn build(&self, items: &[Item]) -> Result<(), Failure> {
+        let wanted: Vec<Wanted> = items.iter().filter_map(|item| item.wanted.clone()).collect();
+        realise(self.session(), &self.opened.progress, &wanted)
+    }
+
+    fn finish(&self, mut items: Vec<Item>) -> Result<(), Failure> {
+        if self.options.dry_run {
+            eprintln!("(dry run; not doing anything)");
+            return Ok(());
+        }
+        items.sort_by(|a, b| a.name.cmp(&b.name));
+        self.build(&items)?;
+        let path = make_environment(self.session(), &items)?;
+        self.profile.set(self.session(), &path)
+    }
+
+    /// What the operands name.
+    fn wanted_items(&self) -> Result<Vec<Item>, Failure> {
+        let request = self.request;
+        if let Some(other) = &request.from_profile {
+            let other = Profile::open(self.session(), Some(other))?;
+            return select(installed_in(self.session(), &other)?, &request.operands);
+        }
+        let (paths, names): (Vec<&String>, Vec<&String>) = request
+            .operands
+            .iter()
+            .partition(|name| name.starts_with('/') && !request.attributes && !request.expressions);
+        let mut items =
+            paths.into_iter().map(|path| self.of_store_path(path)).collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() {
+            return Ok(items);
+        }
+        let names: Vec<String> = names.into_iter().cloned().collect();
+        if request.attributes || request.expressions {
+            for name in &names {
+                items.extend(self.evaluate(Some(name))?);
+            }
+        } else {
+            items.extend(select(self.available()?, &names)?);
+        }
+        Ok(items)
+    }
+
+    fn of_store_path(&self, name: &str) -> Result<Item, Failure> {
+        let session = self.session();
+        let path = session.parse(name)?;
+        let name = package_file_name(&path);
+        let (outputs, wanted) = match path.is_derivation() {
+            true => {
+                let all = session.store().query_derivation_outputs(&path).map_err(Error::from)?;
+                let outputs = all.iter().map(|(name, path)| (name.clone(), session.store().display(path)));
+                let wanted = Wanted { derivation: path.clone(), outputs: all.keys().cloned().collect() };
+                (outputs.collect(), Some(wanted))
+            }
+            false if session.store().is_valid(&path).map_err(Error::from)? => {
+                (vec![("out".to_owned(), session.store().display(&path))], None)
+            }
+            false => return Err(crate::store::invalid(session.store(), &path)),
+        };
+        Ok(Item { name, system: "unknown".to_owned(), outputs, meta: Map::new(), wanted })
+    }
+
+    /// All packages of the package set.
+    fn available(&self) -> Result<Vec<Item>, Failure> {
+        self.evaluate(None)
+    }
+
+    /// The packages of the package set, or of an attribute or expression.
+    fn evaluate(&self, name: Option<&str>) -> Result<Vec<Item>, Failure> {
+        let (session, request) = (self.session(), self.request);
+        let source = Source::File(request.file.clone().unwrap_or_else(|| "<nixpkgs>".to_owned()));
+        let found = session.evaluate(|evaluator| {
+            let given = arguments(evaluator, &self.options.arguments)?;
+            let given = argument_set(evaluator, given);
+            let root = session.package_set_value(evaluator, &source)?;
+            let value = match name {
+                Some(text) if request.expressions => {
+                    let function =
+                        session.package_set_value(evaluator, &Source::Expression(text.to_owned()))?;
+                    evaluator.call(function, &[root], saltire_diagnostics::Pos::NONE)?
+                }
+                path => find_along(evaluator, root, path.unwrap_or_default(), given)?,
+            };
+            let forgive = if name.is_some() { Forgive::Nothing } else { Forgive::Assertions };
+            let mut items = Vec::new();
+            for package in packages(evaluator, value, given, forgive)? {
+                match item(session, evaluator, &package) {
+                    Ok(item) => items.push(item),
+                    Err(EvaluationError::Nix(error)) if name.is_none() && error.is_catchable() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(items)
+        })?;
+        Ok(found)
+    }
+
+    fn query(&self) -> Result<(), Failure> {
+        let request = self.request;
+        let mut items = self.installed()?;
+        if !request.operands.is_empty() {
+            let wanted = selectors(&request.operands)?;
+            items.retain(|item| wanted.iter().any(|selector| selector.fits(&item.name)));
+        }
+        items.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()));
+        if request.json {
+            return print(&as_json(&items));
+        }
+        let description =
+            |item: &Item| item.meta.get("description").and_then(Json::as_str).unwrap_or_default().to_owned();
+        let row = |item: &Item| {
+            let outputs = item.outputs.iter().map(|(name, path)| match name.as_str() {
+                "out" => path.clone(),
+                name => format!("{name}={path}"),
+            });
+            let cells = [
+                (!request.no_name).then(|| item.name.clone()),
+                request.system.then(|| item.system.clone()),
+                request.out_path.then(|| outputs.collect::<Vec<_>>().join(";")),
+                request.description.then(|| description(item)),
+            ];
+            cells.into_iter().flatten().collect::<Vec<String>>()
+        };
+        print(&crate::env::table_of(&items.iter().map(row).collect::<Vec<_>>()))
+    }
+}
+
+/// The best of the packages that fit each name.
+fn select(all: Vec<Item>, names: &[String]) -> Result<Vec<Item>, Failure> {
+    let mut chosen: BTreeMap<String, Item> = BTreeMap::new();
+    for name in names {
+        let selector = Selector::new(name)?;
+        let mut best: BTreeMap<String, &Item> = BTreeMap::new();
+        for item in all.iter().filter(|item| selector.fits(&item.name)) {
+            let better = |old: &&Item| {
+                let versions = compare(package_name(&item.name).1, package_name(&old.name).1);
+                priority(old).cmp(&priority(item)).then(versions) == Ordering::Greater
+            };
+            let key = package_name(&item.name).0.to_owned();
+            if best.get(&key).is_none_or(better) {
+                best.insert(key, item);
+            }
+        }
+        if best.is_empty() {
+            return Err(Failure::new(format_args!("selector '{name}' matches no derivations")));
+        }
+        chosen.extend(best.into_iter().map(|(key, item)| (key, item.clone())));
+    }
+    Ok(chosen.into_values().collect())
+}
+
+fn compare(left: &str, right: &str) -> Ordering {
+    saltire_eval::builtins::compare_versions(left.as_bytes(), right.as_bytes())
+}
+
+/// The number of `meta.priority`: the lower one wins.
+fn priority(item: &Item) -> i64 {
+    let value = item.meta.get("priority");
+    let number = value.and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()));
+    number.unwrap_or(USUAL_PRIORITY)
+}
+
+/// A store path's name without the ending of derivations.
+fn package_file_name(path: &StorePath) -> String {
+    path.derivation_name().unwrap_or(path.name()).to_owned()
+}
+
+fn item(session: &Session, evaluator: &mut Evaluator, package: &Package) -> Result<Item, EvaluationError> {
+    let name = package.text(evaluator, "name")?.unwrap_or_default();
+    let system = package.text(evaluator, "system")?.unwrap_or_else(|| "unknown".to_owned());
+    let wanted_outputs = package.default_outputs(evaluator)?;
+    let all = crate::env::output_paths(evaluator, package)?;
+    let outputs = all.into_iter().filter(|(name, _)| wanted_outputs.contains(name)).collect();
+    let derivation = package.derivation(session, evaluator)?;
+    let wanted = Some(Wanted { derivation, outputs: wanted_outputs });
+    let meta = package.value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
+    let meta = meta.and_then(|meta| plain(evaluator, meta, 0));
+    let meta = match meta {
+        Some(Json::Object(meta)) => meta,
+        _ => Map::new(),
+    };
+    Ok(Item { name, system, outputs, meta, wanted })
+}
+
+/// A value as far as it is made of strings, numbers, booleans, lists and sets; what
+/// can't be evaluated is left out.
+fn plain(evaluator: &mut Evaluator, value: Value, depth: usize) -> Option<Json> {
+    /// Deeper values say nothing of a package.
+    const DEPTH: usize = 8;
+    let value = evaluator.force(value).ok()?;
+    if let Some(text) = value.as_str() {
+        return Some(json!(String::from_utf8_lossy(text.as_bytes())));
+    }
+    if let Some(number) = value.as_int() {
+        return Some(json!(number));
+    }
+    if let Some(value) = value.as_bool() {
+        return Some(json!(value));
+    }
+    if depth > DEPTH {
+        return None;
+    }
+    if let Some(list) = value.as_list() {
+        let items: Vec<Value> = list.iter().collect();
+        return items
+            .into_iter()
+            .map(|item| plain(evaluator, item, depth + 1))
+            .collect::<Option<Vec<_>>>()
+            .map(Json::from);
+    }
+    let attrs = value.as_attrs()?;
+    let mut object = Map::new();
+    for attr in attrs.sorted() {
+        if let Some(value) = plain(evaluator, attr.value, depth + 1) {
+            object.insert(attr.name.to_string(), value);
+        }
+    }
+    Some(Json::Object(object))
+}
+
+/// The packages of a profile.
+fn installed_in(session: &Arc<Session>, profile: &Profile) -> Result<Vec<Item>, Failure> {
+    let Some(files) = profile.files(session) else { return Ok(Vec::new()) };
+    if files.join("manifest.json").symlink_metadata().is_ok() {
+        return Err(Failure::new(format_args!(
+            "profile '{}' is incompatible with 'nix-env'; please use 'nix profile' instead",
+            profile.link.display()
+        )));
+    }
+    let manifest = files.join("manifest.nix");
+    let Ok(target) = std::fs::read_link(&manifest) else { return Ok(Vec::new()) };
+    let place = session.store().location().to_physical(&target);
+    let text = std::fs::read_to_string(&place).map_err(file_failed("read", &place))?;
+    let items = session.evaluate(|evaluator| {
+        let value = evaluator.eval_str(&text, b"/")?;
+        let list = evaluator.force(value)?;
+        let values: Vec<Value> = list.as_list().map(|list| list.iter().collect()).unwrap_or_default();
+        let mut items = Vec::new();
+        for value in values {
+            let value = evaluator.force(value)?;
+            let package = Package { value, path: Symbol::intern("") };
+            let name = package.text(evaluator, "name")?.unwrap_or_default();
+            let system = package.text(evaluator, "system")?.unwrap_or_default();
+            let outputs = crate::env::output_paths(evaluator, &package)?;
+            let meta = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
+            let meta = match meta.and_then(|meta| plain(evaluator, meta, 0)) {
+                Some(Json::Object(meta)) => meta,
+                _ => Map::new(),
+            };
+            items.push(Item { name, system, outputs, meta, wanted: None });
+        }
+        Ok(items)
+    })?;
+    Ok(items)
+}
+
+/// The store path of a tree with the packages and their list.
+fn make_environment(session: &Arc<Session>, items: &[Item]) -> Result<StorePath, Failure> {
+    let mut references = BTreeSet::new();
+    let mut linked = Vec::new();
+    for item in items {
+        let is_active =
+            item.meta.get("active").is_none_or(|value| *value != json!("false") && *value != json!(false));
+        for (_, path) in &item.outputs {
+            references.insert(session.parse(path)?);
+            if is_active {
+                linked.push((path.clone(), priority(item)));
+            }
+        }
+    }
+    let manifest = session.store().add_text("env-manifest.nix", manifest_text(items).as_bytes(), &references);
+    let manifest = manifest.map_err(Error::from)?;
+    let directory = tempfile::tempdir().map_err(file_failed("write to", &std::env::temp_dir()))?;
+    let place = directory.path().join("user-environment");
+    std::fs::create_dir(&place).map_err(file_failed("create", &place))?;
+    link_packages(session, &linked, &place).map_err(|problem| match problem {
+        Problem::Other(failure) => failure,
+        Problem::Conflict(conflict) => Failure::new(format_args!(
+            "packages '{}' and '{}' have the same priority {}",
+            conflict.second.display(),
+            conflict.first.display(),
+            conflict.priority
+        ))
+        .hint("'nix-env --set-flag priority NUMBER NAME' changes the priority of an installed package"),
+    })?;
+    let link = place.join("manifest.nix");
+    symlink(session.store().display(&manifest), &link).map_err(file_failed("create", &link))?;
+    references.insert(manifest);
+    add_with_references(session, "user-environment", &place, references)
+}
+
+/// The list of packages as a Nix expression.
+fn manifest_text(items: &[Item]) -> String {
+    let entry = |item: &Item| {
+        let mut attributes: BTreeMap<String, String> = BTreeMap::new();
+        for (name, path) in &item.outputs {
+            attributes.insert(name.clone(), format!("{{ outPath = {}; }}", quoted(path)));
+        }
+        let names: Vec<String> = item.outputs.iter().map(|(name, _)| quoted(name)).collect();
+        let first = item.outputs.first().map_or("", |(_, path)| path);
+        attributes.insert("meta".into(), nix_text(&Json::Object(item.meta.clone())));
+        attributes.insert("name".into(), quoted(&item.name));
+        attributes.insert("outPath".into(), quoted(first));
+        attributes.insert("outputs".into(), format!("[ {} ]", names.join(" ")));
+        attributes.insert("system".into(), quoted(&item.system));
+        attributes.insert("type".into(), quoted("derivation"));
+        let text: String = attributes.iter().map(|(name, value)| format!("{name} = {value}; ")).collect();
+        format!("{{ {text}}} ")
+    };
+    format!("[ {}]", items.iter().map(entry).collect::<String>())
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = Vec::new();
+    saltire_eval::quote(&mut quoted, text.as_bytes());
+    String::from_utf8_lossy(&quoted).into_owned()
+}
+
+fn nix_text(value: &Json) -> String {
+    match value {
+        Json::Null => "null".to_owned(),
+        Json::Bool(value) => value.to_string(),
+        Json::Number(number) => number.to_string(),
+        Json::String(text) => quoted(text),
+        Json::Array(items) => {
+            format!("[ {}]", items.iter().map(|item| nix_text(item) + " ").collect::<String>())
+        }
+        Json::Object(object) => {
+            let attribute = |(name, value): (&String, &Json)| {
+                let mut quoted = Vec::new();
+                saltire_eval::attribute_name(&mut quoted, name.as_bytes());
+                let name = String::from_utf8_lossy(&quoted);
+                format!("{name} = {}; ", nix_text(value))
+            };
+            format!("{{ {}}}", object.iter().map(attribute).collect::<String>())
+        }
+    }
+}
+
+fn as_json(items: &[Item]) -> String {
+    let entry = |(index, item): (usize, &Item)| {
+        let (name, version) = package_name(&item.name);
+        let outputs: Map<String, Json> =
+            item.outputs.iter().map(|(name, _)| (name.clone(), Json::Null)).collect();
+        let value = json!({
+            "name": item.name, "outputName": "", "outputs": outputs, "pname": name, "system": item.system,
+            "version": version,
+        });
+        (index.to_string(), value)
+    };
+    let all: Map<String, Json> = items.iter().enumerate().map(entry).collect();
+    format!("{}\n", serde_json::to_string_pretty(&Json::Object(all)).unwrap_or_default())
+}
+
+fn list_generations(profile: &Profile) -> Result<(), Failure> {
+    let current = profile.current();
+    let mut output = String::new();
+    for generation in profile.generations()? {
+        let seconds =
+            generation.created.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let mark = if current == Some(generation.number) { "(current)" } else { "" };
+        output += &format!("{:>4}   {}   {mark}\n", generation.number, crate::flake::date(seconds));
+    }
+    print(&output)
+}
+
+/// Makes another profile the user's own.
+fn switch_profile(request: &Request) -> Result<ExitCode, Failure> {
+    let [profile] = request.operands.as_slice() else {
+        return Err(Failure::new("exactly one argument expected"));
+    };
+    let profile = std::path::absolute(profile).map_err(file_failed("find", profile.as_ref()))?;
+    let home = super::absolute_variable("HOME")
+        .ok_or_else(|| Failure::new("HOME is not set to an absolute path"))?;
+    let link = home.join(".nix-profile");
+    let temporary = home.join(format!(".nix-profile.{}", std::process::id()));
+    symlink(&profile, &temporary).map_err(file_failed("create", &temporary))?;
+    std::fs::rename(&temporary, &link).map_err(file_failed("replace", &link))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(name: &str, meta: Json) -> Item {
+        let meta = meta.as_object().cloned().unwrap_or_default();
+        let outputs = vec![("out".to_owned(), format!("/s/{name}"))];
+        Item { name: name.to_owned(), system: "x".to_owned(), outputs, meta, wanted: None }
+    }
+
+    #[test]
+    fn manifests_are_as_nix_writes_them() {
+        assert_eq!(manifest_text(&[]), "[ ]");
+        assert_eq!(
+            manifest_text(&[example("a-1", json!({}))]),
+            "[ { meta = { }; name = \"a-1\"; out = { outPath = \"/s/a-1\"; }; outPath = \"/s/a-1\"; outputs = [ \"out\" ]; system = \"x\"; type = \"derivation\"; } ]"
+        );
+        assert!(
+            manifest_text(&[example("a", json!({"l": [1, true], "x y": "\""}))])
+                .contains("meta = { l = [ 1 true ]; \"x y\" = \"\\\"\"; };")
+        );
+    }
+
+    #[test]
+    fn the_best_package_is_selected() {
+        let all = || {
+            vec![
+                example("a-1", json!({})),
+                example("a-2", json!({})),
+                example("a-3", json!({ "priority": "9" })),
+                example("ab-1", json!({})),
+            ]
+        };
+        let check = |names: &[&str], expected: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let found = select(all(), &names).map_or_else(
+                |failure| vec![failure.message],
+                |items| items.into_iter().map(|item| item.name).collect(),
+            );
+            assert_eq!(found, expected);
+        };
+        check(&["a"], &["a-2"]);
+        check(&["a-1"], &["a-1"]);
+        check(&["a.*"], &["a-2", "ab-1"]);
+        check(&["b"], &["selector 'b' matches no derivations"]);
+    }
+}
