@@ -3,6 +3,7 @@
 mod bench_child;
 mod bench_eval;
 mod bench_first;
+mod bench_flake;
 mod bench_repl;
 mod fuzz;
 mod fuzz_errors;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::FuzzArguments),
     /// Times the first command of a new user, and the same again
     BenchFirst(bench_first::FirstArguments),
+    /// Times commands on a flake that was evaluated before
+    BenchFlake(bench_flake::FlakeArguments),
 }
 
 /// Arguments of `xtask relock`.
@@ -69,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         Task::BenchEval(arguments) => bench_eval::run(&arguments),
         Task::BenchFirst(arguments) => bench_first::run(&arguments),
         Task::BenchRepl(arguments) => bench_repl::run(&arguments),
+        Task::BenchFlake(arguments) => bench_flake::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
     }
 }

@@ -195,3 +195,102 @@ fn many_processes_share_what_was_evaluated() {
     let left: Vec<_> = std::fs::read_dir(directory.join("saltire/flakes")).unwrap().collect();
     assert_eq!(left.len(), 1);
 }
+
+#[test]
+fn what_is_wrong_with_inputs_is_said_and_the_lock_file_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().canonicalize().unwrap();
+    std::fs::create_dir_all(base.join("main")).unwrap();
+    let lock = base.join("main/flake.lock");
+    let check = |flake: &str, arguments: &[&str], expected: &[&str]| {
+        std::fs::write(base.join("main/flake.nix"), flake).unwrap();
+        let before = std::fs::read(&lock).ok();
+        let output = run(&[&["eval", ".#x"], arguments].concat(), &base);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{flake}: {error}");
+        for part in expected {
+            assert!(error.contains(part), "{flake}: {error}");
+        }
+        assert_eq!(std::fs::read(&lock).ok(), before, "{flake}");
+    };
+    let with =
+        |inputs: &str| format!("{{ inputs = {{ {inputs} }}; outputs = {{ self, ... }}: {{ x = 1; }}; }}");
+    check(&with("a.url = \"hg+file:///x\";"), &[], &["Mercurial repositories can't be fetched"]);
+    check(
+        &with("a.url = \"http://127.0.0.1:1/x.tar.gz\";"),
+        &[],
+        &[
+            "can't fetch http://127.0.0.1:1/x.tar.gz",
+            "while updating the flake input 'a'",
+            "hint: check the network",
+        ],
+    );
+    check(&with("a.follows = \"b\"; b.follows = \"a\";"), &[], &["follow cycle detected: [b -> a -> b]"]);
+    check(&with("a.follows = \"b/c\";"), &[], &["input 'a' follows a non-existent input 'b/c'"]);
+    check(&with("a.url = \"path:../nowhere\";"), &[], &["path '../nowhere' does not exist in the tree"]);
+    let own = format!("a.url = \"path:{}/main\";", base.display());
+    check(
+        &with(&own),
+        &[],
+        &["found circular import of flake", "hint: let one of the flakes follow the other"],
+    );
+    check(
+        &with("a.url = \"path:/x\";"),
+        &["--no-update-lock-file"],
+        &["path '/x' does not exist", "input 'a'"],
+    );
+    std::fs::write(&lock, "{\"nodes\":{\"root\":{}},\"root\":\"root\",\"version\":8}").unwrap();
+    check(&with(""), &[], &["has unsupported version 8", "a newer Nix wrote it"]);
+    std::fs::write(&lock, "{\"nodes\":").unwrap();
+    check(&with(""), &[], &["flake.lock' is not valid"]);
+}
+
+#[test]
+fn files_that_git_does_not_know_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().canonicalize().unwrap();
+    let main = base.join("main");
+    std::fs::create_dir_all(&main).unwrap();
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments).current_dir(&main);
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    if !git(&["init", "--quiet"]) {
+        println!("skipped: git is not installed");
+        return;
+    }
+    std::fs::write(main.join("flake.nix"), "{ outputs = { self }: { x = import ./other.nix; }; }").unwrap();
+    std::fs::write(main.join("other.nix"), "1").unwrap();
+    let error = text(&run(&["eval", ".#x"], &base).stderr);
+    assert!(error.contains("is not tracked by Git") && error.contains("add \"flake.nix\""), "{error}");
+    assert!(git(&["add", "flake.nix"]));
+    let error = text(&run(&["eval", ".#x"], &base).stderr);
+    assert!(
+        error.contains("'other.nix' is in the repository") && error.contains("add \"other.nix\""),
+        "{error}"
+    );
+    assert!(git(&["add", "other.nix"]));
+    let output = run(&["eval", ".#x", "--no-allow-dirty"], &base);
+    assert!(text(&output.stderr).contains("is dirty\nhint: commit the changes"), "{}", text(&output.stderr));
+    let output = run(&["eval", ".#x", "--no-warn-dirty"], &base);
+    assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("1\n", ""));
+    // A lock file is committed on demand, under the title that is asked for.
+    assert!(git(&["commit", "--quiet", "--all", "--message=first"]));
+    std::fs::create_dir(base.join("dep")).unwrap();
+    std::fs::write(base.join("dep/flake.nix"), "{ outputs = { self }: { }; }").unwrap();
+    let flake = format!(
+        "{{ inputs.dep.url = \"path:{}/dep\"; outputs = {{ self, dep }}: {{ x = 2; }}; }}",
+        base.display()
+    );
+    std::fs::write(main.join("flake.nix"), flake).unwrap();
+    assert!(git(&["commit", "--quiet", "--all", "--message=second"]));
+    assert!(git(&["config", "user.name", "a"]) && git(&["config", "user.email", "a@b"]));
+    stdout(&["flake", "lock", "--commit-lock-file", "--commit-lock-file-summary", "locked"], &base);
+    let log = Command::new("git").args(["log", "-1", "--format=%B"]).current_dir(&main).output().unwrap();
+    assert!(
+        text(&log.stdout).starts_with("locked\n\nFlake lock file updates:\n\n• Added input 'dep':"),
+        "{}",
+        text(&log.stdout)
+    );
+}

@@ -154,11 +154,19 @@ fn derivations_and_settings_are_shown() {
     let (directory, derivation, _) = example();
     let directory = directory.path();
     let shown = run(&["nix", "derivation", "show", &derivation], directory);
-    assert!(shown.contains("\"builder\": \"/b\"") && shown.contains(&derivation), "{shown}");
+    let name = derivation.rsplit('/').next().unwrap();
+    assert!(shown.starts_with(&format!("{{\"derivations\":{{\"{name}\":{{")), "{shown}");
+    assert!(shown.contains("\"builder\":\"/b\"") && shown.ends_with("\"version\":4}\n"), "{shown}");
+    // What was shown can be added.
+    let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    std::fs::write(directory.join("shown"), value["derivations"][name].to_string()).unwrap();
+    let mut command = ours(&["nix", "derivation", "add"], directory);
+    command.stdin(std::fs::File::open(directory.join("shown")).unwrap());
+    assert_eq!(text(&command.output().unwrap().stdout), format!("{derivation}\n"));
     assert_eq!(run(&["nix", "config", "show", "max-call-depth"], directory), "10000\n");
     assert_eq!(run(&["nix", "config", "show", "cores", "--option", "cores", "3"], directory), "3\n");
     let output = ours(&["nix-store", "--serve"], directory).output().unwrap();
-    assert!(text(&output.stderr).contains("saltire does not have yet"));
+    assert!(text(&output.stderr).contains("stores can't be served over ssh"));
     let listed = run(&["nix-env", "-qaP", "--drv-path", "-f", "default.nix"], directory);
     assert!(listed.contains("top") && listed.trim().ends_with(&derivation), "{listed}");
 }

@@ -49,7 +49,12 @@ impl Session {
     /// as evaluation is not pure or the cache is switched off.
     pub fn answers(&self, flake: &LockedFlake) -> Option<Answers<'_>> {
         let settings = &self.settings;
-        if !settings.pure || !settings.eval_cache || settings.profile.is_some() {
+        // What evaluation does besides giving a value would be missed.
+        let shows_more = settings.profile.is_some()
+            || settings.abort_on_warn
+            || settings.trace_verbose
+            || self.has_debugger();
+        if !settings.pure || !settings.eval_cache || shows_more {
             return None;
         }
         let call = self.flakes().call(flake).ok()?;

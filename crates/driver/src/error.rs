@@ -136,10 +136,24 @@ impl Error {
                 vec!["make room, or delete what nothing needs any more with 'saltire gc'".into()]
             }
             Error::Copy(error) => error.hint().into_iter().collect(),
-            Error::Flake(error) => error.hint().into_iter().collect(),
+            Error::Flake(error) => flake_hint(error).into_iter().collect(),
             Error::NoHome { .. } => vec!["set HOME to your home directory".into()],
             _ => Vec::new(),
         }
+    }
+}
+
+/// What to do about a flake that can't be locked, its inputs' own errors included.
+fn flake_hint(error: &saltire_flake::LockError) -> Option<String> {
+    use saltire_flake::LockError;
+    match error {
+        LockError::Input { source, .. } => flake_hint(source),
+        LockError::Source(source) => {
+            let hint = source.downcast_ref::<crate::inputs::InputStoreError>()?.hint()?;
+            // Inputs of flakes have no mirrors.
+            Some(hint.replace(", or name another mirror with '--mirror'", ""))
+        }
+        error => error.hint(),
     }
 }
 

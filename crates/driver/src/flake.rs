@@ -114,6 +114,18 @@ impl Flakes {
         Ok(self.downloaded.get_or_init(|| registry))
     }
 
+    /// What a reference stands for by the registries; the global one is only fetched
+    /// if no other one says it.
+    pub fn resolve_reference(&self, reference: &FlakeRef) -> Result<FlakeRef, LockError> {
+        self.resolve(reference, UseRegistries::All)
+    }
+
+    /// The registries that are on this machine, and the global one or why it can't be
+    /// had.
+    pub fn registries_here(&self) -> Result<(Registries, Result<Registry, LockError>), LockError> {
+        Ok((self.known(UseRegistries::All)?, self.global().cloned()))
+    }
+
     /// Locks a flake, and writes its lock file if that changes and may be written.
     pub fn lock(&self, reference: &FlakeRef, flags: &LockFlags) -> Result<LockedFlake, LockError> {
         lock_flake(self, reference, flags)

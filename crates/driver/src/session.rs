@@ -6,7 +6,7 @@ use crate::flake::Flakes;
 use crate::graph::{Loaded, Sources, Wanted, load};
 use crate::host::StoreHost;
 use crate::inputs::Inputs;
-use crate::machine::{machine, no_sandbox};
+use crate::machine::{machine, no_sandbox, remote_builders};
 use crate::package_set;
 use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
 use crate::settings::{Directories, Settings};
@@ -49,6 +49,7 @@ pub struct Session {
     tools: Mutex<HashMap<String, PathBuf>>,
     debugger: OnceLock<(MakeDebugger, StopAt)>,
     pub(crate) substituters: Substituters,
+    told_of_builders: AtomicBool,
 }
 
 /// Makes the debugger of an evaluation.
@@ -104,7 +105,13 @@ impl Session {
             tools,
             debugger: OnceLock::new(),
             substituters: Substituters::default(),
+            told_of_builders: AtomicBool::new(false),
         }))
+    }
+
+    /// Whether evaluations may stop in a debugger.
+    pub(crate) fn has_debugger(&self) -> bool {
+        self.debugger.get().is_some()
     }
 
     /// Evaluations stop in a debugger from now on where errors happen.
@@ -343,11 +350,23 @@ impl Session {
         self.execute(&loaded, &plan)
     }
 
+    /// Says once that other machines are not used.
+    fn warn_of_builders(&self) {
+        let count = remote_builders(&self.settings.builders);
+        if count > 0 && !self.told_of_builders.swap(true, Ordering::Relaxed) {
+            let text = format!(
+                "the setting 'builders' names {count} other machines, which are not used: everything is built here"
+            );
+            self.tell(Event::Warning(&text));
+        }
+    }
+
     fn execute(self: &Arc<Self>, loaded: &Loaded, plan: &Plan) -> Result<(), Error> {
         let runs_programs =
             |step: &Step| matches!(step.method, Method::Native | Method::Cross | Method::Emulate);
         let sandbox_shell = match plan.steps.iter().any(runs_programs) {
             true => {
+                self.warn_of_builders();
                 // Before anything is downloaded in vain.
                 no_sandbox().map_or(Ok(()), |finding| Err(Error::NoSandbox(finding)))?;
                 Some(self.tool("sandboxShell")?.join("bin/busybox"))

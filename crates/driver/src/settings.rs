@@ -27,6 +27,9 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// How long a build may write nothing.
     pub max_silence: Option<Duration>,
+    /// Other machines to build on, as Nix's setting `builders`: only to say that they
+    /// are not used.
+    pub builders: String,
     /// Systems that this machine builds for besides those that are found out.
     pub extra_platforms: Vec<String>,
     /// Go on with what does not depend on a failed build.
@@ -136,6 +139,7 @@ impl Default for Settings {
             keep_failed: false,
             timeout: None,
             max_silence: None,
+            builders: String::new(),
             extra_platforms: Vec::new(),
             keep_going: false,
             search_path: Vec::new(),
@@ -176,6 +180,7 @@ impl Settings {
             |name: &str| Some(Duration::from_secs(config.number(name))).filter(|time| !time.is_zero());
         self.timeout = seconds("timeout");
         self.max_silence = seconds("max-silent-time");
+        self.builders = config.text("builders").to_owned();
         self.extra_platforms = config.list("extra-platforms");
         self.keep_going = config.is_on("keep-going");
         self.trace_verbose = config.is_on("trace-verbose");
@@ -230,7 +235,15 @@ fn usual_nix_path() -> Vec<String> {
         let path = entry.rsplit('=').next().unwrap_or_default();
         std::path::Path::new(path).exists()
     };
-    all.filter(exists).collect()
+    let mut paths: Vec<String> = all.filter(exists).collect();
+    // In a private store a channel's link leads to where only evaluation sees something.
+    let channels = std::env::var("HOME").map(|home| PathBuf::from(home).join(".nix-defexpr/channels"));
+    for entry in channels.iter().filter_map(|path| std::fs::read_dir(path).ok()).flatten().flatten() {
+        if let (Ok(target), Ok(name)) = (std::fs::read_link(entry.path()), entry.file_name().into_string()) {
+            paths.push(format!("{name}={}", target.display()));
+        }
+    }
+    paths
 }
 
 /// The user's directories (XDG Base Directory Specification).

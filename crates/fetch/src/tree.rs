@@ -127,6 +127,9 @@ impl TreeError {
         match self {
             Self::Fetch(error) => error.hint(),
             Self::Dirty(_) => Some("commit the changes, or set 'allow-dirty'".into()),
+            Self::Shallow(_) => {
+                Some("get the rest with 'git fetch --unshallow', or add '?shallow=1' to its address".into())
+            }
             Self::NoGit => Some("install git, or use an input that is fetched as an archive".into()),
             Self::Indirect(id) => {
                 Some(format!("write where it is, such as 'github:OWNER/{id}', or add it to a registry"))

@@ -37,6 +37,10 @@ pub enum Purpose {
     Shell,
     /// A set of packages.
     Packages,
+    /// What formats the flake's files.
+    Formatter,
+    /// A function that makes one file of a package.
+    Bundler,
     /// The flake itself.
     Whole,
 }
@@ -150,6 +154,25 @@ impl FlakeInstallable {
         Ok(self.locked.get_or_init(|| locked))
     }
 
+    /// Says of an error about a file that is not in the flake's tree, but is beside the
+    /// files that are, what to do.
+    pub fn explain(&self, error: Error) -> Error {
+        let Error::Evaluation(text) = &error else { return error };
+        let Some(locked) = self.locked.get() else { return error };
+        let Some(root) = locked.resolved.input.local_directory() else { return error };
+        let files = locked.tree.files.display().to_string();
+        let relative = [locked.tree.store_path.as_str(), files.as_str()].into_iter().find_map(|tree| {
+            let rest = text.split_once(&format!("path '{tree}/"))?.1;
+            let (relative, rest) = rest.split_once('\'')?;
+            rest.starts_with(" does not exist").then_some(relative)
+        });
+        let Some(relative) = relative.filter(|relative| root.join(relative).exists()) else { return error };
+        let (text, root) = (text.trim_end(), root.display());
+        Error::Evaluation(format!(
+            "{text}\n\n       '{relative}' is in the repository '{root}', but not tracked by Git.\n       To make it visible, run: git -C \"{root}\" add \"{relative}\"\n"
+        ))
+    }
+
     /// What it asks of its flake, as a text.
     pub fn question(&self, session: &Session) -> String {
         let (defaults, prefixes) = self.options.purpose.places(session.system());
@@ -186,6 +209,11 @@ impl Purpose {
             Self::Program => ("apps", "defaultApp"),
             Self::Shell => ("devShells", "devShell"),
             Self::Packages => return (prefixes.clone(), prefixes),
+            Self::Formatter => return (vec![format!("formatter.{system}")], Vec::new()),
+            Self::Bundler => {
+                let defaults = [format!("bundlers.{system}.default"), format!("defaultBundler.{system}")];
+                return (defaults.to_vec(), vec![format!("bundlers.{system}")]);
+            }
             Self::Package | Self::Whole => return (defaults, prefixes),
         };
         defaults.splice(0..0, [format!("{first}.{system}.default"), format!("{old}.{system}")]);

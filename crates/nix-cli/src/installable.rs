@@ -9,8 +9,8 @@ use crate::flake_config::accepted;
 use crate::flake_installable::{FlakeInstallable, FlakeOptions, Purpose};
 use crate::options::{Opened, Options};
 use saltire_driver::{
-    Error, EvaluationError, Forgive, Package, Session, Source, StorePath, Wanted, argument_set, arguments,
-    find_along, packages,
+    Error, EvaluationError, FlakeAttribute, Forgive, Package, Session, Source, StorePath, Wanted,
+    argument_set, arguments, find_along, packages,
 };
 use saltire_eval::{Evaluator, Symbol, Value as NixValue};
 use saltire_terminal::Failure;
@@ -274,6 +274,22 @@ impl Installable {
         &self.outputs
     }
 
+    /// Its value, and the attribute path in a flake that that was found at.
+    pub fn find(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+        options: &Options,
+    ) -> Result<FlakeAttribute, EvaluationError> {
+        match &self.kind {
+            Kind::Flake(flake) => flake.find(session, evaluator),
+            _ => {
+                let value = self.value(session, evaluator, options)?.value;
+                Ok(FlakeAttribute { value, path: String::new() })
+            }
+        }
+    }
+
     /// What a profile's manifest says of it.
     pub fn facts(&self, session: &Arc<Session>, options: &Options) -> Result<Facts, Error> {
         if matches!(self.kind, Kind::StorePath(_)) {
@@ -349,6 +365,7 @@ impl Installable {
         work: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let Kind::Flake(flake) = &self.kind else { return work() };
+        let work = || work().map_err(|error| flake.explain(error));
         let answers = session.answers(flake.lock(session)?).filter(|_| options.arguments.is_empty());
         let Some(answers) = answers else { return work() };
         let question = format!("{question} {}", flake.question(session));

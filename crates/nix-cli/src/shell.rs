@@ -163,8 +163,8 @@ fn source(
     })
 }
 
-/// Builds what a derivation needs and becomes the shell.
-pub fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Result<ExitCode, Failure> {
+/// Builds what a derivation needs.
+fn build_inputs(opened: &Opened, derivation: &Derivation) -> Result<(), Failure> {
     let inputs = derivation.input_derivations.iter();
     let inputs: Vec<saltire_driver::Wanted> = inputs
         .map(|(path, outputs)| saltire_driver::Wanted {
@@ -172,7 +172,22 @@ pub fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Resul
             outputs: outputs.iter().cloned().collect(),
         })
         .collect();
-    realise(&opened.session, &opened.progress, &inputs)?;
+    realise(&opened.session, &opened.progress, &inputs)
+}
+
+/// Commands for Bash that make the environment of a build; what that needs is built.
+pub fn environment_commands(opened: &Opened, derivation: &Derivation) -> Result<String, Failure> {
+    build_inputs(opened, derivation)?;
+    let request = Wanted { words: vec![OsString::new()], ..Wanted::default() };
+    let text = script(derivation, &request, opened.session.store().store_dir().as_str());
+    // A shell that reads this is neither a file to remove nor to be replaced.
+    let kept = text.lines().filter(|line| !line.starts_with("rm -f ") && !line.starts_with("exec "));
+    Ok(kept.map(|line| format!("{line}\n")).collect())
+}
+
+/// Builds what a derivation needs and becomes the shell.
+pub fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Result<ExitCode, Failure> {
+    build_inputs(&opened, derivation)?;
     let script = script(derivation, request, opened.session.store().store_dir().as_str());
     let failed =
         |error: std::io::Error| Failure::new(format_args!("can't write the shell's first commands: {error}"));

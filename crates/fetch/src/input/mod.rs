@@ -95,6 +95,9 @@ impl Kind {
     }
 }
 
+/// What to do about the one kind of repository that others fetch.
+const MERCURIAL: &str = ": Mercurial repositories can't be fetched, name an archive of it instead";
+
 /// What is wrong with a description of an input.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InputError {
@@ -102,7 +105,7 @@ pub enum InputError {
     #[error("{0}")]
     Url(String),
     /// No kind of input has this scheme or type.
-    #[error("input '{0}' is unsupported")]
+    #[error("input '{0}' is unsupported{more}", more = if .0.starts_with("hg") { MERCURIAL } else { "" })]
     Unsupported(String),
     /// No kind of input has this `type`.
     #[error("cannot show unsupported input '{0}'")]

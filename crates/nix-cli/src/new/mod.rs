@@ -3,10 +3,12 @@
 pub mod build;
 pub mod copy;
 mod develop;
+pub mod elsewhere;
 mod eval;
 pub mod info;
 mod listing;
 pub mod maintenance;
+mod programs;
 mod registry;
 mod repl;
 mod run;
@@ -23,14 +25,19 @@ use std::process::ExitCode;
 /// The commands; those with two words have a first word in common.
 const COMMANDS: &[Command] = &[
     Command { name: "build", run: build::run, help: build::HELP },
+    Command { name: "bundle", run: programs::bundle, help: programs::BUNDLE_HELP },
     Command { name: "config show", run: info::show_config, help: info::CONFIG_HELP },
     Command { name: "copy", run: copy::copy, help: copy::COPY_HELP },
+    Command { name: "daemon", run: elsewhere::daemon, help: elsewhere::HELP },
     Command { name: "derivation add", run: info::add_derivation, help: info::ADD_HELP },
     Command { name: "derivation show", run: info::show_derivation, help: info::SHOW_HELP },
     Command { name: "develop", run: develop::run, help: develop::HELP },
+    Command { name: "doctor", run: elsewhere::doctor, help: elsewhere::HELP },
+    Command { name: "edit", run: programs::edit, help: programs::EDIT_HELP },
     Command { name: "eval", run: eval::run, help: eval::HELP },
     Command { name: "flake archive", run: flake::archive, help: flake::ARCHIVE_HELP },
     Command { name: "flake check", run: flake::check, help: flake::CHECK_HELP },
+    Command { name: "flake clone", run: programs::clone, help: programs::CLONE_HELP },
     Command { name: "flake info", run: flake::metadata, help: flake::METADATA_HELP },
     Command { name: "flake init", run: flake::init, help: flake::INIT_HELP },
     Command { name: "flake lock", run: flake::lock, help: flake::LOCK_HELP },
@@ -39,6 +46,9 @@ const COMMANDS: &[Command] = &[
     Command { name: "flake prefetch", run: flake::prefetch, help: flake::PREFETCH_HELP },
     Command { name: "flake show", run: flake::show, help: flake::SHOW_HELP },
     Command { name: "flake update", run: flake::update, help: flake::UPDATE_HELP },
+    Command { name: "fmt", run: programs::fmt, help: programs::FMT_HELP },
+    Command { name: "formatter build", run: programs::build_formatter, help: programs::FMT_HELP },
+    Command { name: "formatter run", run: programs::fmt, help: programs::FMT_HELP },
     Command { name: "hash convert", run: hash::convert, help: hash::NEW_HELP },
     Command { name: "hash file", run: hash::file, help: hash::NEW_HELP },
     Command { name: "hash path", run: hash::path, help: hash::NEW_HELP },
@@ -54,6 +64,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "nar ls", run: listing::nar_ls, help: listing::LS_HELP },
     Command { name: "nar pack", run: listing::pack, help: listing::PACK_HELP },
     Command { name: "path-info", run: info::path_info, help: info::PATH_INFO_HELP },
+    Command { name: "print-dev-env", run: programs::print_environment, help: programs::ENVIRONMENT_HELP },
     Command { name: "profile add", run: profile::add, help: profile::HELP },
     Command { name: "profile diff-closures", run: profile::diff, help: profile::HELP },
     Command { name: "profile history", run: profile::history, help: profile::HELP },
@@ -63,6 +74,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "profile rollback", run: profile::rollback, help: profile::HELP },
     Command { name: "profile upgrade", run: profile::upgrade, help: profile::HELP },
     Command { name: "profile wipe-history", run: profile::wipe, help: profile::HELP },
+    Command { name: "realisation info", run: elsewhere::realisation, help: elsewhere::HELP },
     Command { name: "registry add", run: registry::add, help: registry::HELP },
     Command { name: "registry list", run: registry::list, help: registry::HELP },
     Command { name: "registry pin", run: registry::pin, help: registry::HELP },
@@ -77,6 +89,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "store add", run: store::new_add, help: store::NEW_HELP },
     Command { name: "store add-file", run: store::new_add_file, help: store::NEW_HELP },
     Command { name: "store add-path", run: store::new_add, help: store::NEW_HELP },
+    Command { name: "store build-trace", run: elsewhere::realisation, help: elsewhere::HELP },
     Command { name: "store cat", run: listing::store_cat, help: listing::CAT_HELP },
     Command { name: "store copy-sigs", run: copy::copy_signatures, help: copy::COPY_SIGS_HELP },
     Command { name: "store delete", run: store::new_delete, help: store::NEW_HELP },
@@ -96,43 +109,13 @@ const COMMANDS: &[Command] = &[
     Command { name: "store repair", run: maintenance::repair, help: maintenance::REPAIR_HELP },
     Command { name: "store sign", run: copy::sign, help: copy::SIGN_HELP },
     Command { name: "store verify", run: copy::verify, help: copy::VERIFY_HELP },
+    Command { name: "upgrade-nix", run: elsewhere::upgrade, help: elsewhere::HELP },
     Command { name: "why-depends", run: info::why_depends, help: info::WHY_HELP },
 ];
 
-/// Commands of the reference that there are none of here.
-const MISSING: &[&str] = &[
-    "bundle",
-    "config",
-    "copy",
-    "daemon",
-    "develop",
-    "derivation",
-    "doctor",
-    "edit",
-    "env",
-    "flake",
-    "fmt",
-    "formatter",
-    "hash",
-    "help",
-    "help-stores",
-    "key",
-    "log",
-    "nar",
-    "path-info",
-    "print-dev-env",
-    "profile",
-    "realisation",
-    "registry",
-    "repl",
-    "run",
-    "search",
-    "shell",
-    "show-config",
-    "store",
-    "upgrade-nix",
-    "why-depends",
-];
+/// Commands of the reference that there are none of here, by their first word.
+const MISSING: &[&str] =
+    &["config", "env", "flake", "hash", "help", "help-stores", "key", "nar", "profile", "registry", "store"];
 
 /// Runs `nix`.
 pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {

@@ -70,10 +70,12 @@ fn wrong_number(needed: &str) -> Failure {
 pub fn list(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     Request::parse(&mut words, &mut options)?;
     let opened = options.open()?;
-    let registries = opened.session.flakes().registries().map_err(Error::from)?;
+    let (registries, global) = opened.session.flakes().registries_here().map_err(Error::from)?;
     opened.progress.finish();
+    let global =
+        global.map_err(|error| eprintln!("warning: the global flake registry can't be read: {error}"));
     let mut output = String::new();
-    for registry in &registries.all {
+    for registry in registries.all.iter().chain(global.iter()) {
         for entry in &registry.entries {
             let (from, to) = (entry.from.to_text(), entry.to.to_text());
             output += &format!("{:6} {from} {to}\n", registry.kind.name());
@@ -110,8 +112,8 @@ pub fn pin(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
         _ => return Err(wrong_number("a name, and perhaps a flake, are")),
     };
     let opened = options.open()?;
-    let registries = opened.session.flakes().registries().map_err(Error::from)?;
-    let resolved = registries.resolve(&parse_reference(meant)?).map_err(Failure::new)?;
+    let resolved =
+        opened.session.flakes().resolve_reference(&parse_reference(meant)?).map_err(Error::from)?;
     let stored = opened.session.inputs().fetch(&resolved.input).map_err(Failure::new)?;
     opened.progress.finish();
     let locked = FlakeRef { input: stored.input, directory: resolved.directory };
@@ -127,10 +129,9 @@ pub fn resolve(mut words: Arguments, mut options: Options) -> Result<ExitCode, F
         return Err(wrong_number("a flake is"));
     }
     let opened = options.open()?;
-    let registries = opened.session.flakes().registries().map_err(Error::from)?;
-    opened.progress.finish();
     for operand in &request.operands {
-        let resolved = registries.resolve(&parse_reference(operand)?).map_err(Failure::new)?;
+        let resolved =
+            opened.session.flakes().resolve_reference(&parse_reference(operand)?).map_err(Error::from)?;
         print(&format!("{}\n", resolved.to_text()))?;
     }
     Ok(ExitCode::SUCCESS)

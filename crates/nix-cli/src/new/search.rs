@@ -94,10 +94,11 @@ fn rows(
 ) -> Result<Vec<Row>, EvaluationError> {
     let given = arguments(evaluator, &options.arguments)?;
     let given = argument_set(evaluator, given);
-    let value = installable.value(session, evaluator, options)?.value;
+    let found = installable.find(session, evaluator, options)?;
+    let (value, prefix) = (found.value, found.path);
     let mut rows = Vec::new();
     for package in packages(evaluator, value, given, Forgive::Errors)? {
-        match row(evaluator, &package) {
+        match row(evaluator, &prefix, &package) {
             Ok(row) => rows.push(row),
             // A broken package is no package to be found.
             Err(EvaluationError::Nix(error)) if error.kind != saltire_eval::ErrorKind::Interrupted => {}
@@ -107,7 +108,7 @@ fn rows(
     Ok(rows)
 }
 
-fn row(evaluator: &mut Evaluator, package: &Package) -> Result<Row, EvaluationError> {
+fn row(evaluator: &mut Evaluator, prefix: &str, package: &Package) -> Result<Row, EvaluationError> {
     let whole = package.text(evaluator, "name")?.unwrap_or_default();
     let (name, version) = package_name(&whole);
     let meta = package.value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
@@ -119,7 +120,11 @@ fn row(evaluator: &mut Evaluator, package: &Package) -> Result<Row, EvaluationEr
         None => None,
     };
     Ok(Row {
-        path: package.path.to_string(),
+        path: match (prefix, package.path.to_string().as_str()) {
+            ("", path) => path.to_owned(),
+            (prefix, "") => prefix.to_owned(),
+            (prefix, path) => format!("{prefix}.{path}"),
+        },
         name: name.to_owned(),
         version: version.to_owned(),
         description: description.unwrap_or_default().replace('\n', " "),

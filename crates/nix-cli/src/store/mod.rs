@@ -142,6 +142,11 @@ fn run_operation(
         }
         match &word {
             Word::Plain(operand) => request.operands.push(text(operand.clone())?),
+            Word::Long(name) if name == "serve" => {
+                return Err(Failure::new("stores can't be served over ssh here").hint(
+                    "'nix copy --to file:///DIRECTORY' makes a binary cache, which any web server can serve",
+                ));
+            }
             _ => return Err(words.unknown(&word)),
         }
     }
