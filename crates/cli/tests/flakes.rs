@@ -237,7 +237,7 @@ fn what_is_wrong_with_inputs_is_said_and_the_lock_file_stays() {
     check(
         &with("a.url = \"path:/x\";"),
         &["--no-update-lock-file"],
-        &["path '/x' does not exist", "input 'a'"],
+        &["can't read /x", "while updating the flake input 'a'"],
     );
     std::fs::write(&lock, "{\"nodes\":{\"root\":{}},\"root\":\"root\",\"version\":8}").unwrap();
     check(&with(""), &[], &["has unsupported version 8", "a newer Nix wrote it"]);
