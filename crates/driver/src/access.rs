@@ -1,6 +1,7 @@
 //! What evaluation may look at, in pure and in restricted evaluation.
 
 use saltire_eval::{HostError, HostResult};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -9,14 +10,15 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Access {
     /// Everything.
     Full,
-    /// The search path, the store, and URLs that begin in a certain way.
+    /// The search path, what this evaluation put into the store, and URLs that begin
+    /// in a certain way.
     Restricted {
         /// Files and directories.
         paths: Vec<PathBuf>,
         /// Beginnings of URLs.
         uris: Vec<String>,
     },
-    /// Only what is in the store.
+    /// Only what this evaluation put into the store.
     Pure {
         /// Files and directories outside of it.
         paths: Vec<PathBuf>,
@@ -29,16 +31,18 @@ impl Access {
         *self == Self::Full
     }
 
-    /// Whether evaluation may look at a path; `store` is the store directory.
-    pub fn check_path(&self, path: &[u8], store: &Path) -> HostResult<()> {
+    /// Whether evaluation may look at a path; `store` is the store directory, and
+    /// `is_ours` says of names in it whether this evaluation put them there.
+    pub fn check_path(&self, path: &[u8], store: &Path, is_ours: &dyn Fn(&OsStr) -> bool) -> HostResult<()> {
         let (paths, mode) = match self {
             Self::Full => return Ok(()),
             Self::Restricted { paths, .. } => (paths, "restricted mode"),
             Self::Pure { paths } => (paths, "pure evaluation mode (use '--impure' to override)"),
         };
-        let asked = Path::new(std::ffi::OsStr::from_bytes(path));
+        let asked = Path::new(OsStr::from_bytes(path));
         let allowed = |path: &Path| {
-            path.starts_with(store) && path != store || paths.iter().any(|base| path.starts_with(base))
+            let object = path.strip_prefix(store).ok().and_then(|path| path.iter().next());
+            object.is_some_and(is_ours) || paths.iter().any(|base| path.starts_with(base))
         };
         // A link out of what is allowed leads nowhere.
         let resolved = std::fs::canonicalize(asked);
@@ -54,14 +58,14 @@ impl Access {
     }
 
     /// Whether evaluation may fetch from a URL.
-    pub fn check_uri(&self, uri: &str, store: &Path) -> HostResult<()> {
+    pub fn check_uri(&self, uri: &str, store: &Path, is_ours: &dyn Fn(&OsStr) -> bool) -> HostResult<()> {
         let Self::Restricted { uris, .. } = self else { return Ok(()) };
         if uris.iter().any(|prefix| begins_with(uri, prefix)) {
             return Ok(());
         }
         let path = uri.strip_prefix("file://").unwrap_or(uri);
         if path.starts_with('/') {
-            return self.check_path(path.as_bytes(), store);
+            return self.check_path(path.as_bytes(), store, is_ours);
         }
         Err(HostError::restricted(format!("access to URI '{uri}' is forbidden in restricted mode")))
     }
@@ -86,8 +90,12 @@ mod tests {
         }
     }
 
+    fn is_ours(name: &OsStr) -> bool {
+        name == "abc"
+    }
+
     fn check_path(access: &Access, path: &str, allowed: bool) {
-        let result = access.check_path(path.as_bytes(), Path::new("/nix/store"));
+        let result = access.check_path(path.as_bytes(), Path::new("/nix/store"), &is_ours);
         assert_eq!(result.is_ok(), allowed, "{path}: {result:?}");
     }
 
@@ -97,9 +105,13 @@ mod tests {
         check_path(&restricted(), "/etc/hostname", true);
         check_path(&restricted(), "/etc/passwd", false);
         check_path(&restricted(), "/nix/store/abc/file", true);
+        check_path(&restricted(), "/nix/store/abcd/file", false);
         check_path(&restricted(), "/nix/store", false);
+        check_path(&Access::Pure { paths: Vec::new() }, "/nix/store/abc", true);
+        check_path(&Access::Pure { paths: Vec::new() }, "/nix/store/abcd", false);
         check_path(&Access::Pure { paths: Vec::new() }, "/etc/hostname", false);
-        let text = restricted().check_path(b"/etc/passwd", Path::new("/nix/store")).unwrap_err().message;
+        let denied = restricted().check_path(b"/etc/passwd", Path::new("/nix/store"), &is_ours);
+        let text = denied.unwrap_err().message;
         assert_eq!(text, "access to absolute path '/etc/passwd' is forbidden in restricted mode");
     }
 
@@ -116,7 +128,8 @@ mod tests {
     #[test]
     fn urls_are_compared_by_component() {
         let check = |uri: &str, allowed: bool| {
-            assert_eq!(restricted().check_uri(uri, Path::new("/nix/store")).is_ok(), allowed, "{uri}");
+            let checked = restricted().check_uri(uri, Path::new("/nix/store"), &is_ours);
+            assert_eq!(checked.is_ok(), allowed, "{uri}");
         };
         check("https://example.org/a", true);
         check("https://example.org/a/b", true);

@@ -9,14 +9,14 @@ use crate::host_fetch;
 use crate::inputs::Inputs;
 use saltire_build::{Event, Events};
 use saltire_eval::{
-    AddPath, ContextElement, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FlakeCall, FsHost, Host,
-    HostError, HostResult, MessageLevel, TreeCache, TreeKey,
+    AddPath, ContextElement, FetchAttrs, FetchKind, Fetched, FileType, FlakeCall, FsHost, Host, HostError,
+    HostResult, MessageLevel, TreeCache, TreeKey,
 };
 use saltire_store::{Store, TextObject};
 use saltire_store_model::nar::FileKind;
 use saltire_store_model::{Derivation, HashAlgorithm, Ingestion, StoreDir, StorePath};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -34,6 +34,8 @@ pub(crate) struct StoreHost {
     realise: Box<Realise>,
     /// What evaluation may look at, and whether it only computes store paths.
     limits: RwLock<(Access, bool)>,
+    /// Names of store objects that this evaluation put there or fetched.
+    ours: RwLock<HashSet<OsString>>,
     inputs: Arc<Inputs>,
     flakes: Arc<Flakes>,
 }
@@ -69,6 +71,7 @@ impl StoreHost {
             pending: Mutex::default(),
             realise,
             limits,
+            ours: RwLock::default(),
             inputs,
             flakes,
         }
@@ -118,6 +121,28 @@ impl StoreHost {
         Ok(derivation)
     }
 
+    /// Checks a URL, or a path, that is to be fetched.
+    fn check_uri(&self, uri: &str) -> HostResult<()> {
+        let store = Path::new(self.store.store_dir().as_str());
+        self.limits().0.check_uri(uri, store, &|name| self.is_ours(name))
+    }
+
+    /// Whether this evaluation put a name into the store.
+    fn is_ours(&self, name: &OsStr) -> bool {
+        self.ours.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    /// An error about a file, which users know by its logical path.
+    fn logical(&self, mut error: HostError) -> HostError {
+        let store = Path::new(self.store.store_dir().as_str());
+        let physical = self.store.location().to_physical(store);
+        if physical != store {
+            let physical = physical.to_string_lossy();
+            error.message = error.message.replace(&*physical, self.store.store_dir().as_str());
+        }
+        error
+    }
+
     /// Where a logical path's file is.
     fn physical(&self, path: &[u8]) -> PathBuf {
         self.store.location().to_physical(Path::new(OsStr::from_bytes(path)))
@@ -138,19 +163,20 @@ impl Host for StoreHost {
     }
 
     fn read_file(&self, path: &[u8]) -> HostResult<Arc<[u8]>> {
-        self.files.read_file(&bytes(self.physical(path)))
+        self.files.read_file(&bytes(self.physical(path))).map_err(|error| self.logical(error))
     }
 
     fn read_dir(&self, path: &[u8]) -> HostResult<Vec<(Vec<u8>, FileType)>> {
-        self.files.read_dir(&bytes(self.physical(path)))
+        self.files.read_dir(&bytes(self.physical(path))).map_err(|error| self.logical(error))
     }
 
     fn file_type(&self, path: &[u8]) -> HostResult<Option<FileType>> {
-        self.files.file_type(&bytes(self.physical(path)))
+        self.files.file_type(&bytes(self.physical(path))).map_err(|error| self.logical(error))
     }
 
     fn resolve_symlinks(&self, path: &[u8]) -> HostResult<Vec<u8>> {
-        let resolved = self.files.resolve_symlinks(&bytes(self.physical(path)))?;
+        let resolved = self.files.resolve_symlinks(&bytes(self.physical(path)));
+        let resolved = resolved.map_err(|error| self.logical(error))?;
         Ok(bytes(self.store.location().to_logical(Path::new(OsStr::from_bytes(&resolved)))))
     }
 
@@ -171,10 +197,12 @@ impl Host for StoreHost {
     }
 
     fn fetch(&self, kind: FetchKind, request: &FetchAttrs) -> HostResult<Fetched> {
-        if let Some(FetchValue::String(url)) = request.get("url").or(request.get("fromStore")) {
-            self.limits().0.check_uri(url, Path::new(self.store.store_dir().as_str()))?;
+        if self.limits().0 != Access::Full {
+            self.check_uri(&host_fetch::uri(kind, request)?)?;
         }
-        host_fetch::fetch(&self.inputs, &self.flakes, kind, request)
+        let fetched = host_fetch::fetch(&self.inputs, &self.flakes, kind, request)?;
+        self.allow_path(&fetched.path);
+        Ok(fetched)
     }
 
     fn flake(&self, reference: &str, pure: bool) -> HostResult<FlakeCall> {
@@ -191,6 +219,7 @@ impl Host for StoreHost {
 
     fn resolve_search_path_entry(&self, value: &str) -> HostResult<Option<Vec<u8>>> {
         if let Some(path) = host_fetch::search_path_url(&self.inputs, value)? {
+            self.allow_path(&path);
             return Ok(Some(self.store.display(&path).into_bytes()));
         }
         let path = value.as_bytes();
@@ -198,7 +227,13 @@ impl Host for StoreHost {
     }
 
     fn check_path(&self, path: &[u8]) -> HostResult<()> {
-        self.limits().0.check_path(path, Path::new(self.store.store_dir().as_str()))
+        let store = Path::new(self.store.store_dir().as_str());
+        self.limits().0.check_path(path, store, &|name| self.is_ours(name))
+    }
+
+    fn allow_path(&self, path: &StorePath) {
+        let name = OsString::from(path.base_name());
+        self.ours.write().unwrap_or_else(PoisonError::into_inner).insert(name);
     }
 
     fn search_path(&self) -> Vec<(String, String)> {
@@ -210,7 +245,9 @@ impl Host for StoreHost {
         self.check_path(request.path)?;
         let source = self.physical(request.path);
         if self.is_read_only() && source.as_os_str().as_bytes() == request.path {
-            return self.files.add_path(request);
+            let path = self.files.add_path(request)?;
+            self.allow_path(&path);
+            return Ok(path);
         }
         let added = if request.ingestion == Ingestion::Nar {
             let filter = &mut request.filter;
@@ -241,13 +278,17 @@ impl Host for StoreHost {
                     "hash mismatch for '{path}'\n  specified: {specified}\n  got:       {got}"
                 )))
             }
-            _ => Ok(added.path),
+            _ => {
+                self.allow_path(&added.path);
+                Ok(added.path)
+            }
         }
     }
 
     fn add_text(&self, name: &str, text: &[u8], references: &[StorePath]) -> HostResult<StorePath> {
         let references: BTreeSet<StorePath> = references.iter().cloned().collect();
         let path = self.store.store_dir().make_text_path(name, text, &references).map_err(host_error)?;
+        self.allow_path(&path);
         if self.is_read_only() {
             return Ok(path);
         }
@@ -281,6 +322,12 @@ impl Host for StoreHost {
     fn realise(&self, elements: &[&ContextElement]) -> HostResult<BTreeMap<String, String>> {
         self.flush().map_err(host_error)?;
         (self.realise)(elements)?;
+        for element in elements {
+            let ContextElement::Output { derivation, output } = element else { continue };
+            let derivation = self.derivation(derivation).map_err(host_error)?;
+            let outputs = derivation.output_paths(self.store.store_dir()).map_err(host_error)?;
+            outputs.get(&**output).into_iter().for_each(|path| self.allow_path(path));
+        }
         Ok(BTreeMap::new())
     }
 

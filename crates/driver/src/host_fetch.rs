@@ -40,6 +40,17 @@ pub(crate) fn fetch(
     }
 }
 
+/// The URL of what a builtin asks for, for `allowed-uris`.
+pub(crate) fn uri(kind: FetchKind, request: &FetchAttrs) -> HostResult<String> {
+    match kind {
+        FetchKind::Git | FetchKind::Tree => tree_input(kind, request).map(|input| input.to_url().to_string()),
+        FetchKind::Url | FetchKind::Tarball | FetchKind::Mercurial => {
+            Ok(text(request, "url").unwrap_or_default().to_owned())
+        }
+        FetchKind::Closure => Ok(text(request, "fromStore").unwrap_or_default().to_owned()),
+    }
+}
+
 /// The attributes of an input in the store as the evaluator shows them.
 pub(crate) fn told(stored: StoredInput) -> Fetched {
     let attributes = stored.input.attributes().iter();

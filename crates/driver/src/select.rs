@@ -184,7 +184,7 @@ pub fn file_argument(evaluator: &mut Evaluator, name: &str) -> Result<Vec<u8>, E
     Ok(paths::normalise(&joined))
 }
 
-/// The values of arguments that are given by name.
+/// The values of arguments that are given by name, not evaluated yet.
 pub fn arguments(
     evaluator: &mut Evaluator,
     given: &[(String, Argument)],
@@ -194,7 +194,7 @@ pub fn arguments(
         let value = match argument {
             Argument::Text(text) => evaluator.new_string(text.as_bytes()),
             Argument::Expression(text) => {
-                evaluator.eval_text(Origin::String, text.as_bytes().into(), &current_directory())?
+                evaluator.delayed_text(Origin::String, text.as_bytes().into(), &current_directory(), None)?
             }
         };
         values.push((Symbol::intern(name), value));

@@ -21,6 +21,10 @@ impl Evaluator {
             (Kind::Int(a), Kind::Float(b)) => (a as f64, b),
             (Kind::Float(a), Kind::Int(b)) => (a, b as f64),
             (Kind::Float(a), Kind::Float(b)) => (a, b),
+            // Looked at before the dividend's type.
+            (_, Kind::Int(0)) if operator == Operator::Divide => {
+                return Err(EvalError::new(ErrorKind::Arithmetic, pos, "division by zero"));
+            }
             _ => return Err(not_a_number(self, operator, left, right, pos)),
         };
         let result = match operator {

@@ -130,6 +130,7 @@ impl Evaluator {
         let value = self.force(value)?;
         match value.kind() {
             Kind::String(string) => {
+                self.reserve(text, string.len(), pos)?;
                 text.extend_from_slice(string.as_bytes());
                 *context = context.union(string.context());
             }
@@ -285,6 +286,16 @@ impl Evaluator {
             return Err(EvalError::other(pos, format!("a string of {length} bytes is too long")));
         }
         Ok(())
+    }
+
+    /// Room for more bytes of a string, or an error if it would be too long for one or
+    /// for the memory.
+    #[inline]
+    pub(crate) fn reserve(&self, text: &mut Vec<u8>, more: usize, pos: Pos) -> Result<()> {
+        self.check_length(text.len() + more, pos)?;
+        text.try_reserve(more).map_err(|_| {
+            EvalError::other(pos, format!("there is no memory for a string of {} bytes", text.len() + more))
+        })
     }
 
     fn joined_path(&mut self, parts: &[&[u8]]) -> Value {

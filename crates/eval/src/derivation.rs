@@ -422,7 +422,8 @@ pub(crate) fn check_store_name(name: &str) -> std::result::Result<(), String> {
 fn content_address(text: &str, build: &Build, pos: Pos) -> Result<ContentAddress> {
     let algorithm = match build.output_hash_algorithm.as_deref() {
         None | Some("") => None,
-        Some(name) => Some(HashAlgorithm::from_name(name).map_err(|e| EvalError::other(pos, e.to_string()))?),
+        // As in the reference, an algorithm that is not known is as good as none.
+        Some(name) => HashAlgorithm::from_name(name).ok(),
     };
     let hash = if text.is_empty() {
         Hash::zero(algorithm.unwrap_or(HashAlgorithm::Sha256))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +46,27 @@ fn io_error(action: &str, path: &[u8], error: &io::Error) -> HostError {
             format!("{action} '{path}': {text}")
         }
     })
+}
+
+/// The most bytes that are read of what is no regular file and may have no end.
+const MOST_OF_STREAM: u64 = 256 << 20;
+
+/// The contents of a file that is small enough for a string.
+fn read_bounded(path: &[u8]) -> HostResult<Vec<u8>> {
+    let failed = |error: io::Error| io_error("reading file", path, &error);
+    let file = std::fs::File::open(path_of(path)).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let most = if metadata.is_file() { crate::string::MAX_LEN as u64 } else { MOST_OF_STREAM };
+    let mut content = Vec::new();
+    // Files of the kernel say that they have no bytes, and have some.
+    let expected = usize::try_from(metadata.len().min(most)).unwrap_or_default();
+    content.try_reserve_exact(expected + 1).map_err(|_| failed(io::ErrorKind::OutOfMemory.into()))?;
+    file.take(most + 1).read_to_end(&mut content).map_err(failed)?;
+    if content.len() as u64 > most {
+        let path = String::from_utf8_lossy(path);
+        return Err(HostError::new(format!("file '{path}' has more than {most} bytes, which is too large")));
+    }
+    Ok(content)
 }
 
 impl From<std::fs::FileType> for FileType {
@@ -109,7 +130,7 @@ impl FsHost {
     fn hash(&self, request: &mut AddPath<'_>, algorithm: HashAlgorithm) -> HostResult<Hash> {
         let path = path_of(request.path);
         if request.ingestion == Ingestion::Flat {
-            let content = std::fs::read(path).map_err(|e| io_error("reading file", request.path, &e))?;
+            let content = read_bounded(request.path)?;
             return Ok(algorithm.hash(content));
         }
         let filter = &mut request.filter;
@@ -139,8 +160,7 @@ impl Host for FsHost {
     }
 
     fn read_file(&self, path: &[u8]) -> HostResult<Arc<[u8]>> {
-        let content = std::fs::read(path_of(path)).map_err(|e| io_error("reading file", path, &e))?;
-        Ok(content.into())
+        Ok(read_bounded(path)?.into())
     }
 
     fn read_dir(&self, path: &[u8]) -> HostResult<Vec<(Vec<u8>, FileType)>> {

@@ -249,6 +249,11 @@ pub trait Host: Send + Sync {
         Ok(())
     }
 
+    /// Lets evaluation look at a store object from now on: it was fetched for it.
+    fn allow_path(&self, path: &StorePath) {
+        let _ = path;
+    }
+
     /// The syntax tree of a text, if it was kept; see [`TreeCache`](crate::TreeCache).
     fn kept_tree(&self, key: &TreeKey) -> Option<Vec<u8>> {
         let _ = key;

@@ -41,12 +41,12 @@ impl Search<'_> {
                 if operator_span.start == self.offset =>
             {
                 self.found = match operator {
-                    crate::ast::BinaryOperator::Update => vec![left.span.start, right.span.start],
+                    crate::ast::BinaryOperator::Update => vec![self.place(left), self.place(right)],
                     _ => vec![self.opened(left, operator_span.start), self.behind(operator_span.end)],
                 };
             }
             ExprKind::Not(operand) if expr.span.start == self.offset => {
-                self.found = vec![operand.span.start];
+                self.found = vec![self.place(operand)];
             }
             ExprKind::Interpolated(parts) | ExprKind::Path(_, parts) if expr.span.start == self.offset => {
                 let start = |part: &StringPart<'_>| match part {
@@ -58,6 +58,16 @@ impl Search<'_> {
             _ => return false,
         }
         true
+    }
+
+    /// Where the reference places an expression: strings with parts behind the quote.
+    fn place(&self, expr: &Expr<'_>) -> u32 {
+        let start = expr.span.start;
+        match (&expr.kind, self.text.get(start as usize)) {
+            (ExprKind::Interpolated(_), Some(b'"')) => start + 1,
+            (ExprKind::Interpolated(_), _) => start + 2,
+            _ => start,
+        }
     }
 
     /// The first offset from one on that is neither space nor comment.

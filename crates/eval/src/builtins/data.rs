@@ -226,16 +226,17 @@ fn generic_closure(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             return Err(inside(e, crate::machine::missing_attribute(attrs, names.key, pos)));
         };
         let key = e.force(key)?;
-        match first {
+        if let Some(closure) = key.as_closure() {
+            closure.mark_used();
+        }
+        let (known, with) = *first.get_or_insert((key, item));
+        let comparing = |e: &Evaluator, error: Box<EvalError>| {
+            let error = error.traced(pos, format!("with element {}", e.short_text(with)));
+            error.traced(pos, format!("while comparing element {}", e.short_text(item)))
+        };
+        if !comparable(known, key) {
             // Says why they can't be compared.
-            Some((known, with)) if !comparable(known, key) => {
-                e.compare(key, known, pos).map_err(|error| {
-                    let error = error.traced(pos, format!("with element {}", e.short_text(with)));
-                    error.traced(pos, format!("while comparing element {}", e.short_text(item)))
-                })?;
-            }
-            Some(_) => {}
-            None => first = Some((key, item)),
+            e.compare(key, known, pos).map_err(|error| comparing(e, error))?;
         }
         let fresh = match key.kind() {
             Kind::Int(number) => simple.insert(SimpleKey::Int(number)),
@@ -244,7 +245,7 @@ fn generic_closure(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             }
             Kind::String(text) => simple.insert(SimpleKey::Text(text.as_bytes())),
             Kind::Path(text) => simple.insert(SimpleKey::Path(text.as_bytes())),
-            _ => insert_key(e, &mut others, key, pos)?,
+            _ => insert_key(e, &mut others, key, pos).map_err(|error| comparing(e, error))?,
         };
         if !fresh {
             continue;
@@ -273,10 +274,6 @@ fn comparable(left: Value, right: Value) -> bool {
 /// Inserts a key into those found, sorted; whether it is new.
 fn insert_key(e: &mut Evaluator, keys: &mut Vec<Value>, key: Value, pos: Pos) -> Result<bool> {
     let (mut low, mut high) = (0, keys.len());
-    if keys.is_empty() {
-        // Says when a key can't be compared at all.
-        e.compare(key, key, pos)?;
-    }
     while low < high {
         let middle = (low + high) / 2;
         match e.compare(key, keys[middle], pos)? {

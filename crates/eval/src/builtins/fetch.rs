@@ -120,7 +120,10 @@ fn tree_request(e: &mut Evaluator, value: Value, pos: Pos, kind: FetchKind, who:
     let argument = e.force(value)?;
     let mut request = FetchAttrs::new();
     let Some(attrs) = argument.as_attrs() else {
-        let what = format!("while evaluating the first argument passed to '{who}'");
+        let what = match kind {
+            FetchKind::Mercurial => format!("while evaluating the first argument passed to builtins.{who}"),
+            _ => format!("while evaluating the first argument passed to '{who}'"),
+        };
         let url = e.coerce(argument, Coerce::PLAIN, pos, &what)?;
         let url = String::from_utf8_lossy(url.as_bytes()).into_owned();
         request.insert("url".to_owned(), FetchValue::String(url));

@@ -56,6 +56,7 @@ impl Evaluator {
         let (source_info, dir) = (Symbol::intern("sourceInfo"), Symbol::intern("dir"));
         let mut overrides = Vec::with_capacity(call.overrides.len());
         for (key, (fetched, directory)) in &call.overrides {
+            e.host().allow_path(&fetched.path);
             let tree = tree_value(e, fetched.clone(), FetchKind::Tree);
             let directory = e.new_string(directory.as_bytes());
             overrides.push((Symbol::intern(key), e.new_attrs(vec![(source_info, tree), (dir, directory)])));

@@ -95,6 +95,7 @@ fn concat_strings_sep(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value>
     let mut context = separator.context();
     for (index, item) in list.iter().enumerate() {
         if index > 0 {
+            e.reserve(&mut text, separator.len(), pos)?;
             text.extend_from_slice(separator.as_bytes());
         }
         let what = "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
@@ -124,7 +125,8 @@ fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         e.string_value(a[2], pos, "while evaluating the third argument passed to builtins.replaceStrings")?;
     let text = subject.as_bytes();
     let mut context = subject.context();
-    let mut out = Vec::with_capacity(text.len());
+    let mut out = Vec::new();
+    e.reserve(&mut out, text.len(), pos)?;
     let mut first_bytes = [false; 256];
     let has_empty = patterns.iter().any(|pattern| pattern.is_empty());
     for pattern in &patterns {
@@ -153,6 +155,7 @@ fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
                         known
                     }
                 };
+                e.reserve(&mut out, replacement.len(), pos)?;
                 out.extend_from_slice(replacement.as_bytes());
                 if patterns[index].is_empty() {
                     out.extend(text.get(at));

@@ -1,0 +1,1 @@
+builtins.length (builtins.genericClosure { startSet = [ { key = x: x; } ]; operator = x: [ ]; })
