@@ -27,6 +27,7 @@ let
     findutils = { run = "bin/find --version"; says = "find (GNU findutils)"; };
     flex = { run = "bin/flex --version"; says = "flex "; };
     gawk = { run = "bin/gawk 'BEGIN { print 6 * 7 }'"; says = "42"; };
+    gnumake = { run = "bin/make --version"; says = "GNU Make"; };
     gnugrep = { run = "bin/grep --version"; says = "grep (GNU grep)"; };
     gnupatch = { run = "bin/patch --version"; says = "GNU patch"; };
     gnused = { run = "bin/sed --version"; says = "sed (GNU sed)"; };
@@ -36,6 +37,7 @@ let
     kmod = { run = "bin/kmod --version"; says = "kmod version"; };
     less = { run = "bin/less --version"; says = "less "; };
     libffi = null;
+    linux = null;
     lz4 = { run = "bin/lz4 --version"; says = "*** LZ4 command line interface"; };
     m4 = { run = "bin/m4 --version"; says = "m4 (GNU M4)"; };
     ncurses = { run = "bin/tput -V"; says = "ncurses "; };
@@ -43,6 +45,7 @@ let
     readline = null;
     sqlite = { run = "bin/sqlite3 :memory: 'select 6 * 7'"; says = "42"; };
     strace = { run = "bin/strace -V"; says = "strace -- version"; };
+    uboot = null;
     tree = { run = "bin/tree --version"; says = "tree v"; };
     # With a compiler, and a C library, from source.
     sourceHello = { run = "bin/hello"; says = "Hello, world!"; };
@@ -67,10 +70,10 @@ let
   # A compiled program for every platform that has a compiler, and packages for some.
   wanted = lib.mapAttrs (name: _: [ "program" ] ++ packages.${name} or [ ]) compiled;
   packages = {
-    riscv64 = every;
-    sheevaplug = some;
+    riscv64 = lib.remove "uboot" every;
+    sheevaplug = some ++ [ "linux" "uboot" ];
     mips-linux-gnu = some;
-    aarch64-multiplatform = some;
+    aarch64-multiplatform = some ++ [ "linux" "uboot" ];
     armv7l-hf-multiplatform = few ++ [ "bison" ];
     mipsel-linux-gnu = few ++ [ "bison" ];
     mips64el-linux-gnuabi64 = few ++ [ "bison" ];

@@ -219,7 +219,7 @@ fn u_boot_for_aarch64_starts_to_its_prompt() {
         |package: &str| stdout(&format!("build {package} --no-link --print-out-paths")).trim().to_owned();
     let (boot_loader, qemu) = (built("uboot --for aarch64-linux"), built("qemu-system"));
     let mut machine = Machine::start(&mut saltire(&format!(
-        "exec {qemu}/bin/qemu-system-aarch64 -machine virt -cpu cortex-a57 -m 256 -nographic -bios {boot_loader}/u-boot.bin"
+        "exec {qemu}/bin/qemu-system-aarch64 -machine virt -cpu cortex-a57 -m 256 -nographic -nic none -bios {boot_loader}/u-boot.bin"
     )));
     machine.expect("Hit any key to stop autoboot");
     machine.type_line("");

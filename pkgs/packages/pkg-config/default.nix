@@ -36,6 +36,9 @@ else stdenvNoCC.mkDerivation {
         --subst-var unwrapped --subst-var-by shell "$SHELL"
     done
     chmod +x "$out/bin/''${targetPrefix}pkg-config"
+    # Macros for configure scripts.
+    mkdir "$out/share"
+    ln -s "$unwrapped/share/aclocal" "$out/share/"
   '';
   passthru = { inherit unwrapped; pkg-config = unwrapped; };
   inherit meta;
