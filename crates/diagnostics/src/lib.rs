@@ -11,4 +11,4 @@ mod source;
 
 pub use diagnostic::{Diagnostic, Frame};
 pub use render::{Style, render, render_place};
-pub use source::{Location, Origin, Pos, SourceFile, SourceMap, Span};
+pub use source::{Location, Origin, Pos, Reader, SourceFile, SourceMap, Span};

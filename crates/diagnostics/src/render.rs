@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn a_place_alone_is_shown_without_indentation() {
         let map = SourceMap::new();
-        let file = map.add(Origin::String, b"let\n  a = b;\nin a").expect("the first file fits");
+        let file = map.add(Origin::String, *b"let\n  a = b;\nin a").expect("the first file fits");
         let expected = "«string»:2:7\n\n     1| let\n     2|   a = b;\n      |       ^\n     3| in a\n";
         assert_eq!(render_place(file.pos(10), &map, Style::default()).as_deref(), Some(expected));
         assert_eq!(render_place(Pos::NONE, &map, Style::default()), None);

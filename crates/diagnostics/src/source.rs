@@ -63,28 +63,49 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Gets a source text again that was not kept; `None` if it is not there any more.
+pub type Reader = Box<dyn Fn() -> Option<Arc<[u8]>> + Send + Sync>;
+
 /// A source text with its place in the offset space of its [`SourceMap`].
-#[derive(Debug)]
 pub struct SourceFile {
     /// Where the text comes from.
     pub origin: Origin,
-    /// The text; Nix source need not be UTF-8.
-    pub text: Arc<[u8]>,
+    /// Length of the text, in bytes.
+    len: u32,
+    text: OnceLock<Arc<[u8]>>,
+    /// For texts that are not kept until somebody asks for them.
+    reader: Option<Reader>,
     base: u32,
     /// Where each line starts; found when first asked for.
     line_starts: OnceLock<Vec<u32>>,
 }
 
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("origin", &self.origin).field("len", &self.len).finish()
+    }
+}
+
 impl SourceFile {
+    /// The text; Nix source need not be UTF-8. Nothing if it was not kept and is not
+    /// there any more, or has another length now.
+    pub fn text(&self) -> &[u8] {
+        self.text.get_or_init(|| {
+            let again = self.reader.as_ref().and_then(|reader| reader());
+            again.filter(|text| text.len() == self.len as usize).unwrap_or_default()
+        })
+    }
+
     /// The global position of a byte offset in this file.
+    #[inline]
     pub fn pos(&self, offset: u32) -> Pos {
-        Pos(self.base + offset.min(self.text.len() as u32))
+        Pos(self.base + offset.min(self.len))
     }
 
     /// Line and column (both from 1, column in bytes) of a byte offset. As in
     /// the reference, LF, CR and CR LF end a line.
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
-        let offset = offset.min(self.text.len() as u32);
+        let offset = offset.min(self.len);
         let starts = self.line_starts();
         let line = starts.partition_point(|&start| start <= offset);
         let start = line.checked_sub(1).map_or(0, |index| starts[index]);
@@ -106,17 +127,19 @@ impl SourceFile {
         let starts = self.line_starts();
         let index = (number as usize).checked_sub(1)?;
         let start = *starts.get(index)? as usize;
-        let end = starts.get(index + 1).map_or(self.text.len(), |&end| end as usize);
-        let line = &self.text[start..end];
+        let end = starts.get(index + 1).map_or(self.text().len(), |&end| end as usize);
+        let line = &self.text()[start..end];
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
     fn line_starts(&self) -> &[u32] {
         self.line_starts.get_or_init(|| {
-            let breaks = self.text.iter().enumerate().filter(|&(i, &byte)| {
-                byte == b'\n' || (byte == b'\r' && self.text.get(i + 1) != Some(&b'\n'))
-            });
+            let text = self.text();
+            let breaks = text
+                .iter()
+                .enumerate()
+                .filter(|&(i, &byte)| byte == b'\n' || (byte == b'\r' && text.get(i + 1) != Some(&b'\n')));
             std::iter::once(0).chain(breaks.map(|(i, _)| i as u32 + 1)).collect()
         })
     }
@@ -154,13 +177,30 @@ impl SourceMap {
     /// Adds a text; `None` when the four-gigabyte offset space is used up.
     pub fn add(&self, origin: Origin, text: impl Into<Arc<[u8]>>) -> Option<Arc<SourceFile>> {
         let text = text.into();
+        self.add_file(origin, text.len(), text.into(), None)
+    }
+
+    /// Adds a text by its length in bytes; it is read (again) when it is asked for.
+    /// `None` as for [`SourceMap::add`].
+    pub fn add_unkept(&self, origin: Origin, len: usize, reader: Reader) -> Option<Arc<SourceFile>> {
+        self.add_file(origin, len, OnceLock::new(), Some(reader))
+    }
+
+    fn add_file(
+        &self,
+        origin: Origin,
+        len: usize,
+        text: OnceLock<Arc<[u8]>>,
+        reader: Option<Reader>,
+    ) -> Option<Arc<SourceFile>> {
+        let len = u32::try_from(len).ok()?;
         let mut files = self.files.write().unwrap_or_else(|e| e.into_inner());
         let base = match files.last() {
-            Some(last) => last.base.checked_add(u32::try_from(last.text.len()).ok()?)?.checked_add(1)?,
+            Some(last) => last.base.checked_add(last.len)?.checked_add(1)?,
             None => 1,
         };
-        base.checked_add(u32::try_from(text.len()).ok()?)?.checked_add(1)?;
-        let file = Arc::new(SourceFile { origin, text, base, line_starts: OnceLock::new() });
+        base.checked_add(len)?.checked_add(1)?;
+        let file = Arc::new(SourceFile { origin, len, text, reader, base, line_starts: OnceLock::new() });
         files.push(Arc::clone(&file));
         Some(file)
     }
@@ -200,6 +240,19 @@ mod tests {
         assert_eq!(show(first.pos(5)).as_deref(), Some("«string»:2:3"));
         assert_eq!(show(second.pos(0)).as_deref(), Some("«stdin»:1:1"));
         assert_eq!(show(Pos::NONE), None);
+    }
+
+    #[test]
+    fn texts_that_are_not_kept_are_read_when_asked_for() {
+        let map = SourceMap::new();
+        let same = map.add_unkept(Origin::Stdin, 5, Box::new(|| Some((*b"ab\ncd").into()))).unwrap();
+        let other = map.add_unkept(Origin::Stdin, 5, Box::new(|| Some((*b"ab\n").into()))).unwrap();
+        let gone = map.add_unkept(Origin::Stdin, 5, Box::new(|| None)).unwrap();
+        let show = |file: &SourceFile| (file.line_column(4), file.line(2).to_vec(), file.text().len());
+        assert_eq!(show(&same), ((2, 2), b"cd".to_vec(), 5));
+        assert_eq!(show(&other), ((1, 5), Vec::new(), 0));
+        assert_eq!(show(&gone), show(&other));
+        assert_eq!(map.lookup(gone.pos(9)).map(|(_, offset)| offset), Some(5));
     }
 
     #[test]

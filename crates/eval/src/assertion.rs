@@ -44,7 +44,7 @@ impl Evaluator {
     /// The condition of the assertion that is written at `pos`, as a tree is printed.
     fn condition_text(&self, pos: Pos) -> String {
         let Some((file, offset)) = self.sources().lookup(pos) else { return String::new() };
-        let written = file.text.get(offset as usize..).unwrap_or_default();
+        let written = file.text().get(offset as usize..).unwrap_or_default();
         let rest = written.strip_prefix(b"assert").unwrap_or(written);
         let options = ParseOptions { pipe_operators: self.settings().pipe_operators };
         let home = self.host().home_dir().unwrap_or_default();

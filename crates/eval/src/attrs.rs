@@ -2,157 +2,25 @@
 //!
 //! Shapes are shared: all sets that one literal makes have the shape that was
 //! made when the literal was lowered, so a set costs a word per attribute, and
-//! a selection that saw the same shape before needs no search. The names of a
-//! shape are sorted by symbol number. `large // small` makes a *layer*: a set
-//! that holds the small side's attributes and refers to the large one.
+//! a selection that saw the same shape before needs no search. `large // small`
+//! makes a *layer*: a set that holds the small side's attributes and refers to the
+//! large one (see [`crate::shape`]).
 
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::OnceLock;
-
 use saltire_diagnostics::Pos;
-use smallvec::SmallVec;
 
 use crate::region::Region;
-use crate::statistics::Counts;
+use crate::shape::{Place, Plan, Shape};
 use crate::symbol::Symbol;
 use crate::value::{Slot, Value};
 
-/// The names of an attribute set, sorted by symbol, and where each was written.
-pub(crate) struct Shape {
-    pub(crate) symbols: &'static [Symbol],
-    positions: &'static [Pos],
-    by_name: OnceLock<Box<[u32]>>,
-    /// The same names without positions.
-    unplaced: OnceLock<&'static Shape>,
-}
-
-impl Shape {
-    /// `symbols` is sorted and without duplicates; both are equally long.
-    pub(crate) fn new(
-        region: &mut Region,
-        symbols: &'static [Symbol],
-        positions: &'static [Pos],
-    ) -> &'static Shape {
-        debug_assert!(symbols.is_sorted() && symbols.len() == positions.len());
-        region.alloc(Shape { symbols, positions, by_name: OnceLock::new(), unplaced: OnceLock::new() })
-    }
-
-    /// The same names, written nowhere.
-    fn unplaced(&'static self, region: &mut Region) -> &'static Shape {
-        if let Some(shape) = self.unplaced.get() {
-            return shape;
-        }
-        let none = |name: &Symbol| Attr { name: *name, value: Value::NULL, pos: Pos::NONE };
-        let items: Vec<Attr> = self.symbols.iter().map(none).collect();
-        let shape = region.shapes.get(&items, &mut region.counts);
-        self.unplaced.get_or_init(|| shape)
-    }
-
-    #[inline]
-    pub(crate) fn find(&self, symbol: Symbol) -> Option<usize> {
-        let symbols = self.symbols;
-        if symbols.len() <= 8 {
-            return symbols.iter().position(|s| *s == symbol);
-        }
-        symbols.binary_search(&symbol).ok()
-    }
-
-    /// Indices in the order of the names' bytes.
-    fn by_name(&self) -> &[u32] {
-        self.by_name.get_or_init(|| {
-            let mut order: Vec<u32> = (0..self.symbols.len() as u32).collect();
-            order.sort_unstable_by_key(|index| self.symbols[*index as usize].as_bytes());
-            order.into_boxed_slice()
-        })
-    }
-}
-
-/// The shapes that evaluation made, by hash of names and positions, so that sets
-/// with the same ones share theirs.
-pub(crate) struct ShapeTable {
-    /// Not the region of values: shapes are known by their addresses.
-    region: Option<Box<Region>>,
-    known: HashMap<u64, &'static Shape, BuildHasherDefault<Hashed>>,
-}
-
-impl ShapeTable {
-    pub(crate) const fn new() -> Self {
-        Self { region: None, known: HashMap::with_hasher(BuildHasherDefault::new()) }
-    }
-
-    /// Bytes that the shapes take.
-    pub(crate) fn allocated(&self) -> u64 {
-        self.region.as_ref().map_or(0, |region| region.allocated())
-    }
-
-    /// The shape with the names and positions of attributes sorted by symbol.
-    fn get(&mut self, items: &[Attr], counts: &mut Counts) -> &'static Shape {
-        let mut hash = items.len() as u64;
-        for item in items {
-            let word = u64::from(item.name.0) << 32 | u64::from(item.pos.0);
-            hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        }
-        let hash = hash ^ hash >> 32;
-        let same = |shape: &&'static Shape| {
-            shape.symbols.len() == items.len()
-                && items.iter().zip(shape.symbols).all(|(item, name)| item.name == *name)
-                && items.iter().zip(shape.positions).all(|(item, pos)| item.pos == *pos)
-        };
-        let known = self.known.get(&hash).copied();
-        if let Some(shape) = known.filter(same) {
-            return shape;
-        }
-        counts.shapes += 1;
-        counts.shape_names += items.len() as u64;
-        let region = self.region.get_or_insert_with(|| Box::new(Region::new()));
-        let symbols = region.alloc_slice(items.iter().map(|item| item.name).collect());
-        let positions = region.alloc_slice(items.iter().map(|item| item.pos).collect());
-        let shape = Shape::new(region, symbols, positions);
-        if known.is_none() {
-            self.known.insert(hash, shape);
-        }
-        shape
-    }
-}
-
-/// Takes a hash for itself.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// An attribute set on the heap: this header, for a layer a [`Layer`], slots.
+/// An attribute set on the heap: this header, for a layer the set below, slots.
 #[repr(C)]
 pub(crate) struct AttrsObj {
     /// Address of the shape; its lowest bit marks a layer.
     shape: usize,
 }
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Layer {
-    below: Attrs,
-    /// Number of different names in this and all lower layers.
-    total: u32,
-    /// Number of layers below.
-    depth: u32,
-}
-
-/// How many layers may lie below a set.
-const MAX_DEPTH: u32 = 7;
 
 /// An attribute set value's contents.
 #[derive(Clone, Copy)]
@@ -176,24 +44,40 @@ impl Attrs {
         unsafe { &*((self.0.shape & !1) as *const Shape) }
     }
 
-    /// The shape if the set is flat, for inline caches.
+    /// A number that only sets of the same shape have, for inline caches.
     #[inline(always)]
-    pub(crate) fn flat_shape_address(self) -> Option<usize> {
-        (self.0.shape & 1 == 0).then_some(self.0.shape)
+    pub(crate) fn shape_id(self) -> usize {
+        self.0.shape
     }
 
     #[inline(always)]
-    fn layer(self) -> Option<&'static Layer> {
-        let object: *const AttrsObj = self.0;
-        // SAFETY: the mark says that a layer follows the header.
-        (self.0.shape & 1 != 0).then(|| unsafe { &*object.add(1).cast::<Layer>() })
+    fn is_layer(self) -> bool {
+        self.0.shape & 1 != 0
+    }
+
+    /// Whether all attributes are in `slots`.
+    #[inline(always)]
+    pub(crate) fn is_flat(self) -> bool {
+        !self.is_layer()
+    }
+
+    /// The set that is `levels` layers down. The shape has as many layers.
+    #[inline(always)]
+    fn down(self, levels: u32) -> Attrs {
+        let mut attrs = self;
+        for _ in 0..levels {
+            let object: *const AttrsObj = attrs.0;
+            // SAFETY: a set with layers below has a reference to the next behind its header.
+            attrs = unsafe { *object.add(1).cast::<Attrs>() };
+        }
+        attrs
     }
 
     /// The slots of this layer, in the order of its shape.
     #[inline(always)]
     pub(crate) fn slots(self) -> &'static [Slot] {
         let object: *const AttrsObj = self.0;
-        let header = if self.0.shape & 1 == 0 { 1 } else { 1 + size_of::<Layer>() / 8 };
+        let header = if self.is_layer() { 2 } else { 1 };
         // SAFETY: the constructor made a slot for each of the shape's names.
         unsafe {
             let first = object.cast::<Slot>().add(header);
@@ -201,13 +85,21 @@ impl Attrs {
         }
     }
 
+    /// The slot at a place that was found for this set's shape.
+    #[inline(always)]
+    pub(crate) fn slot(self, place: Place) -> &'static Slot {
+        let layer = self.down(place.level);
+        let header = if layer.is_layer() { 2 } else { 1 };
+        let object: *const AttrsObj = layer.0;
+        debug_assert!((place.index as usize) < layer.shape().symbols.len());
+        // SAFETY: the place was found for this shape, so that the layer has the slot.
+        unsafe { &*object.cast::<Slot>().add(header + place.index as usize) }
+    }
+
     /// Number of attributes.
     #[inline]
     pub fn len(self) -> usize {
-        match self.layer() {
-            Some(layer) => layer.total as usize,
-            None => self.shape().symbols.len(),
-        }
+        self.shape().len()
     }
 
     /// Whether there are none.
@@ -215,101 +107,72 @@ impl Attrs {
         self.len() == 0
     }
 
-    /// The slot and position of an attribute.
+    /// Where an attribute is, for inline caches.
     #[inline]
-    pub(crate) fn find(self, name: Symbol) -> Option<(&'static Slot, Pos)> {
-        let mut attrs = self;
-        loop {
-            let shape = attrs.shape();
-            if let Some(index) = shape.find(name) {
-                return Some((&attrs.slots()[index], shape.positions[index]));
-            }
-            attrs = attrs.layer()?.below;
-        }
+    pub(crate) fn find_place(self, name: Symbol) -> Option<Place> {
+        self.shape().find(name)
     }
 
-    /// The index of an attribute in a flat set, for inline caches.
+    /// The slot of an attribute.
     #[inline]
-    pub(crate) fn find_index(self, name: Symbol) -> Option<usize> {
-        self.shape().find(name)
+    pub(crate) fn find(self, name: Symbol) -> Option<&'static Slot> {
+        self.find_place(name).map(|place| self.slot(place))
     }
 
     /// The value of an attribute, perhaps a thunk.
     pub fn get(self, name: Symbol) -> Option<Value> {
-        self.find(name).map(|(slot, _)| slot.get())
+        self.find(name).map(Slot::get)
     }
 
     /// An attribute.
     pub fn attr(self, name: Symbol) -> Option<Attr> {
-        let (slot, pos) = self.find(name)?;
-        Some(Attr { name, value: slot.get(), pos })
+        let place = self.find_place(name)?;
+        Some(Attr { name, value: self.slot(place).get(), pos: self.shape().pos(place) })
     }
 
     /// Whether there is an attribute of this name.
     pub fn contains(self, name: Symbol) -> bool {
-        self.find(name).is_some()
+        self.find_place(name).is_some()
     }
 
-    fn flat_iter(self) -> impl Iterator<Item = Attr> {
-        let shape = self.shape();
-        let slots = self.slots().iter();
-        let names = shape.symbols.iter().zip(shape.positions);
-        names.zip(slots).map(|((name, pos), slot)| Attr { name: *name, value: slot.get(), pos: *pos })
+    /// The attribute at an index in the order of symbols.
+    #[inline]
+    fn at(self, index: usize) -> Attr {
+        let entry = self.shape().entry(index);
+        Attr { name: entry.name, value: self.slot(entry.place).get(), pos: entry.pos }
     }
 
     /// The attributes, in an order that has no meaning (by symbol).
     pub fn iter(self) -> impl ExactSizeIterator<Item = Attr> {
-        let merged = self.layer().map(|_| self.merged());
-        let flat = if merged.is_none() { Some(self) } else { None };
-        (0..self.len()).map(move |index| match (&merged, flat) {
-            (Some(items), _) => items[index],
-            (None, Some(attrs)) => attrs.at(index),
-            (None, None) => unreachable!("a set is flat or merged"),
-        })
+        (0..self.len()).map(move |index| self.at(index))
     }
 
-    #[inline]
-    fn at(self, index: usize) -> Attr {
-        let shape = self.shape();
-        Attr { name: shape.symbols[index], value: self.slots()[index].get(), pos: shape.positions[index] }
-    }
-
-    /// All layers merged, sorted by symbol.
-    fn merged(self) -> Vec<Attr> {
-        let mut levels: SmallVec<[Attrs; 8]> = SmallVec::new();
-        let mut attrs = self;
-        while let Some(layer) = attrs.layer() {
-            levels.push(attrs);
-            attrs = layer.below;
-        }
-        let mut items: Vec<Attr> = attrs.flat_iter().collect();
-        for level in levels.iter().rev() {
-            items = merge(&items, level.flat_iter());
-        }
-        items
+    /// The attributes in the order of their names' bytes.
+    pub(crate) fn in_order(self) -> impl ExactSizeIterator<Item = Attr> {
+        self.shape().by_name().iter().map(move |index| self.at(*index as usize))
     }
 
     /// The attributes in the order of their names' bytes.
     pub fn sorted(self) -> Vec<Attr> {
-        if self.layer().is_none() {
-            let shape = self.shape();
-            return shape.by_name().iter().map(|index| self.at(*index as usize)).collect();
-        }
-        let mut items = self.merged();
-        items.sort_unstable_by_key(|attr| attr.name.as_bytes());
-        items
+        self.in_order().collect()
     }
 
-    /// A flat set of a shape, with slots to be filled.
+    /// A set of a shape over `below`, if that is given, with slots to be filled.
     #[inline]
-    fn allocate(region: &mut Region, shape: &'static Shape) -> (*mut Value, Attrs) {
-        let at = region.words(1 + shape.symbols.len());
+    fn allocate(region: &mut Region, shape: &'static Shape, below: Option<Attrs>) -> (*mut Value, Attrs) {
+        let header = if below.is_some() { 2 } else { 1 };
+        let len = shape.symbols.len();
+        let at = region.words(header + len);
         region.counts.sets += 1;
-        region.counts.set_slots += shape.symbols.len() as u64;
-        // SAFETY: there is room for the header and the slots.
+        region.counts.set_slots += (header + len) as u64 - 1;
+        // SAFETY: there is room for the header, the reference and the slots.
         unsafe {
-            at.cast::<AttrsObj>().write(AttrsObj { shape: std::ptr::from_ref(shape) as usize });
-            (at.add(1).cast::<Value>().as_ptr(), Attrs(at.cast::<AttrsObj>().as_ref()))
+            let address = std::ptr::from_ref(shape) as usize;
+            at.cast::<AttrsObj>().write(AttrsObj { shape: address | usize::from(below.is_some()) });
+            if let Some(below) = below {
+                at.add(1).cast::<Attrs>().write(below);
+            }
+            (at.add(header).cast::<Value>().as_ptr(), Attrs(at.cast::<AttrsObj>().as_ref()))
         }
     }
 
@@ -320,7 +183,7 @@ impl Attrs {
         shape: &'static Shape,
         mut value: impl FnMut(&mut Region, usize) -> Value,
     ) -> Attrs {
-        let (slots, attrs) = Self::allocate(region, shape);
+        let (slots, attrs) = Self::allocate(region, shape, None);
         for index in 0..shape.symbols.len() {
             let item = value(region, index);
             // SAFETY: `allocate` made as many slots.
@@ -339,26 +202,20 @@ impl Attrs {
 
     /// A set from attributes sorted by symbol, without duplicates.
     pub(crate) fn from_sorted(region: &mut Region, items: &[Attr]) -> Attrs {
-        let shape = region.shapes.get(items, &mut region.counts);
+        let item = |index: usize| (items[index].name, items[index].pos);
+        let shape = region.shapes.get_or_insert_default().flat(items.len(), item, &mut region.counts);
         Self::with_shape(region, shape, |_, index| items[index].value)
     }
 
-    /// The same names and positions with other values.
+    /// The same names with other values, written nowhere.
     pub(crate) fn map_values(
         self,
         region: &mut Region,
         mut value: impl FnMut(&mut Region, Attr) -> Value,
     ) -> Attrs {
-        if self.layer().is_none() {
-            let shape = self.shape().unplaced(region);
-            return Self::with_shape(region, shape, |region, index| value(region, self.at(index)));
-        }
-        let mut items = self.merged();
-        for item in &mut items {
-            item.value = value(region, *item);
-            item.pos = Pos::NONE;
-        }
-        Self::from_sorted(region, &items)
+        let shapes = region.shapes.get_or_insert_default();
+        let shape = shapes.unplaced(self.shape(), &mut region.counts);
+        Self::with_shape(region, shape, |region, index| value(region, self.at(index)))
     }
 
     /// `self // other`
@@ -370,74 +227,101 @@ impl Attrs {
         if self.is_empty() {
             return other;
         }
-        let depth = self.layer().map_or(0, |layer| layer.depth + 1);
-        if other.layer().is_none() && depth < MAX_DEPTH && self.len() >= 16 && self.len() >= other.len() * 4 {
-            region.counts.update_copies += other.len() as u64;
-            return self.add_layer(region, other, depth);
-        }
-        let items = if self.layer().is_none() {
-            merge_flat(self, other)
-        } else {
-            merge(&self.merged(), other.iter())
-        };
-        region.counts.update_copies += items.len() as u64;
-        Self::from_sorted(region, &items)
+        // Set aside while the region makes the result.
+        let mut shapes = region.shapes.take().unwrap_or_default();
+        let plan = shapes.plan(self.shape(), other.shape(), &mut region.counts);
+        let result = plan.map(|plan| self.update_by_plan(region, other, &plan));
+        region.shapes = Some(shapes);
+        result.unwrap_or_else(|| self.update_item_by_item(region, other))
     }
 
-    fn add_layer(self, region: &mut Region, other: Attrs, depth: u32) -> Attrs {
-        let shape = other.shape();
-        let fresh = shape.symbols.iter().filter(|name| !self.contains(**name)).count();
-        let header = 1 + size_of::<Layer>() / 8;
-        let at = region.words(header + shape.symbols.len());
-        region.counts.sets += 1;
-        region.counts.set_slots += shape.symbols.len() as u64 + header as u64 - 1;
-        let total = (self.len() + fresh) as u32;
-        // SAFETY: there is room for the header, the layer and the slots.
-        unsafe {
-            at.cast::<AttrsObj>().write(AttrsObj { shape: std::ptr::from_ref(shape) as usize | 1 });
-            at.add(1).cast::<Layer>().write(Layer { below: self, total, depth });
-            for (index, slot) in other.slots().iter().enumerate() {
-                at.add(header + index).cast::<Value>().write(slot.get());
-            }
-            Attrs(at.cast::<AttrsObj>().as_ref())
+    #[inline]
+    fn update_by_plan(self, region: &mut Region, other: Attrs, plan: &Plan<'_>) -> Attrs {
+        let Plan { shape, sources, dropped } = *plan;
+        region.counts.update_copies += sources.len() as u64;
+        let below = shape.below.map(|_| self.down(dropped));
+        let (slots, attrs) = Self::allocate(region, shape, below);
+        for (index, source) in sources.iter().enumerate() {
+            let from = if source.is_right() { other } else { self };
+            let value = from.slot(source.place()).get();
+            // SAFETY: the plan has a source for each of the shape's names, as many as `allocate` made slots.
+            unsafe { slots.add(index).write(value) };
         }
+        attrs
+    }
+
+    /// An update for which there is no plan.
+    #[cold]
+    fn update_item_by_item(self, region: &mut Region, other: Attrs) -> Attrs {
+        let kept = self.iter().filter(|attr| !other.contains(attr.name));
+        Self::from_unsorted(region, kept.chain(other.iter()).collect())
     }
 }
 
-fn merge_flat(left: Attrs, right: Attrs) -> Vec<Attr> {
-    if right.layer().is_some() {
-        let left: Vec<Attr> = left.flat_iter().collect();
-        return merge(&left, right.merged().into_iter());
-    }
-    let (left_names, right_names) = (left.shape().symbols, right.shape().symbols);
-    let mut items = Vec::with_capacity(left_names.len() + right_names.len());
-    let mut at = 0;
-    for (index, name) in right_names.iter().enumerate() {
-        while at < left_names.len() && left_names[at] < *name {
-            items.push(left.at(at));
-            at += 1;
-        }
-        at += usize::from(at < left_names.len() && left_names[at] == *name);
-        items.push(right.at(index));
-    }
-    items.extend((at..left_names.len()).map(|index| left.at(index)));
-    items
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Both sorted by symbol; the right side's attributes win.
-fn merge(left: &[Attr], right: impl Iterator<Item = Attr>) -> Vec<Attr> {
-    let mut items = Vec::with_capacity(left.len() + right.size_hint().0);
-    let mut at = 0;
-    for attr in right {
-        while at < left.len() && left[at].name < attr.name {
-            items.push(left[at]);
-            at += 1;
-        }
-        if at < left.len() && left[at].name == attr.name {
-            at += 1;
-        }
-        items.push(attr);
+    fn set(region: &mut Region, names: impl IntoIterator<Item = u32>, value: i64) -> Attrs {
+        let items = names.into_iter().map(|number| Attr {
+            name: Symbol::intern(format!("n{number}")),
+            value: Value::small_int(value).unwrap(),
+            pos: Pos(number + 1),
+        });
+        Attrs::from_unsorted(region, items.collect())
     }
-    items.extend_from_slice(&left[at..]);
-    items
+
+    fn show(attrs: Attrs) -> String {
+        let attr = |attr: Attr| format!("{}={}@{}", attr.name, attr.value.as_int().unwrap(), attr.pos.0);
+        attrs.in_order().map(attr).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn updates_take_the_right_sides_attributes() {
+        let mut region = Region::new();
+        let region = &mut region;
+        let (left, right) = (set(region, [1, 3, 5], 0), set(region, [2, 3], 9));
+        assert_eq!(show(left.update(region, right)), "n1=0@2 n2=9@3 n3=9@4 n5=0@6");
+        let (empty, large) = (set(region, [], 0), set(region, 0..100, 0));
+        assert_eq!(show(empty.update(region, right)), "n2=9@3 n3=9@4");
+        assert!(std::ptr::eq(left.update(region, empty).0, left.0));
+        // The second time with other values.
+        for value in 1..3 {
+            let small = set(region, [7, 200], value);
+            let both = large.update(region, small);
+            assert!(!both.is_flat() && both.len() == 101);
+            let value_of = |name| both.get(Symbol::intern(name)).map(|value| value.as_int().unwrap());
+            assert_eq!(
+                [value_of("n7"), value_of("n8"), value_of("n200")],
+                [Some(value), Some(0), Some(value)]
+            );
+            assert_eq!(value_of("n201"), None);
+            let over = set(region, [300], 5).update(region, both);
+            assert_eq!((over.len(), over.is_flat()), (102, true));
+        }
+    }
+
+    #[test]
+    fn a_set_that_grows_step_by_step_has_few_layers_and_copies() {
+        let mut region = Region::new();
+        let mut all = set(&mut region, [], 0);
+        for number in 0..5_000 {
+            let one = set(&mut region, [number], i64::from(number));
+            all = all.update(&mut region, one);
+        }
+        assert_eq!(all.len(), 5_000);
+        let mut layers = 0;
+        let mut shape = Some(all.shape());
+        while let Some(layer) = shape {
+            layers += 1;
+            shape = layer.below;
+        }
+        assert!(layers < 8, "{layers}");
+        assert!(region.counts.update_copies < 150_000, "{}", region.counts.update_copies);
+        for number in (0..5_000).step_by(7) {
+            let value = all.get(Symbol::intern(format!("n{number}"))).unwrap();
+            assert_eq!(value.as_int(), Some(i64::from(number)));
+        }
+        assert!(all.iter().is_sorted_by_key(|attr| attr.name));
+    }
 }

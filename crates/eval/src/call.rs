@@ -99,7 +99,12 @@ impl Evaluator {
     }
 
     #[inline]
-    fn call_builtin(&mut self, builtin: &'static Builtin, arguments: &[Value], pos: Pos) -> Result<Value> {
+    pub(crate) fn call_builtin(
+        &mut self,
+        builtin: &'static Builtin,
+        arguments: &[Value],
+        pos: Pos,
+    ) -> Result<Value> {
         self.enter(pos)?;
         self.region.counts.builtin_calls += 1;
         // The step added below has the place; as in the reference, steps inside have none.
@@ -147,7 +152,12 @@ impl Evaluator {
     }
 
     #[inline]
-    fn run_body(&mut self, code: &'static LambdaCode, env: &'static Env, pos: Pos) -> Result<Value> {
+    pub(crate) fn run_body(
+        &mut self,
+        code: &'static LambdaCode,
+        env: &'static Env,
+        pos: Pos,
+    ) -> Result<Value> {
         self.enter(pos)?;
         let result = match self.profile {
             None => self.eval(code.body, env),
@@ -161,8 +171,8 @@ impl Evaluator {
         }
     }
 
-    #[inline]
-    fn bind_arguments(
+    #[inline(always)]
+    pub(crate) fn bind_arguments(
         &mut self,
         code: &'static LambdaCode,
         env: &'static Env,
@@ -170,14 +180,17 @@ impl Evaluator {
         pos: Pos,
     ) -> Result<&'static Env> {
         self.region.counts.calls += 1;
-        let env = Env::new(&mut self.region, env, code.slots as usize);
         match &code.formals {
-            None => env.slot(0).set(argument),
-            Some(formals) => self.bind_formals(code, formals, env, argument, pos)?,
+            None => Ok(Env::with_value(&mut self.region, env, argument)),
+            Some(formals) => {
+                let env = Env::new(&mut self.region, env, code.slots as usize);
+                self.bind_formals(code, formals, env, argument, pos)?;
+                Ok(env)
+            }
         }
-        Ok(env)
     }
 
+    #[inline(never)]
     fn bind_formals(
         &mut self,
         code: &'static LambdaCode,
@@ -202,8 +215,7 @@ impl Evaluator {
             env.slot(count as u32).set(value);
         }
         let mut matched = 0;
-        let flat = attrs.flat_shape_address().is_some();
-        if flat && attrs.len() <= 2 * count + 8 {
+        if attrs.is_flat() && attrs.len() <= 2 * count + 8 {
             // Both are sorted: one pass.
             let names = attrs.shape().symbols;
             let slots = attrs.slots();
@@ -220,7 +232,7 @@ impl Evaluator {
             }
         } else {
             for (index, name) in formals.names.iter().enumerate() {
-                if let Some((slot, _)) = attrs.find(*name) {
+                if let Some(slot) = attrs.find(*name) {
                     env.slot(index as u32).set(slot.get().shorten());
                     matched += 1;
                 }

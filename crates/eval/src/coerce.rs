@@ -69,15 +69,17 @@ impl Evaluator {
     /// The string without context that a value must be.
     pub fn plain_string(&mut self, value: Value, pos: Pos, what: &str) -> Result<Str> {
         let text = self.string_value(value, pos, what)?;
-        if let Some(element) = text.context().iter().next() {
-            let message = format!(
-                "the string '{}' is not allowed to refer to a store path (such as '{}')",
-                text.as_bstr(),
-                element.display(self.host().store_dir())
-            );
-            return Err(EvalError::other(pos, message).traced(pos, what));
-        }
-        Ok(text)
+        if text.context().is_empty() { Ok(text) } else { Err(self.refers_to_store(text, pos, what)) }
+    }
+
+    #[cold]
+    fn refers_to_store(&self, text: Str, pos: Pos, what: &str) -> Box<EvalError> {
+        let element = text.context().iter().next();
+        let element = element.map_or_else(String::new, |element| element.display(self.host().store_dir()));
+        let text = text.as_bstr();
+        let message =
+            format!("the string '{text}' is not allowed to refer to a store path (such as '{element}')");
+        EvalError::other(pos, message).traced(pos, what)
     }
 
     /// The list that a value must be.
@@ -241,7 +243,7 @@ impl Evaluator {
     pub(crate) fn in_operand(&self, error: Box<EvalError>, pos: Pos, index: usize) -> Box<EvalError> {
         let Some((file, offset)) = self.sources().lookup(pos) else { return error };
         let options = ParseOptions { pipe_operators: self.settings().pipe_operators };
-        match saltire_syntax::operand_offsets(&file.text, offset, &options).get(index) {
+        match saltire_syntax::operand_offsets(file.text(), offset, &options).get(index) {
             Some(offset) => error.moved(pos, file.pos(*offset)),
             None => error,
         }

@@ -30,6 +30,7 @@ impl Evaluator {
             (Kind::String(a), Kind::String(b)) | (Kind::Path(a), Kind::Path(b)) => {
                 Ok(a.as_bytes() == b.as_bytes())
             }
+            (Kind::List(a), Kind::List(b)) if a.len() != b.len() => Ok(false),
             (Kind::List(a), Kind::List(b)) => self.nested(pos, |this| this.equal_lists(a, b, pos)),
             (Kind::Attrs(a), Kind::Attrs(b)) => self.nested(pos, |this| this.equal_attrs(a, b, pos)),
             _ => Ok(false),
@@ -69,8 +70,7 @@ impl Evaluator {
         if left.len() != right.len() {
             return Ok(false);
         }
-        let (left, right) = (left.sorted(), right.sorted());
-        for (a, b) in left.iter().zip(&right) {
+        for (a, b) in left.in_order().zip(right.in_order()) {
             if a.name != b.name {
                 return Ok(false);
             }

@@ -171,7 +171,9 @@ impl Context {
 
     /// The elements, in no particular order.
     pub fn iter(self) -> impl Iterator<Item = &'static ContextElement> {
-        let elements: Vec<_> = {
+        let elements: Vec<_> = if self.is_empty() {
+            Vec::new()
+        } else {
             let all = ELEMENTS.read().unwrap_or_else(PoisonError::into_inner);
             self.ids().iter().map(|id| all[*id as usize]).collect()
         };

@@ -175,6 +175,7 @@ impl Evaluator {
             tries: 0,
         }));
         self.stack_limit = usize::MAX;
+        self.unwatched = false;
     }
 
     /// Lets a debugger that was left be asked again.
@@ -218,7 +219,7 @@ impl Evaluator {
         if let (Some(what), Some(Place { scope, pos })) = (what, place) {
             self.push_frame(what, pos, scope, env)?;
         }
-        let mut result = self.eval_loop::<true>(expr, env);
+        let mut result = self.eval_watched(expr, env);
         if let Err(error) = &mut result {
             self.stop_for(error, place.map(|place| (place, env)));
         }
@@ -450,7 +451,7 @@ fn attribute_path(expr: ExprRef) -> String {
         }
         Expr::SelectPath(select) => {
             let name = |key: &crate::ir::Key| match key {
-                crate::ir::Key::Static(name, _) => shown_name(*name),
+                crate::ir::Key::Static(name, ..) => shown_name(*name),
                 crate::ir::Key::Dynamic(..) => "«dynamic»".to_owned(),
             };
             select.path.iter().map(name).collect::<Vec<_>>().join(".")

@@ -123,7 +123,7 @@ impl Evaluator {
         }
         let what = format!("while evaluating the `__ignoreNulls` attribute {whose}");
         let ignore_nulls = flag(self, self.names.ignore_nulls, &what)?;
-        for attr in attrs.sorted() {
+        for attr in attrs.in_order() {
             if attr.name == self.names.ignore_nulls {
                 continue;
             }

@@ -64,6 +64,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// What each call has to know: how deeply calls may be nested, and whether nobody
+    /// wants to know which functions are being called.
+    fn for_calls(&self) -> (u32, bool) {
+        (self.max_call_depth, !self.show_trace && self.profile.is_none())
+    }
+}
+
 /// What all threads of an evaluation share.
 pub(crate) struct Shared {
     pub(crate) host: Arc<dyn Host>,
@@ -86,7 +94,6 @@ pub struct Evaluator {
     pub(crate) region: Region,
     /// For what is lowered.
     pub(crate) code: Region,
-    trees: Region,
     /// For syntax trees while a file is parsed or a part lowered.
     arena: Bump,
     /// Bytes of the trees that are kept.
@@ -94,6 +101,9 @@ pub struct Evaluator {
     /// Symbols of names with a meaning.
     pub names: WellKnown,
     pub(crate) depth: u32,
+    pub(crate) max_depth: u32,
+    /// Whether nobody wants to know which functions are being called.
+    pub(crate) unwatched: bool,
     /// Levels of data that are being gone through.
     pub(crate) nesting: u32,
     pub(crate) stack_limit: usize,
@@ -101,6 +111,8 @@ pub struct Evaluator {
     pub(crate) owner: Option<Owner>,
     pub(crate) globals: &'static Scope,
     pub(crate) builtins: Value,
+    /// Strings of one byte.
+    characters: Box<[Option<Value>; 256]>,
     /// Compiled patterns of `match` and `split`.
     pub(crate) regexes: HashMap<Symbol, std::rc::Rc<saltire_posix_regex::Regex>>,
     pub(crate) profile: Option<Box<Profile>>,
@@ -122,20 +134,23 @@ impl Evaluator {
             sources_in_store: Mutex::default(),
         });
         static NOTHING: Scope = Scope { up: None, kind: ScopeKind::Hidden };
+        let (max_depth, unwatched) = shared.settings.for_calls();
         let mut evaluator = Self {
             shared,
             region: Region::new(),
             code: Region::new(),
-            trees: Region::new(),
             arena: Bump::new(),
             tree_bytes: 0,
             names: WellKnown::get(),
             depth: 0,
+            max_depth,
+            unwatched,
             nesting: 0,
             stack_limit: stack::limit(),
             owner: None,
             globals: &NOTHING,
             builtins: Value::NULL,
+            characters: Box::new([None; 256]),
             regexes: HashMap::new(),
             profile,
             debug: None,
@@ -197,9 +212,8 @@ impl Evaluator {
         }
         let search_path = self.search_path_value();
         all.push(("nixPath", search_path, false));
-        let file = self.add_source(DERIVATION_ORIGIN, DERIVATION_FUNCTION.into(), b"/");
         let scope = self.globals_for_derivation();
-        let expr = file.and_then(|file| self.parse(file, scope));
+        let expr = self.parse_text(DERIVATION_ORIGIN, DERIVATION_FUNCTION.into(), b"/", scope);
         if let Ok(expr) = expr {
             let value = Thunk::in_env(&mut self.region, expr, &EMPTY_ENV);
             all.push(("derivation", value, true));
@@ -255,7 +269,9 @@ impl Evaluator {
 
     /// Bytes of values and code made so far.
     pub fn allocated(&self) -> u64 {
-        self.region.allocated() + self.region.shapes.allocated() + self.code.allocated()
+        self.region.allocated()
+            + self.region.shapes.as_ref().map_or(0, |shapes| shapes.allocated())
+            + self.code.allocated()
     }
 
     /// Bytes of syntax trees.
@@ -269,20 +285,23 @@ impl Evaluator {
         let shared = Arc::clone(&self.shared);
         let owner = Some(shared.threads.register()?);
         let (globals, builtins) = (self.globals, self.builtins);
+        let (max_depth, unwatched) = shared.settings.for_calls();
         Some(move || Evaluator {
             owner,
             shared,
             region: Region::new(),
             code: Region::new(),
-            trees: Region::new(),
             arena: Bump::new(),
             tree_bytes: 0,
             names: WellKnown::get(),
             depth: 0,
+            max_depth,
+            unwatched,
             nesting: 0,
             stack_limit: stack::limit(),
             globals,
             builtins,
+            characters: Box::new([None; 256]),
             regexes: HashMap::new(),
             profile: None,
             debug: None,
@@ -290,8 +309,8 @@ impl Evaluator {
         })
     }
 
-    fn add_source(&mut self, origin: Origin, text: Arc<[u8]>, base: &[u8]) -> Result<&'static FileCode> {
-        let Some(source) = self.shared.sources.add(origin, text) else {
+    fn add_source(&mut self, source: Option<Arc<SourceFile>>, base: &[u8]) -> Result<&'static FileCode> {
+        let Some(source) = source else {
             return Err(EvalError::other(Pos::NONE, "more than four gigabytes of source text"));
         };
         let home = self.shared.host.home_dir();
@@ -299,25 +318,25 @@ impl Evaluator {
         Ok(self.code.alloc(FileCode { source, tree: OnceLock::new(), base, home }))
     }
 
-    fn parse(&mut self, file: &'static FileCode, scope: &'static Scope) -> Result<ExprRef> {
-        let tree = self.tree(&file.source, scope)?;
+    fn parse(&mut self, file: &'static FileCode, text: &[u8], scope: &'static Scope) -> Result<ExprRef> {
+        let tree = self.tree(&file.source, text, scope)?;
         self.tree_bytes += tree.len() as u64;
-        let tree = self.trees.alloc_slice(tree);
+        let tree: &'static [u8] = Box::leak(tree.into_boxed_slice());
         file.tree.get_or_init(|| tree);
         self.lower(file, 0, scope, None)
     }
 
     /// The syntax tree of a text, as bytes. All its variables are bound, in it or in `scope`.
-    fn tree(&mut self, source: &SourceFile, scope: &'static Scope) -> Result<Vec<u8>> {
+    fn tree(&mut self, source: &SourceFile, text: &[u8], scope: &'static Scope) -> Result<Vec<u8>> {
         let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
-        if source.text.len() < WORTH_KEEPING {
-            return self.parse_tree(source, &options, scope);
+        if text.len() < WORTH_KEEPING {
+            return self.parse_tree(source, text, &options, scope);
         }
-        let key = tree_key(&source.text, &options, self.shared.settings.pure);
+        let key = tree_key(text, &options, self.shared.settings.pure);
         if let Some(tree) = self.shared.host.kept_tree(&key) {
             return Ok(tree);
         }
-        let tree = self.parse_tree(source, &options, scope)?;
+        let tree = self.parse_tree(source, text, &options, scope)?;
         // Elsewhere, only the builtins are in scope.
         if std::ptr::eq(scope, self.globals) {
             self.shared.host.keep_tree(key, &tree);
@@ -328,10 +347,11 @@ impl Evaluator {
     fn parse_tree(
         &mut self,
         source: &SourceFile,
+        text: &[u8],
         options: &ParseOptions,
         scope: &'static Scope,
     ) -> Result<Vec<u8>> {
-        let tree = match saltire_syntax::parse(&self.arena, &source.text, options) {
+        let tree = match saltire_syntax::parse(&self.arena, text, options) {
             Ok(tree) => check_variables(tree, source, scope).map(|()| crate::tree::write(tree)),
             Err(error) => {
                 let diagnostic = error.into_diagnostic(source);
@@ -389,8 +409,9 @@ impl Evaluator {
         base: &[u8],
         scope: &'static Scope,
     ) -> Result<ExprRef> {
-        let file = self.add_source(origin, text, base)?;
-        self.parse(file, scope)
+        let source = self.shared.sources.add(origin, Arc::clone(&text));
+        let file = self.add_source(source, base)?;
+        self.parse(file, &text, scope)
     }
 
     /// Forgets which files were read, so that they are read again.
@@ -441,13 +462,17 @@ impl Evaluator {
 
     /// Reads and lowers a file whose path is resolved.
     fn parse_file(&mut self, path: &[u8], scope: &'static Scope) -> Result<ExprRef> {
-        let text = match path {
-            FETCHURL_PATH => FETCHURL_FUNCTION.into(),
-            path => self.shared.host.read_file(path).map_err(host_error)?,
-        };
-        let name = std::path::PathBuf::from(String::from_utf8_lossy(path).into_owned());
-        let file = self.add_source(Origin::File(name), text, paths::parent(path))?;
-        self.parse(file, scope)
+        let origin = Origin::File(String::from_utf8_lossy(path).into_owned().into());
+        let base = paths::parent(path);
+        if path == FETCHURL_PATH {
+            return self.parse_text(origin, FETCHURL_FUNCTION.into(), base, scope);
+        }
+        let text = self.shared.host.read_file(path).map_err(host_error)?;
+        // Only few texts are looked at again, for positions.
+        let (host, path) = (Arc::clone(&self.shared.host), path.to_vec());
+        let reader = Box::new(move || host.read_file(&path).ok());
+        let file = self.add_source(self.shared.sources.add_unkept(origin, text.len(), reader), base)?;
+        self.parse(file, &text, scope)
     }
 
     /// Evaluates a file with more variables than usual (`scopedImport`).
@@ -461,6 +486,12 @@ impl Evaluator {
         let scope = self.code.alloc(Scope { up: Some(self.globals), kind });
         let expr = self.parse_file(&resolved, scope)?;
         self.eval(expr, &EMPTY_ENV)
+    }
+
+    /// The string of one byte, always the same.
+    pub(crate) fn character(&mut self, byte: u8) -> Value {
+        *self.characters[usize::from(byte)]
+            .get_or_insert_with(|| Value::from_str(Str::new(&mut self.code, &[byte], Context::EMPTY)))
     }
 
     /// A string without context.

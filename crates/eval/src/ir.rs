@@ -2,14 +2,15 @@
 //! names interned. Nodes are in a region and never freed.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use saltire_diagnostics::{Pos, SourceFile};
 
-use crate::attrs::Shape;
+use crate::attrs::Attrs;
 use crate::scope::Scope;
+use crate::shape::{Place, Shape};
 use crate::symbol::Symbol;
-use crate::value::Value;
+use crate::value::{Slot, Value};
 
 pub(crate) type ExprRef = &'static Expr;
 
@@ -28,7 +29,7 @@ pub(crate) enum Expr {
     /// `subject.path` with several or dynamic names, or a default.
     SelectPath(&'static SelectPath),
     /// `subject ? path`
-    HasAttr { subject: ExprRef, path: &'static [Key], pos: Pos },
+    HasAttr { subject: ExprRef, path: &'static [Key] },
     /// A call.
     Call { function: ExprRef, arguments: &'static [ExprRef], pos: Pos },
     /// A function.
@@ -99,8 +100,7 @@ pub(crate) struct WithVariable {
     pub(crate) name: Symbol,
     pub(crate) pos: Pos,
     /// How far out each `with` is, innermost first.
-    pub(crate) depths: &'static [u32],
-    pub(crate) cache: SelectCache,
+    pub(crate) withs: &'static [(u32, SearchCache)],
 }
 
 /// `subject.name`
@@ -111,24 +111,82 @@ pub(crate) struct Select {
     pub(crate) cache: SelectCache,
 }
 
-/// The last shape that was selected from at a place, and the index found.
+impl Select {
+    /// The slot of the attribute.
+    #[inline(always)]
+    pub(crate) fn find(&self, attrs: Attrs) -> Option<&'static Slot> {
+        let shape = attrs.shape_id();
+        match self.cache.get(shape) {
+            Some(place) => Some(attrs.slot(place)),
+            None => self.search(attrs),
+        }
+    }
+
+    #[inline(never)]
+    fn search(&self, attrs: Attrs) -> Option<&'static Slot> {
+        let place = attrs.find_place(self.name)?;
+        self.cache.set(attrs.shape_id(), place);
+        Some(attrs.slot(place))
+    }
+}
+
+/// The last shape that was selected from at a place, and where in its sets the
+/// attribute is.
 #[derive(Default)]
 pub(crate) struct SelectCache(AtomicU64);
 
-/// Addresses of user space have 47 bits; the rest holds the index.
-const INDEX_BITS: u32 = 16;
+/// Addresses of user space have 47 bits; the rest holds the place.
+const PLACE_BITS: u32 = 17;
+/// The part of it that is the index.
+const INDEX_BITS: u32 = 13;
 
 impl SelectCache {
     #[inline(always)]
-    pub(crate) fn get(&self, shape: usize) -> Option<usize> {
+    pub(crate) fn get(&self, shape: usize) -> Option<Place> {
         let word = self.0.load(Ordering::Relaxed);
-        (word >> INDEX_BITS == shape as u64).then_some((word & ((1 << INDEX_BITS) - 1)) as usize)
+        let bits = word as u32 & ((1 << PLACE_BITS) - 1);
+        let place = Place { level: bits >> INDEX_BITS, index: bits & ((1 << INDEX_BITS) - 1) };
+        (word >> PLACE_BITS == shape as u64).then_some(place)
     }
 
-    #[inline(always)]
-    pub(crate) fn set(&self, shape: usize, index: usize) {
-        if index < 1 << INDEX_BITS && shape >> (64 - INDEX_BITS) == 0 {
-            self.0.store((shape as u64) << INDEX_BITS | index as u64, Ordering::Relaxed);
+    #[inline]
+    pub(crate) fn set(&self, shape: usize, place: Place) {
+        let fits = place.index < 1 << INDEX_BITS && place.level < 1 << (PLACE_BITS - INDEX_BITS);
+        if fits && shape >> (64 - PLACE_BITS) == 0 {
+            let bits = u64::from(place.level << INDEX_BITS | place.index);
+            self.0.store((shape as u64) << PLACE_BITS | bits, Ordering::Relaxed);
+        }
+    }
+}
+
+/// As [`SelectCache`] where the attribute may be missing.
+#[derive(Default)]
+pub(crate) struct SearchCache {
+    found: SelectCache,
+    /// The last shape without the name.
+    absent: AtomicUsize,
+}
+
+impl SearchCache {
+    /// The slot of an attribute, if there is one.
+    #[inline]
+    pub(crate) fn find(&self, attrs: Attrs, name: Symbol) -> Option<&'static Slot> {
+        let shape = attrs.shape_id();
+        if let Some(place) = self.found.get(shape) {
+            return Some(attrs.slot(place));
+        }
+        if self.absent.load(Ordering::Relaxed) == shape {
+            return None;
+        }
+        match attrs.find_place(name) {
+            Some(place) => {
+                self.found.set(shape, place);
+                Some(attrs.slot(place))
+            }
+            None => {
+                self.absent.store(shape, Ordering::Relaxed);
+                None
+            }
         }
     }
 }
@@ -142,7 +200,7 @@ pub(crate) struct SelectPath {
 
 /// A name in an attribute path.
 pub(crate) enum Key {
-    Static(Symbol, Pos),
+    Static(Symbol, Pos, SearchCache),
     Dynamic(ExprRef, Pos),
 }
 

@@ -130,7 +130,7 @@ impl Writer<'_> {
             return self.value(out_path, copy, pos);
         }
         self.out.push(b'{');
-        for (index, attr) in attrs.sorted().into_iter().enumerate() {
+        for (index, attr) in attrs.in_order().enumerate() {
             if index > 0 {
                 self.out.push(b',');
             }

@@ -19,6 +19,7 @@
 
 #![warn(missing_docs)]
 
+mod access;
 mod arithmetic;
 mod assertion;
 mod attrs;
@@ -40,6 +41,7 @@ mod list;
 mod lower;
 mod machine;
 mod nesting;
+mod operators;
 mod parallel;
 pub mod paths;
 mod print;
@@ -48,6 +50,7 @@ mod profile;
 mod region;
 mod scope;
 mod select;
+mod shape;
 mod stack;
 mod statistics;
 mod string;

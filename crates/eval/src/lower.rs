@@ -8,18 +8,18 @@ use saltire_syntax::ast::{
     StringPart,
 };
 
-use crate::attrs::Shape;
 use crate::context::Context;
 use crate::debug::Places;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::ir::{
     AttrsCode, Binding, ComplexAttrs, DynamicAttr, Expr, ExprRef, FileCode, Formals, Key, LambdaCode, Lazy,
-    Operator, ScopeCode, Select, SelectCache, SelectPath, WithVariable,
+    Operator, ScopeCode, SearchCache, Select, SelectCache, SelectPath, WithVariable,
 };
 use crate::list::List;
 use crate::paths;
 use crate::region::Region;
 use crate::scope::{Found, Scope, ScopeKind};
+use crate::shape::Shape;
 use crate::string::Str;
 use crate::symbol::{Interner, Symbol};
 use crate::value::{Other, Value};
@@ -112,7 +112,7 @@ impl Lowerer<'_> {
                 return self.select(subject, path, *default, scope);
             }
             ExprKind::HasAttr { subject, path } => {
-                Expr::HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)?, pos }
+                Expr::HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)? }
             }
             ExprKind::Apply { function, arguments } => {
                 let function = self.expr(function, scope)?;
@@ -271,13 +271,9 @@ impl Lowerer<'_> {
             Found::Slot { depth: 0, slot } => Expr::Local { slot, pos },
             Found::Slot { depth, slot } => Expr::Variable { depth, slot, pos },
             Found::With(depths) => {
-                let depths = self.region.alloc_slice(depths);
-                Expr::With(self.region.alloc(WithVariable {
-                    name,
-                    pos,
-                    depths,
-                    cache: SelectCache::default(),
-                }))
+                let withs = depths.into_iter().map(|depth| (depth, SearchCache::default()));
+                let withs = self.region.alloc_slice(withs.collect());
+                Expr::With(self.region.alloc(WithVariable { name, pos, withs }))
             }
             Found::Nowhere => {
                 let message = format!("undefined variable '{}'", String::from_utf8_lossy(text));
@@ -292,7 +288,10 @@ impl Lowerer<'_> {
         let mut keys = Vec::with_capacity(path.len());
         for name in path {
             keys.push(match name {
-                AttrName::Static(name) => Key::Static(self.names.intern(name.text), self.pos(name.span)),
+                AttrName::Static(name) => {
+                    let symbol = self.names.intern(name.text);
+                    Key::Static(symbol, self.pos(name.span), SearchCache::default())
+                }
                 AttrName::Dynamic(expr) => Key::Dynamic(self.expr(expr, scope)?, self.pos(expr.span)),
             });
         }

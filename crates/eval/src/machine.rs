@@ -3,21 +3,34 @@
 use saltire_diagnostics::Pos;
 use smallvec::SmallVec;
 
+use crate::access::ready_attribute;
 use crate::arithmetic::in_operator;
 use crate::attrs::{Attr, Attrs};
-use crate::error::{ErrorKind, EvalError, Result, Traced, did_you_mean};
+use crate::builtins::Builtin;
+use crate::error::{ErrorKind, EvalError, Result, Traced};
 use crate::evaluator::Evaluator;
-use crate::ir::{
-    Binding, ComplexAttrs, Expr, ExprRef, Key, Operator, ScopeCode, Select, SelectPath, WithVariable,
-};
+use crate::ir::{Binding, ComplexAttrs, Expr, ExprRef, Operator, ScopeCode};
 use crate::list::List;
 use crate::print::shown_name;
 use crate::region::Mark;
 use crate::stack;
-use crate::symbol::Symbol;
-use crate::value::{Env, Pending, Slot, Thunk, Value};
+use crate::value::{Closure, Env, Pending, Slot, Thunk, Value};
 
 type EnvRef = &'static Env;
+
+/// What a call leads to.
+enum Step {
+    /// Its result, evaluated.
+    Done(Value),
+    /// A function's body, to be evaluated with its variables.
+    Body(ExprRef, EnvRef),
+}
+
+/// Whether an expression is neither a value nor a variable.
+#[inline(always)]
+fn is_work(expr: ExprRef) -> bool {
+    !matches!(expr, Expr::Constant(_) | Expr::Local { .. } | Expr::Variable { .. } | Expr::Lambda(_))
+}
 
 impl Evaluator {
     /// The value itself, evaluated to its outermost constructor.
@@ -61,21 +74,23 @@ impl Evaluator {
                 },
             }
         };
-        let mark = self.region.mark();
         let result = match code {
             Expr::Apply1 => {
                 let function = thunk.value(0);
                 let pos = function.as_closure().map_or(Pos::NONE, |closure| closure.0.code.pos);
-                self.apply(function, &[thunk.value(1)], pos)
+                self.call1(function, thunk.value(1), pos)
             }
-            Expr::Apply2 => self.apply(thunk.value(0), &[thunk.value(1), thunk.value(2)], Pos::NONE),
+            Expr::Apply2 => self.call(thunk.value(0), &[thunk.value(1), thunk.value(2)], Pos::NONE),
             Expr::ThunkSelect => match thunk.value(1).as_str() {
                 Some(name) => self.select(thunk.value(0), name.symbol(), Pos::NONE),
                 None => Ok(Value::NULL),
             },
-            code => self.eval(code, thunk.env()),
+            code => {
+                let mark = self.region.mark();
+                self.eval_from(code, thunk.env(), mark)
+            }
         };
-        match self.release(mark, result) {
+        match result {
             Ok(value) => {
                 thunk.finish(&mut self.region, value);
                 Ok(value)
@@ -114,7 +129,7 @@ impl Evaluator {
     /// too deeply, or if evaluation is to stop: nothing runs for long without calls.
     #[inline(always)]
     pub(crate) fn enter(&mut self, pos: Pos) -> Result<()> {
-        if self.depth >= self.shared.settings.max_call_depth || crate::interactive::is_interrupted() {
+        if self.depth >= self.max_depth || crate::interactive::is_interrupted() {
             return Err(self.refuse_call(pos));
         }
         self.depth += 1;
@@ -127,19 +142,59 @@ impl Evaluator {
     }
 
     /// Evaluates to the outermost constructor.
+    #[inline(always)]
     pub(crate) fn eval(&mut self, expr: ExprRef, env: EnvRef) -> Result<Value> {
-        if stack::address() < self.stack_limit {
-            return self.eval_at_limit(expr, env);
-        }
-        self.eval_loop::<false>(expr, env)
+        self.eval_from(expr, env, Mark::NONE)
     }
 
-    /// `WATCHED` is with a debugger, which is told of each change of the environment.
+    /// As [`Evaluator::eval`]; the simplest expressions cost no call.
     #[inline(always)]
-    pub(crate) fn eval_loop<const WATCHED: bool>(
+    pub(crate) fn eval_operand(&mut self, expr: ExprRef, env: EnvRef) -> Result<Value> {
+        if stack::address() < self.stack_limit {
+            return self.eval(expr, env);
+        }
+        match expr {
+            Expr::Constant(value) if !value.is_thunk() => Ok(*value),
+            Expr::Local { slot, pos } => self.variable(env.slot(*slot), *pos),
+            Expr::Variable { depth, slot, pos } => self.variable(env.outer(*depth).slot(*slot), *pos),
+            Expr::Select(select) => self.eval_select(select, env),
+            Expr::Binary { operator, operands, pos } => self.binary(*operator, operands, *pos, env),
+            Expr::With(variable) => self.with_variable(variable, env),
+            Expr::SelectPath(select) => self.select_path(select, env),
+            Expr::HasAttr { subject, path } => self.has_attr(subject, path, env),
+            _ => self.eval(expr, env),
+        }
+    }
+
+    /// Evaluates to the outermost constructor. What was made since the mark, if there
+    /// is one, is taken back if nothing refers to it.
+    fn eval_from(&mut self, expr: ExprRef, env: EnvRef, mut mark: Mark) -> Result<Value> {
+        let depth = self.depth;
+        let result = if stack::address() < self.stack_limit {
+            self.eval_at_limit(expr, env)
+        } else {
+            self.run::<false>(expr, env, &mut mark)
+        };
+        self.depth = depth;
+        if mark.is_none() { result } else { self.release(mark, result) }
+    }
+
+    /// As [`Evaluator::eval`] with a debugger, which is told of each change of the
+    /// environment.
+    pub(crate) fn eval_watched(&mut self, expr: ExprRef, env: EnvRef) -> Result<Value> {
+        let mut mark = self.region.mark();
+        let result = self.run::<true>(expr, env, &mut mark);
+        self.release(mark, result)
+    }
+
+    /// The loop of evaluation. A call at the end of a function takes the place of the
+    /// function that it is in, on the native stack that is: it counts as nested.
+    #[inline(always)]
+    fn run<const WATCHED: bool>(
         &mut self,
         mut expr: ExprRef,
         mut env: EnvRef,
+        mark: &mut Mark,
     ) -> Result<Value> {
         loop {
             match expr {
@@ -151,11 +206,15 @@ impl Evaluator {
                 Expr::With(variable) => return self.with_variable(variable, env),
                 Expr::Select(select) => return self.eval_select(select, env),
                 Expr::SelectPath(select) => return self.select_path(select, env),
-                Expr::HasAttr { subject, path, pos } => return self.has_attr(subject, path, *pos, env),
+                Expr::HasAttr { subject, path } => return self.has_attr(subject, path, env),
                 Expr::Call { function, arguments, pos } => {
-                    let mark = self.region.mark();
-                    let result = self.eval_call(function, arguments, *pos, env);
-                    return self.release(mark, result);
+                    if mark.is_none() {
+                        *mark = self.region.mark();
+                    }
+                    match self.start_call(function, arguments, *pos, env)? {
+                        Step::Done(value) => return Ok(value),
+                        Step::Body(body, inner) => (expr, env) = (body, inner),
+                    }
                 }
                 Expr::Lambda(code) => {
                     return Ok(Value::new_closure(&mut self.region, code, env));
@@ -187,7 +246,7 @@ impl Evaluator {
                     }
                 }
                 Expr::If { branches, pos } => {
-                    let condition = self.eval(branches.0, env);
+                    let condition = self.eval_operand(branches.0, env);
                     let what = || "while evaluating a branch condition".to_owned();
                     expr = if self.condition(condition, *pos).traced(*pos, what)? {
                         branches.1
@@ -199,7 +258,7 @@ impl Evaluator {
                     }
                 }
                 Expr::Assert { condition, body, pos } => {
-                    let holds = self.eval(condition, env);
+                    let holds = self.eval_operand(condition, env);
                     let what = || "in the condition of the assert statement".to_owned();
                     if !self.condition(holds, *pos).traced(*pos, what)? {
                         return Err(self.assertion_failed(condition, *pos, env));
@@ -210,7 +269,7 @@ impl Evaluator {
                     }
                 }
                 Expr::Not { operand, pos } => {
-                    let value = self.eval(operand, env);
+                    let value = self.eval_operand(operand, env);
                     let what = || "in the argument of the not operator".to_owned();
                     let value = self.condition(value, *pos).traced(*pos, what);
                     let value = value.map_err(|error| self.in_operand(error, *pos, 0))?;
@@ -224,7 +283,7 @@ impl Evaluator {
                     return result.map_err(|error| in_operator(error, Operator::Subtract, *pos));
                 }
                 Expr::Binary { operator, operands, pos } => {
-                    return self.binary(*operator, operands.0, operands.1, *pos, env);
+                    return self.binary(*operator, operands, *pos, env);
                 }
                 Expr::Interpolate { parts, pos } => return self.interpolate(parts, *pos, env),
                 Expr::InterpolatePath { parts, pos } => return self.interpolate_path(parts, *pos, env),
@@ -253,37 +312,118 @@ impl Evaluator {
         }
     }
 
+    /// A call as far as the body of the function, or to its end if the function is
+    /// a builtin or the call is watched.
     #[inline(always)]
-    fn eval_call(
+    fn start_call(
         &mut self,
         function: ExprRef,
         arguments: &'static [ExprRef],
         pos: Pos,
         env: EnvRef,
+    ) -> Result<Step> {
+        let callee = self.eval_operand(function, env)?;
+        if let Some(closure) = callee.as_closure()
+            && self.unwatched
+        {
+            return self.start_closure(closure, arguments, pos, env);
+        }
+        if let Some(builtin) = callee.as_builtin()
+            && builtin.arguments.len() == arguments.len()
+        {
+            return self.start_builtin(builtin, arguments, pos, env).map(Step::Done);
+        }
+        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
+        for argument in arguments {
+            values.push(self.delay(argument, env));
+        }
+        self.apply(callee, &values, pos).map(Step::Done)
+    }
+
+    /// A call of a builtin with all of its arguments.
+    fn start_builtin(
+        &mut self,
+        builtin: &'static Builtin,
+        arguments: &'static [ExprRef],
+        pos: Pos,
+        env: EnvRef,
     ) -> Result<Value> {
-        let function = self.eval(function, env)?;
         match arguments {
-            [argument] => {
-                let argument = self.delay(argument, env);
-                self.apply1(function, argument, pos)
+            [only] => {
+                let values = [self.argument(builtin.forces == 0, only, env)];
+                self.call_builtin(builtin, &values, pos)
             }
             [first, second] => {
-                let values = [self.delay(first, env), self.delay(second, env)];
-                self.apply(function, &values, pos)
+                let first = self.argument(builtin.forces == 0, first, env);
+                let values = [first, self.argument(builtin.forces == 1, second, env)];
+                self.call_builtin(builtin, &values, pos)
             }
-            arguments => {
-                let mut values: SmallVec<[Value; 6]> = SmallVec::new();
-                for argument in arguments {
-                    values.push(self.delay(argument, env));
-                }
-                self.apply(function, &values, pos)
+            [first, second, third] => {
+                let values = [self.delay(first, env), self.delay(second, env), self.delay(third, env)];
+                self.call_builtin(builtin, &values, pos)
+            }
+            _ => {
+                let values: SmallVec<[Value; 4]> =
+                    arguments.iter().map(|argument| self.delay(argument, env)).collect();
+                self.call_builtin(builtin, &values, pos)
             }
         }
     }
 
+    /// An argument. `strict`: the call evaluates it before anything else, so that it can
+    /// be evaluated before the call. An error is for the call to find, which knows what
+    /// to say about it.
+    #[inline(always)]
+    fn argument(&mut self, strict: bool, expr: ExprRef, env: EnvRef) -> Value {
+        if strict && is_work(expr) { self.evaluated(expr, env) } else { self.delay(expr, env) }
+    }
+
+    #[inline(never)]
+    fn evaluated(&mut self, expr: ExprRef, env: EnvRef) -> Value {
+        match self.eval_operand(expr, env) {
+            Ok(value) => value,
+            Err(error) if error.is_transient() => Thunk::in_env(&mut self.region, expr, env),
+            Err(error) => Thunk::failed(&mut self.region, Box::leak(error)),
+        }
+    }
+
+    #[inline(always)]
+    fn start_closure(
+        &mut self,
+        closure: Closure,
+        mut arguments: &'static [ExprRef],
+        pos: Pos,
+        env: EnvRef,
+    ) -> Result<Step> {
+        let (mut code, mut inner) = (closure.0.code, closure.env());
+        while let [argument, others @ ..] = arguments {
+            let argument = match &code.formals {
+                Some(_) => self.argument(true, argument, env),
+                None => self.delay(argument, env),
+            };
+            inner = self.bind_arguments(code, inner, argument, pos)?;
+            arguments = others;
+            if arguments.is_empty() {
+                break;
+            }
+            match code.body {
+                Expr::Lambda(next) => code = next,
+                _ => {
+                    // The result is called, so that this call is not the last one.
+                    let callee = self.run_body(code, inner, pos)?;
+                    let values: SmallVec<[Value; 4]> =
+                        arguments.iter().map(|argument| self.delay(argument, env)).collect();
+                    return self.apply(callee, &values, pos).map(Step::Done);
+                }
+            }
+        }
+        self.enter(pos)?;
+        Ok(Step::Body(code.body, inner))
+    }
+
     /// A variable's value; a thunk in its slot is replaced by the result.
     #[inline(always)]
-    fn variable(&mut self, slot: &Slot, pos: Pos) -> Result<Value> {
+    pub(crate) fn variable(&mut self, slot: &Slot, pos: Pos) -> Result<Value> {
         let value = slot.get();
         if !value.is_thunk() {
             return Ok(value);
@@ -299,27 +439,31 @@ impl Evaluator {
     }
 
     /// The expression's value if that needs no work, else a thunk.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn delay(&mut self, expr: ExprRef, env: EnvRef) -> Value {
-        match expr {
-            Expr::Constant(value) => {
+        let known = match expr {
+            Expr::Constant(value) => Some(*value),
+            Expr::Local { slot, .. } => env.slot(*slot).get_if_set(),
+            Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set(),
+            _ => None,
+        };
+        match known {
+            Some(value) => {
                 self.region.counts.avoided += 1;
-                *value
+                value.shorten()
             }
-            Expr::Local { slot, .. } => match env.slot(*slot).get_if_set() {
-                Some(value) => {
-                    self.region.counts.avoided += 1;
-                    value.shorten()
-                }
-                None => Thunk::in_env(&mut self.region, expr, env),
-            },
-            Expr::Variable { depth, slot, .. } => match env.outer(*depth).slot(*slot).get_if_set() {
-                Some(value) => {
-                    self.region.counts.avoided += 1;
-                    value.shorten()
-                }
-                None => Thunk::in_env(&mut self.region, expr, env),
-            },
+            None => self.delay_other(expr, env),
+        }
+    }
+
+    #[inline(never)]
+    fn delay_other(&mut self, mut expr: ExprRef, env: EnvRef) -> Value {
+        if let Expr::Lazy(lazy) = expr
+            && let Some(lowered) = lazy.lowered.get()
+        {
+            expr = lowered;
+        }
+        match expr {
             Expr::Lambda(code) => Value::new_delayed_closure(&mut self.region, code, env),
             Expr::Select(select) => match ready_attribute(select, env) {
                 Some(value) => {
@@ -336,7 +480,7 @@ impl Evaluator {
     #[inline]
     fn fill_attrs(
         &mut self,
-        shape: &'static crate::attrs::Shape,
+        shape: &'static crate::shape::Shape,
         mut value: impl FnMut(&mut Self, usize) -> Value,
     ) -> Attrs {
         let attrs = Attrs::with_shape(&mut self.region, shape, |_, _| Value::NULL);
@@ -430,8 +574,8 @@ impl Evaluator {
                 .traced(pos, "while evaluating the `__overrides` attribute"));
         };
         for attr in overrides.iter() {
-            if let Some(index) = attrs.find_index(attr.name) {
-                env.slot(index as u32).set(attr.value);
+            if let Some(place) = attrs.find_place(attr.name) {
+                env.slot(place.index).set(attr.value);
             }
         }
         // What only names another variable may have taken its old value: bind again.
@@ -445,312 +589,4 @@ impl Evaluator {
         let attrs = self.fill_attrs(code.shape, |_, index| env.slot(index as u32).get());
         Ok(attrs.update(&mut self.region, overrides))
     }
-
-    #[inline(never)]
-    fn with_variable(&mut self, variable: &'static WithVariable, env: EnvRef) -> Result<Value> {
-        for depth in variable.depths {
-            let slot = env.outer(*depth).slot(0);
-            let value = slot.get();
-            let value = match self.force(value) {
-                Ok(value) => value,
-                Err(error) => {
-                    let what = "while evaluating the first subexpression of a with expression";
-                    return Err(error.at(variable.pos).traced(variable.pos, what));
-                }
-            };
-            slot.replace_thunk(&mut self.region, value);
-            let Some(attrs) = value.as_attrs() else {
-                let message = format!("expected a set but found {}", self.describe(value));
-                let what = "while evaluating the first subexpression of a with expression";
-                return Err(EvalError::type_error(variable.pos, message).traced(variable.pos, what));
-            };
-            let shape = attrs.flat_shape_address();
-            if let Some(index) = shape.and_then(|shape| variable.cache.get(shape)) {
-                return self.variable(&attrs.slots()[index], variable.pos);
-            }
-            if let Some((slot, _)) = attrs.find(variable.name) {
-                if let Some(shape) = shape
-                    && let Some(index) = attrs.find_index(variable.name)
-                {
-                    variable.cache.set(shape, index);
-                }
-                return self.variable(slot, variable.pos);
-            }
-        }
-        let message = format!("undefined variable '{}'", variable.name);
-        Err(EvalError::new(ErrorKind::UndefinedVariable, variable.pos, message))
-    }
-
-    #[inline]
-    fn eval_select(&mut self, select: &'static Select, env: EnvRef) -> Result<Value> {
-        self.region.counts.lookups += 1;
-        let subject = match select.subject {
-            Expr::Local { slot, pos } => self.variable(env.slot(*slot), *pos)?,
-            Expr::Variable { depth, slot, pos } => self.variable(env.outer(*depth).slot(*slot), *pos)?,
-            subject => self.eval(subject, env)?,
-        };
-        if let Some(attrs) = subject.as_attrs() {
-            if let Some(shape) = attrs.flat_shape_address() {
-                let index = select.cache.get(shape).or_else(|| {
-                    let index = attrs.find_index(select.name)?;
-                    select.cache.set(shape, index);
-                    Some(index)
-                });
-                if let Some(index) = index {
-                    let found = (select.name, select.pos);
-                    return self.attribute(&attrs.slots()[index], attrs, found, || path_text(select));
-                }
-            } else if let Some((slot, _)) = attrs.find(select.name) {
-                return self.attribute(slot, attrs, (select.name, select.pos), || path_text(select));
-            }
-        }
-        self.select(subject, select.name, select.pos)
-    }
-
-    /// Forces an attribute that was found; an error says which it was.
-    #[inline(always)]
-    fn attribute(
-        &mut self,
-        slot: &Slot,
-        attrs: Attrs,
-        (name, pos): (Symbol, Pos),
-        label: impl FnOnce() -> String,
-    ) -> Result<Value> {
-        let value = slot.get();
-        if !value.is_thunk() {
-            return Ok(value);
-        }
-        match self.force(value) {
-            Ok(result) => {
-                slot.replace_thunk(&mut self.region, result);
-                Ok(result)
-            }
-            Err(error) => {
-                let at = attrs.attr(name).map_or(Pos::NONE, |attr| attr.pos);
-                let error = if error.kind == ErrorKind::InfiniteRecursion { error.at(pos) } else { error };
-                Err(error.traced(at, format!("while evaluating the attribute '{}'", label())))
-            }
-        }
-    }
-
-    /// `subject.name`, forced.
-    pub(crate) fn select(&mut self, subject: Value, name: Symbol, pos: Pos) -> Result<Value> {
-        let subject = self.force(subject)?;
-        let Some(attrs) = subject.as_attrs() else {
-            let message = format!("expected a set but found {}", self.describe(subject));
-            return Err(EvalError::type_error(pos, message).traced(pos, "while selecting an attribute"));
-        };
-        match attrs.find(name) {
-            Some((slot, _)) => self.attribute(slot, attrs, (name, pos), || shown_name(name)),
-            None => Err(missing_attribute(attrs, name, pos)),
-        }
-    }
-
-    fn key(&mut self, key: &'static Key, env: EnvRef) -> Result<(Symbol, Pos)> {
-        match key {
-            Key::Static(name, pos) => Ok((*name, *pos)),
-            Key::Dynamic(expr, pos) => {
-                let value = self.eval(expr, env)?;
-                let what = "while evaluating an attribute name";
-                Ok((self.plain_string(value, Pos::NONE, what)?.symbol(), *pos))
-            }
-        }
-    }
-
-    fn select_path(&mut self, select: &'static SelectPath, env: EnvRef) -> Result<Value> {
-        let mut value = self.eval(select.subject, env)?;
-        for key in select.path {
-            let (name, pos) = self.key(key, env)?;
-            if let Some(default) = select.default {
-                let found = value.as_attrs().and_then(|attrs| Some((attrs, attrs.find(name)?.0)));
-                match found {
-                    Some((attrs, slot)) => {
-                        value = self.attribute(slot, attrs, (name, pos), || shown_name(name))?;
-                    }
-                    None => return self.eval(default, env),
-                }
-            } else {
-                value = self.select(value, name, pos)?;
-            }
-        }
-        Ok(value)
-    }
-
-    fn has_attr(&mut self, subject: ExprRef, path: &'static [Key], _: Pos, env: EnvRef) -> Result<Value> {
-        let mut value = self.eval(subject, env)?;
-        for (index, key) in path.iter().enumerate() {
-            let (name, _) = self.key(key, env)?;
-            let Some((slot, _)) = value.as_attrs().and_then(|attrs| attrs.find(name)) else {
-                return Ok(Value::FALSE);
-            };
-            if index + 1 < path.len() {
-                value = self.force_slot(slot)?;
-            }
-        }
-        Ok(Value::TRUE)
-    }
-
-    /// A boolean where one is needed.
-    #[inline]
-    pub(crate) fn condition(&mut self, value: Result<Value>, pos: Pos) -> Result<bool> {
-        let value = value?;
-        match value.as_bool() {
-            Some(value) => Ok(value),
-            None => {
-                let message = format!("expected a Boolean but found {}", self.describe(value));
-                Err(EvalError::type_error(pos, message))
-            }
-        }
-    }
-
-    fn binary(
-        &mut self,
-        operator: Operator,
-        left: ExprRef,
-        right: ExprRef,
-        pos: Pos,
-        env: EnvRef,
-    ) -> Result<Value> {
-        let decide = |this: &mut Self, expr, side: &str, name: &str| {
-            let value = this.eval(expr, env);
-            let what = || format!("in the {side} operand of the {name} operator");
-            this.condition(value, pos).traced(pos, what)
-        };
-        match operator {
-            Operator::And => Ok(Value::from_bool(
-                decide(self, left, "left", "AND (&&)")? && decide(self, right, "right", "AND (&&)")?,
-            )),
-            Operator::Or => Ok(Value::from_bool(
-                decide(self, left, "left", "OR (||)")? || decide(self, right, "right", "OR (||)")?,
-            )),
-            Operator::Implies => Ok(Value::from_bool(
-                !decide(self, left, "left", "IMPL (->)")? || decide(self, right, "right", "IMPL (->)")?,
-            )),
-            _ => self
-                .operands(operator, left, right, pos, env)
-                .map_err(|error| in_operator(error, operator, pos)),
-        }
-    }
-
-    #[inline]
-    fn operands(
-        &mut self,
-        operator: Operator,
-        left: ExprRef,
-        right: ExprRef,
-        pos: Pos,
-        env: EnvRef,
-    ) -> Result<Value> {
-        // In the order of the reference, where `a > b` and `a <= b` are about `b < a`.
-        match operator {
-            Operator::Greater | Operator::LessOrEqual => {
-                let right = self.eval(right, env)?;
-                let left = self.eval(left, env)?;
-                return self.apply_operator(operator, left, right, pos);
-            }
-            Operator::Update => {
-                let right = self.update_operand(right, env, pos, "right")?;
-                let left = self.update_operand(left, env, pos, "left")?;
-                return Ok(Value::from_attrs(left.update(&mut self.region, right)));
-            }
-            _ => {}
-        }
-        let left = self.eval(left, env)?;
-        if operator == Operator::Add {
-            self.check_addable(left, pos)?;
-        }
-        let right = self.eval(right, env)?;
-        self.apply_operator(operator, left, right, pos)
-    }
-
-    fn update_operand(&mut self, expr: ExprRef, env: EnvRef, pos: Pos, side: &str) -> Result<Attrs> {
-        match self.eval(expr, env) {
-            Ok(value) => self.attrs_operand(value, pos, side),
-            // A chain of updates is one step.
-            Err(error) if matches!(expr, Expr::Binary { operator: Operator::Update, .. }) => Err(error),
-            Err(error) => {
-                let what = format!("in the {side} operand of the update (//) operator");
-                Err(self.in_operand(error.traced(pos, what), pos, usize::from(side == "right")))
-            }
-        }
-    }
-
-    fn apply_operator(&mut self, operator: Operator, left: Value, right: Value, pos: Pos) -> Result<Value> {
-        match operator {
-            Operator::Add => self.add(left, right, pos),
-            Operator::Concat => {
-                let left =
-                    self.list_value(left, pos, "while evaluating one of the elements to concatenate")?;
-                let right =
-                    self.list_value(right, pos, "while evaluating one of the elements to concatenate")?;
-                Ok(Value::from_list(match (left.is_empty(), right.is_empty()) {
-                    (true, _) => right,
-                    (_, true) => left,
-                    _ => self.joined_list(&[left, right], pos)?,
-                }))
-            }
-            Operator::Equal => Ok(Value::from_bool(self.equal(left, right, pos)?)),
-            Operator::NotEqual => Ok(Value::from_bool(!self.equal(left, right, pos)?)),
-            Operator::Less => Ok(Value::from_bool(self.less(left, right, Pos::NONE)?)),
-            Operator::Greater => Ok(Value::from_bool(self.less(right, left, Pos::NONE)?)),
-            Operator::LessOrEqual => Ok(Value::from_bool(!self.less(right, left, Pos::NONE)?)),
-            Operator::GreaterOrEqual => Ok(Value::from_bool(!self.less(left, right, Pos::NONE)?)),
-            _ => self.arithmetic(operator, left, right, Pos::NONE),
-        }
-    }
-
-    fn attrs_operand(&mut self, value: Value, pos: Pos, side: &str) -> Result<Attrs> {
-        value.as_attrs().ok_or_else(|| {
-            let message = format!("expected a set but found {}", self.describe(value));
-            let what = format!("in the {side} operand of the update (//) operator");
-            let error = EvalError::type_error(Pos::NONE, message).traced(pos, what);
-            self.in_operand(error, pos, usize::from(side == "right"))
-        })
-    }
-}
-
-/// The names of a selection up to this one, as they are written.
-#[cold]
-fn path_text(select: &'static Select) -> String {
-    let mut names = vec![shown_name(select.name)];
-    let mut subject = select.subject;
-    while let Expr::Select(inner) = subject {
-        names.push(shown_name(inner.name));
-        subject = inner.subject;
-    }
-    names.reverse();
-    names.join(".")
-}
-
-/// An attribute of a variable if both are evaluated. Functions are not taken: they
-/// are equal only if they are in the same thunk.
-#[inline]
-fn ready_attribute(select: &'static Select, env: EnvRef) -> Option<Value> {
-    let subject = match select.subject {
-        Expr::Local { slot, .. } => env.slot(*slot).get_if_set(),
-        Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set(),
-        _ => None,
-    };
-    let attrs = subject?.resolve().as_attrs()?;
-    let slot = match attrs.flat_shape_address() {
-        Some(shape) => {
-            let index = select.cache.get(shape).or_else(|| {
-                let index = attrs.find_index(select.name)?;
-                select.cache.set(shape, index);
-                Some(index)
-            });
-            &attrs.slots()[index?]
-        }
-        None => attrs.find(select.name)?.0,
-    };
-    let value = slot.get().shorten();
-    (!value.is_thunk() && value.replaces_thunk()).then_some(value)
-}
-
-/// The error for an attribute that isn't there.
-#[cold]
-pub(crate) fn missing_attribute(attrs: Attrs, name: Symbol, pos: Pos) -> Box<EvalError> {
-    let hint = did_you_mean(name.as_bytes(), attrs.iter().map(|attr| attr.name.as_bytes()));
-    let message = format!("attribute '{}' missing", shown_name(name));
-    EvalError::new(ErrorKind::MissingAttribute, pos, message).with_hint(hint)
 }

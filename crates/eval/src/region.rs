@@ -20,7 +20,7 @@
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use crate::attrs::ShapeTable;
+use crate::shape::ShapeTable;
 use crate::statistics::Counts;
 use crate::value::Value;
 
@@ -44,13 +44,24 @@ pub(crate) struct Region {
     /// one since the innermost mark was set.
     lowest: usize,
     pub(crate) counts: Counts,
-    pub(crate) shapes: ShapeTable,
+    pub(crate) shapes: Option<Box<ShapeTable>>,
 }
 
 /// A point in time: see [`Region::mark`].
+#[derive(Clone, Copy)]
 pub(crate) struct Mark {
     cursor: usize,
     lowest: usize,
+}
+
+impl Mark {
+    /// No point in time.
+    pub(crate) const NONE: Self = Self { cursor: 0, lowest: 0 };
+
+    #[inline(always)]
+    pub(crate) fn is_none(self) -> bool {
+        self.cursor == 0
+    }
 }
 
 impl Region {
@@ -64,7 +75,7 @@ impl Region {
             start: 8,
             lowest: usize::MAX,
             counts: Counts::NONE,
-            shapes: ShapeTable::new(),
+            shapes: None,
         }
     }
 

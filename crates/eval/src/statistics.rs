@@ -95,7 +95,7 @@ impl Statistics {
         let c = &self.counts;
         let env_bytes = (c.envs + c.env_slots) * WORD;
         let list_bytes = (2 * c.lists + c.list_elements) * WORD;
-        let shape_bytes = c.shapes * size_of::<crate::attrs::Shape>() as u64 + c.shape_names * WORD;
+        let shape_bytes = c.shapes * size_of::<crate::shape::Shape>() as u64 + c.shape_names * WORD;
         let set_bytes = (c.sets + c.set_slots) * WORD + shape_bytes;
         let value_bytes = c.thunk_words * WORD + 2 * WORD * c.closures;
         let mut text = Json::default();

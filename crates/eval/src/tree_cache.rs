@@ -139,8 +139,15 @@ impl Segment {
         if place.len as usize > LARGEST {
             return None;
         }
-        let mut tree = vec![0; place.len as usize];
-        self.file.read_exact_at(&mut tree, u64::from(place.offset)).ok()?;
+        let len = place.len as usize;
+        let mut tree = Vec::with_capacity(len);
+        while tree.len() < len {
+            let offset = u64::from(place.offset) + tree.len() as u64;
+            if rustix::io::pread(&self.file, rustix::buffer::spare_capacity(&mut tree), offset).ok()? == 0 {
+                return None;
+            }
+        }
+        tree.truncate(len);
         (checksum(&tree) == place.sum).then_some(tree)
     }
 }

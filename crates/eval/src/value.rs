@@ -149,6 +149,23 @@ impl Value {
         Self(std::ptr::from_ref(thunk.0) as u64 | THUNK)
     }
 
+    /// Whether two evaluated values are equal, if that is seen at once.
+    #[inline(always)]
+    pub(crate) fn quick_equal(self, other: Self) -> Option<bool> {
+        let immediate = |value: Self| matches!(value.0 & TAG, INT | IMMEDIATE);
+        match (immediate(self), immediate(other)) {
+            (true, true) => Some(self.0 == other.0),
+            // An integer may be equal to a number that is an object.
+            (true, false) if self.0 & TAG == IMMEDIATE || other.0 & TAG != OTHER => Some(false),
+            (false, true) if other.0 & TAG == IMMEDIATE || self.0 & TAG != OTHER => Some(false),
+            (false, false) => match (self.as_str(), other.as_str()) {
+                (Some(left), Some(right)) => Some(left.as_bytes() == right.as_bytes()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether both are the same object or the same immediate value.
     #[inline]
     pub fn is_same(self, other: Self) -> bool {
@@ -253,6 +270,18 @@ impl Value {
     #[inline(always)]
     pub fn as_closure(self) -> Option<Closure> {
         (self.0 & TAG == CLOSURE).then(|| Closure(self.pointer::<ClosureObj>()))
+    }
+
+    /// The builtin function, if it is one that has no arguments yet.
+    #[inline(always)]
+    pub(crate) fn as_builtin(self) -> Option<&'static Builtin> {
+        match self.0 & TAG {
+            OTHER => match self.pointer::<Other>() {
+                Other::Builtin(builtin) => Some(builtin),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The boolean, if it is one (a thunk is not).
@@ -441,7 +470,28 @@ impl Env {
         // SAFETY: there is room for the header and the slots; zero is an unset slot.
         unsafe {
             at.cast::<Option<&'static Env>>().write(Some(up));
-            std::ptr::write_bytes(at.as_ptr().add(1), 0, slots);
+            if slots <= 8 {
+                // Volatile, so that this becomes no call, which costs more than these words.
+                for index in 1..=slots {
+                    at.add(index).write_volatile(0);
+                }
+            } else {
+                std::ptr::write_bytes(at.as_ptr().add(1), 0, slots);
+            }
+            at.cast::<Env>().as_ref()
+        }
+    }
+
+    /// A scope with one variable.
+    #[inline(always)]
+    pub(crate) fn with_value(region: &mut Region, up: &'static Env, value: Value) -> &'static Env {
+        let at = region.words(2);
+        region.counts.envs += 1;
+        region.counts.env_slots += 1;
+        // SAFETY: there is room for the header and the slot.
+        unsafe {
+            at.cast::<Option<&'static Env>>().write(Some(up));
+            at.add(1).write(value.0);
             at.cast::<Env>().as_ref()
         }
     }
@@ -509,6 +559,14 @@ impl Thunk {
             at.add(1).write(std::ptr::from_ref(env) as u64);
             Value::from_thunk(Thunk(at.cast::<ThunkObj>().as_ref()))
         }
+    }
+
+    /// A thunk whose evaluation failed.
+    #[cold]
+    pub(crate) fn failed(region: &mut Region, error: &'static EvalError) -> Value {
+        let thunk = Thunk(region.alloc(ThunkObj { state: AtomicU64::new(0), payload: [0] }));
+        thunk.fail(error);
+        Value::from_thunk(thunk)
     }
 
     /// A thunk with values in place of an environment, for code that knows it.

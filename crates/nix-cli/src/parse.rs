@@ -21,7 +21,7 @@ pub fn syntax_tree(session: &Arc<Session>, source: &Source) -> Result<Vec<u8>, F
     let options = ParseOptions { pipe_operators: session.settings.pipe_operators };
     let style = Style { colour: session.settings.colour, show_trace: session.settings.show_trace };
     let failure = |error| Failure::from(Error::Evaluation(render(&error, &sources, style)));
-    let tree = saltire_syntax::parse(&arena, &file.text, &options)
+    let tree = saltire_syntax::parse(&arena, file.text(), &options)
         .map_err(|error| failure(error.into_diagnostic(&file)))?;
     let unbound = session.evaluate(|evaluator| {
         let checked = evaluator.check_variables(tree, &file);

@@ -12,8 +12,9 @@ use crate::evaluator::{Evaluator, host_error};
 use crate::list::List;
 use crate::nesting::check_list_size;
 use crate::print::type_of;
+use crate::region::Region;
 use crate::symbol::Symbol;
-use crate::value::{Kind, Value};
+use crate::value::{Kind, Thunk, Value};
 
 /// The builtins of this module.
 pub(super) static BUILTINS: &[Builtin] = &[
@@ -191,8 +192,11 @@ fn map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     }
     let function =
         e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.map")?;
-    let items: Vec<Value> = list.iter().map(|item| e.new_call(function, item)).collect();
-    Ok(e.new_list(&items))
+    let slots = list.slots();
+    let mapped = List::build(&mut e.region, slots.len(), |region, index| {
+        Thunk::with_values(region, &crate::ir::APPLY1, &[function, slots[index].get()])
+    });
+    Ok(Value::from_list(mapped))
 }
 
 fn filter(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -327,15 +331,24 @@ fn concat_map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 /// `any` (stops at true) and `all` (stops at false).
 fn quantify(e: &mut Evaluator, a: &[Value], pos: Pos, stop: bool) -> Result<Value> {
-    let name = if stop { "any" } else { "all" };
-    let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let function = e.function_value(a[0], pos, &what)?;
-    let what = format!("while evaluating the second argument passed to builtins.{name}");
-    let list = e.list_value(a[1], pos, &what)?;
-    let what = format!("while evaluating the return value of the function passed to builtins.{name}");
+    let [first, second, returned] = if stop {
+        [
+            "while evaluating the first argument passed to builtins.any",
+            "while evaluating the second argument passed to builtins.any",
+            "while evaluating the return value of the function passed to builtins.any",
+        ]
+    } else {
+        [
+            "while evaluating the first argument passed to builtins.all",
+            "while evaluating the second argument passed to builtins.all",
+            "while evaluating the return value of the function passed to builtins.all",
+        ]
+    };
+    let function = e.function_value(a[0], pos, first)?;
+    let list = e.list_value(a[1], pos, second)?;
     for item in list.iter() {
         let result = e.call1(function, item, pos)?;
-        if e.bool_value(result, pos, &what)? == stop {
+        if e.bool_value(result, pos, returned)? == stop {
             return Ok(Value::from_bool(stop));
         }
     }
@@ -344,14 +357,16 @@ fn quantify(e: &mut Evaluator, a: &[Value], pos: Pos, stop: bool) -> Result<Valu
 
 fn attr_names(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let attrs = e.attrs_value(a[0], pos, "while evaluating the argument passed to builtins.attrNames")?;
-    let names: Vec<Value> = attrs.sorted().iter().map(|attr| attr.name.to_value()).collect();
-    Ok(e.new_list(&names))
+    let mut names = attrs.in_order();
+    let next = |_: &mut Region, _| names.next().map_or(Value::NULL, |attr| attr.name.to_value());
+    Ok(Value::from_list(List::build(&mut e.region, attrs.len(), next)))
 }
 
 fn attr_values(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let attrs = e.attrs_value(a[0], pos, "while evaluating the argument passed to builtins.attrValues")?;
-    let values: Vec<Value> = attrs.sorted().iter().map(|attr| attr.value).collect();
-    Ok(e.new_list(&values))
+    let mut values = attrs.in_order();
+    let next = |_: &mut Region, _| values.next().map_or(Value::NULL, |attr| attr.value);
+    Ok(Value::from_list(List::build(&mut e.region, attrs.len(), next)))
 }
 
 fn map_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -360,7 +375,7 @@ fn map_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let function = a[0];
     let code = &crate::ir::APPLY2;
     let mapped = attrs.map_values(&mut e.region, |region, attr| {
-        crate::value::Thunk::with_values(region, code, &[function, attr.name.to_value(), attr.value])
+        Thunk::with_values(region, code, &[function, attr.name.to_value(), attr.value])
     });
     Ok(Value::from_attrs(mapped))
 }
@@ -371,9 +386,9 @@ fn get_attr(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let attrs =
         e.attrs_value(a[1], pos, "while evaluating the second argument passed to builtins.getAttr")?;
     match attrs.find(name) {
-        Some((slot, _)) => e.force_slot(slot),
+        Some(slot) => e.force_slot(slot),
         None => {
-            let error = crate::machine::missing_attribute(attrs, name, pos);
+            let error = crate::access::missing_attribute(attrs, name, pos);
             Err(error.traced(pos, "in the attribute set under consideration"))
         }
     }
@@ -416,7 +431,7 @@ fn list_to_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let what = "while evaluating an element of the list passed to builtins.listToAttrs";
         let attrs = e.attrs_value(item, pos, what)?;
         let Some(name) = attrs.attr(names.name) else {
-            return Err(crate::machine::missing_attribute(attrs, names.name, pos)
+            return Err(crate::access::missing_attribute(attrs, names.name, pos)
                 .traced(pos, "in a {name=...; value=...;} pair"));
         };
         let what =
@@ -427,7 +442,7 @@ fn list_to_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             Some(value) => all.push(Attr { name: symbol, value: value.value, pos: value.pos }),
             None if all.iter().any(|attr| attr.name == symbol) => {}
             None => {
-                let error = crate::machine::missing_attribute(attrs, names.value, pos);
+                let error = crate::access::missing_attribute(attrs, names.value, pos);
                 return Err(error.traced(pos, "in a {name=...; value=...;} pair"));
             }
         }

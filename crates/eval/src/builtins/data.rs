@@ -205,7 +205,7 @@ fn generic_closure(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let names = e.names;
     let part = |name| {
         let what = "in the attrset passed as argument to builtins.genericClosure";
-        attrs.get(name).ok_or_else(|| crate::machine::missing_attribute(attrs, name, pos).traced(pos, what))
+        attrs.get(name).ok_or_else(|| crate::access::missing_attribute(attrs, name, pos).traced(pos, what))
     };
     let what = "while evaluating the 'startSet' attribute passed as argument to builtins.genericClosure";
     let start = e.list_value(part(names.start_set)?, pos, what)?;
@@ -223,7 +223,7 @@ fn generic_closure(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         };
         let attrs = e.attrs_value(item, pos, "").map_err(|error| inside(e, error))?;
         let Some(key) = attrs.get(names.key) else {
-            return Err(inside(e, crate::machine::missing_attribute(attrs, names.key, pos)));
+            return Err(inside(e, crate::access::missing_attribute(attrs, names.key, pos)));
         };
         let key = e.force(key)?;
         if let Some(closure) = key.as_closure() {
@@ -443,7 +443,7 @@ fn convert_hash(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let symbol = Symbol::intern(name);
         let Some(value) = attrs.get(symbol) else {
             if required {
-                let error = crate::machine::missing_attribute(attrs, symbol, pos);
+                let error = crate::access::missing_attribute(attrs, symbol, pos);
                 return Err(error.traced(pos, format!("while locating the attribute '{name}'")));
             }
             return Ok(None);

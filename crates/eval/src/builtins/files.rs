@@ -142,7 +142,7 @@ fn find_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             prefix = String::from_utf8_lossy(e.plain_string(value, pos, what)?.as_bytes()).into_owned();
         }
         let Some(value) = attrs.get(names.path) else {
-            let error = crate::machine::missing_attribute(attrs, names.path, pos);
+            let error = crate::access::missing_attribute(attrs, names.path, pos);
             return Err(error.traced(pos, "in an element of the __nixPath"));
         };
         let what =

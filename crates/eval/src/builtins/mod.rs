@@ -41,6 +41,62 @@ pub struct Builtin {
     pub global: bool,
     /// Does it.
     pub function: BuiltinFn,
+    /// Index of the argument that is evaluated before anything else, whatever the
+    /// others are; [`LAZY`] if there is none.
+    pub(crate) forces: u8,
+}
+
+/// No argument.
+const LAZY: u8 = u8::MAX;
+
+/// See [`Builtin::forces`].
+const fn forces(name: &str) -> u8 {
+    match name.as_bytes() {
+        b"isNull"
+        | b"isBool"
+        | b"isInt"
+        | b"isFloat"
+        | b"isString"
+        | b"isPath"
+        | b"isList"
+        | b"isAttrs"
+        | b"isFunction"
+        | b"typeOf"
+        | b"toString"
+        | b"throw"
+        | b"abort"
+        | b"seq"
+        | b"length"
+        | b"head"
+        | b"tail"
+        | b"elemAt"
+        | b"concatLists"
+        | b"concatMap"
+        | b"all"
+        | b"any"
+        | b"foldl'"
+        | b"attrNames"
+        | b"attrValues"
+        | b"getAttr"
+        | b"hasAttr"
+        | b"removeAttrs"
+        | b"listToAttrs"
+        | b"intersectAttrs"
+        | b"catAttrs"
+        | b"functionArgs"
+        | b"stringLength"
+        | b"concatStringsSep"
+        | b"baseNameOf"
+        | b"match"
+        | b"split"
+        | b"compareVersions"
+        | b"lessThan"
+        | b"import"
+        | b"genericClosure"
+        | b"unsafeDiscardStringContext" => 0,
+        b"map" | b"filter" | b"elem" | b"mapAttrs" | b"sort" => 1,
+        _ => LAZY,
+    }
 }
 
 /// A builtin that needs `builtins.` (or `__`) in front.
@@ -50,7 +106,7 @@ const fn builtin(
     function: BuiltinFn,
     doc: &'static str,
 ) -> Builtin {
-    Builtin { name, arguments, doc, global: false, function }
+    Builtin { name, arguments, doc, global: false, function, forces: forces(name) }
 }
 
 /// A builtin that is also a variable of its own.
@@ -60,7 +116,7 @@ const fn global(
     function: BuiltinFn,
     doc: &'static str,
 ) -> Builtin {
-    Builtin { name, arguments, doc, global: true, function }
+    Builtin { name, arguments, doc, global: true, function, forces: forces(name) }
 }
 
 /// All tables of builtins.

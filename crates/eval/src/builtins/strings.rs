@@ -82,6 +82,9 @@ fn substring(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let start = usize::try_from(start).unwrap_or(usize::MAX).min(text.len());
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     let end = start.saturating_add(len).min(text.len());
+    if end - start == 1 && text.context().is_empty() {
+        return Ok(e.character(text.as_bytes()[start]));
+    }
     Ok(Value::from_str(text.slice(&mut e.region, start, end)))
 }
 

@@ -1,9 +1,10 @@
 //! `builtins.toXML`: values as XML, two spaces of indentation per level.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use saltire_diagnostics::{Origin, Pos};
+use smallvec::SmallVec;
 
 use super::{Builtin, builtin, float_text};
 use crate::attrs::Attrs;
@@ -49,8 +50,23 @@ fn write(e: &mut Evaluator, value: Value, mut writer: Writer, pos: Pos) -> Resul
     Ok((writer.text, writer.context))
 }
 
+/// An attribute of an element.
+type XmlAttr<'a> = (&'static str, Cow<'a, [u8]>);
+
 /// Attributes of an element; written in the order of their names.
-type XmlAttrs = BTreeMap<&'static str, Vec<u8>>;
+#[derive(Default)]
+struct XmlAttrs<'a>(SmallVec<[XmlAttr<'a>; 4]>);
+
+impl<'a> XmlAttrs<'a> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn insert(&mut self, name: &'static str, value: impl Into<Cow<'a, [u8]>>) {
+        let at = self.0.partition_point(|known| known.0 < name);
+        self.0.insert(at, (name, value.into()));
+    }
+}
 
 struct Writer {
     /// Whether to say where things were written.
@@ -77,35 +93,42 @@ impl Default for Writer {
     }
 }
 
-fn one(name: &'static str, value: &[u8]) -> XmlAttrs {
-    XmlAttrs::from([(name, value.to_vec())])
+fn one<'a>(name: &'static str, value: &'a [u8]) -> XmlAttrs<'a> {
+    let mut attributes = XmlAttrs::new();
+    attributes.insert(name, value);
+    attributes
 }
 
 impl Writer {
-    fn start(&mut self, name: &str, attributes: &XmlAttrs) {
+    fn start(&mut self, name: &str, attributes: &XmlAttrs<'_>) {
         self.text.extend(std::iter::repeat_n(b' ', 2 * self.level));
         self.text.push(b'<');
         self.text.extend_from_slice(name.as_bytes());
-        for (name, value) in attributes {
+        for (name, value) in &attributes.0 {
             self.text.push(b' ');
             self.text.extend_from_slice(name.as_bytes());
             self.text.extend_from_slice(b"=\"");
-            for byte in value {
-                match byte {
-                    b'"' => self.text.extend_from_slice(b"&quot;"),
-                    b'<' => self.text.extend_from_slice(b"&lt;"),
-                    b'>' => self.text.extend_from_slice(b"&gt;"),
-                    b'&' => self.text.extend_from_slice(b"&amp;"),
+            let mut rest: &[u8] = value;
+            while let Some(at) =
+                rest.iter().position(|byte| matches!(byte, b'"' | b'<' | b'>' | b'&' | b'\n'))
+            {
+                self.text.extend_from_slice(&rest[..at]);
+                self.text.extend_from_slice(match rest[at] {
+                    b'"' => b"&quot;",
+                    b'<' => b"&lt;",
+                    b'>' => b"&gt;",
+                    b'&' => b"&amp;",
                     // A bare newline in an attribute would be read as a space.
-                    b'\n' => self.text.extend_from_slice(b"&#xA;"),
-                    other => self.text.push(*other),
-                }
+                    _ => b"&#xA;",
+                });
+                rest = &rest[at + 1..];
             }
+            self.text.extend_from_slice(rest);
             self.text.push(b'"');
         }
     }
 
-    fn open(&mut self, name: &str, attributes: &XmlAttrs) {
+    fn open(&mut self, name: &str, attributes: &XmlAttrs<'_>) {
         self.start(name, attributes);
         self.text.extend_from_slice(b">\n");
         self.level += 1;
@@ -119,7 +142,7 @@ impl Writer {
         self.text.extend_from_slice(b">\n");
     }
 
-    fn empty(&mut self, name: &str, attributes: &XmlAttrs) {
+    fn empty(&mut self, name: &str, attributes: &XmlAttrs<'_>) {
         self.start(name, attributes);
         self.text.extend_from_slice(b" />\n");
     }
@@ -173,7 +196,7 @@ impl Writer {
         for (name, symbol) in [("drvPath", e.names.drv_path), ("outPath", e.names.out_path)] {
             let Some(value) = attrs.get(symbol) else { continue };
             if let Some(text) = self.force(e, value)?.as_str() {
-                attributes.insert(name, text.as_bytes().to_vec());
+                attributes.insert(name, text.as_bytes());
                 if symbol == e.names.drv_path {
                     path = Some(text.as_bytes());
                 }
@@ -190,7 +213,7 @@ impl Writer {
     }
 
     fn attributes(&mut self, e: &mut Evaluator, attrs: Attrs) -> Result<()> {
-        for attr in attrs.sorted() {
+        for attr in attrs.in_order() {
             let mut attributes = one("name", attr.name.as_bytes());
             self.position(e, attr.pos, &mut attributes);
             self.open("attr", &attributes);
@@ -211,7 +234,7 @@ impl Writer {
             Some(formals) => {
                 let mut attributes = name.map_or_else(XmlAttrs::new, |name| one("name", name));
                 if formals.ellipsis {
-                    attributes.insert("ellipsis", b"1".to_vec());
+                    attributes.insert("ellipsis", b"1".as_slice());
                 }
                 self.open("attrspat", &attributes);
                 let mut names: Vec<_> = formals.names.iter().map(|name| name.as_bytes()).collect();
@@ -226,7 +249,7 @@ impl Writer {
     }
 
     /// Adds where something was defined.
-    fn position(&self, e: &Evaluator, pos: Pos, attributes: &mut XmlAttrs) {
+    fn position(&self, e: &Evaluator, pos: Pos, attributes: &mut XmlAttrs<'_>) {
         if !self.locations {
             return;
         }
