@@ -24,7 +24,8 @@ const EXAMPLES: &str = "Examples:
   saltire plan hello --for aarch64-linux         say what would be done, and why
   saltire shell hello bc --for riscv64-linux     a shell with both on PATH, as if they were native
   saltire exec ./program                         run any foreign ELF program
-  saltire platforms                              what can be built for and run here";
+  saltire platforms                              what can be built for and run here
+  saltire nix build .#default                    Nix's own commands: nix, nix-build, nix-shell, …";
 
 /// Options of every command.
 #[derive(Args, Debug)]
@@ -50,7 +51,7 @@ pub struct Global {
     #[arg(long, short, global = true)]
     pub quiet: bool,
 
-    /// Say more
+    /// Say more of what is done
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -62,9 +63,9 @@ pub enum Command {
     Build(BuildArgs),
     /// Build a package and run its program, under an emulator where needed
     Run(RunArgs),
-    /// Start a shell (or a command) with packages on PATH, foreign ones included
+    /// Start a shell (or a command) with packages on PATH, also those for other platforms
     Shell(ShellArgs),
-    /// Start a shell (or a command) in the environment in which a package is built, cross compiler included
+    /// Start a shell (or a command) in a package's build environment, cross compiler included
     Develop(DevelopArgs),
     /// Say what building would do, step by step, and why
     Plan(PlanArgs),
@@ -74,7 +75,7 @@ pub enum Command {
     Exec(ExecArgs),
     /// Evaluate a Nix expression, a file or an attribute of the package set
     Eval(EvalArgs),
-    /// Evaluate what is typed, with the package set at hand
+    /// Evaluate Nix expressions at a prompt, with the package set loaded
     Repl(ReplArgs),
     /// Show the log of a build
     Log(LogArgs),
@@ -97,7 +98,7 @@ pub struct Selection {
     #[allow(missing_docs)]
     pub source: Source,
 
-    /// The platform that the result runs on: a name, a system or a GNU triple (repeatable; default: this machine)
+    /// The platform that the result runs on: a name, a system or a GNU triple (repeatable; default: this machine; 'saltire platforms' lists them)
     #[arg(long = "for", value_name = "PLATFORM")]
     pub platforms: Vec<String>,
 
@@ -133,7 +134,7 @@ pub struct Source {
 /// How to carry a plan out.
 #[derive(Args, Clone, Debug)]
 pub struct Execution {
-    /// Builds at the same time
+    /// How many builds may run at the same time
     #[arg(long = "max-jobs", short = 'j', value_name = "N", default_value_t = default_jobs(), env = "SALTIRE_MAX_JOBS")]
     pub jobs: usize,
 
@@ -193,11 +194,11 @@ pub struct BuildArgs {
 #[derive(Args, Debug)]
 #[allow(missing_docs)]
 pub struct RunArgs {
-    /// The package whose program to run, and the program's arguments
+    /// The package whose program is run
     #[arg(value_name = "PACKAGE")]
     pub package: String,
 
-    /// Arguments of the program
+    /// Arguments of the program; put '--' before them if one begins with '-'
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = false)]
     pub arguments: Vec<OsString>,
 
@@ -286,7 +287,7 @@ pub struct PlatformsArgs {
 /// `saltire exec`
 #[derive(Args, Debug)]
 pub struct ExecArgs {
-    /// A platform whose programs are to run too, when the program starts some (repeatable; 'all' for every one)
+    /// A platform whose programs the program may start as well (repeatable; 'all' for every one)
     #[arg(long = "for", value_name = "PLATFORM")]
     pub platforms: Vec<String>,
 
@@ -329,8 +330,9 @@ pub struct EvalArgs {
 
 /// `saltire repl`
 #[derive(Args, Debug)]
+#[command(after_help = "At the prompt ':?' lists the commands, and Tab completes.")]
 pub struct ReplArgs {
-    /// Options and installables, as 'nix repl' takes them; default: the embedded package set
+    /// What to load: options and installables, as 'nix repl' takes them; default: the embedded package set
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<OsString>,
 }
