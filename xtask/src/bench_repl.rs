@@ -84,7 +84,12 @@ fn median(all: &[Times], read: fn(&Times) -> f64) -> f64 {
 
 fn session(mut command: Command, completes: bool, tree: &Path, home: &Path) -> anyhow::Result<Times> {
     command.args(["--extra-experimental-features", "nix-command flakes", "repl", "-f"]).arg(tree);
-    command.env("HOME", home).env("XDG_CACHE_HOME", home).env("XDG_DATA_HOME", home).env("TERM", "xterm");
+    command
+        .env("HOME", home)
+        .env("XDG_CACHE_HOME", home)
+        .env("XDG_DATA_HOME", home)
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1");
     let began = Instant::now();
     let mut terminal = Terminal::start(&command)?;
     terminal.expect("Added ")?;

@@ -234,7 +234,7 @@ impl Prompt<'_> {
                     }
                 };
                 self.state.show_trace.set(on);
-                show(&format!("{}\n", if on { "showing error traces" } else { "not showing error traces" }));
+                show(if on { "showing error traces\n\n" } else { "not showing error traces\n\n" });
             }
         }
         Ok(Next::Line)

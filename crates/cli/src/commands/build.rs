@@ -59,7 +59,8 @@ pub fn targets(session: &Arc<Session>, selection: &Selection) -> Result<Vec<Targ
     let mut packages = selection.packages.clone();
     if packages.is_empty() {
         if matches!(set.source, saltire_driver::Source::Embedded) {
-            return Err(Failure::new("no package is named").hint("'hello' is one; 'saltire repl' completes their names"));
+            return Err(Failure::new("no package is named")
+                .hint("'hello' is one; 'saltire repl' completes their names"));
         }
         packages.push(String::new());
     }
