@@ -252,10 +252,12 @@ impl Evaluator {
     /// Shows an error to the debugger, once.
     fn stop_for(&mut self, error: &mut Box<EvalError>, place: Option<(Place, &'static Env)>) {
         let Some(debug) = &mut self.debug else { return };
-        let wanted = !error.seen
-            && debug.debugger.is_some()
-            && !matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Parse)
-            && !(debug.tries > 0 && debug.at.not_in_try)
+        let is_tried = debug.tries > 0 && debug.at.not_in_try;
+        let is_reason = !matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Parse);
+        let wanted = debug.debugger.is_some()
+            && is_reason
+            && !is_tried
+            && !error.seen
             && stack::address() > debug.limit.saturating_add(ROOM);
         if wanted {
             error.seen = true;

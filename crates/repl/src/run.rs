@@ -388,7 +388,7 @@ impl Prompt<'_> {
                 text += &format!("\n  … defined at {location}");
             }
             if let Some((file, offset)) = evaluator.sources().lookup(function.pos()) {
-                let source = String::from_utf8_lossy(&file.text);
+                let source = String::from_utf8_lossy(file.text());
                 if let Some(comment) = crate::doc::comment(&source, offset as usize) {
                     text += &format!("\n\n{comment}");
                 }
