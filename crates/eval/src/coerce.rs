@@ -14,6 +14,7 @@ use crate::evaluator::{Evaluator, host_error};
 use crate::host::AddPath;
 use crate::ir::{ExprRef, Operator};
 use crate::list::List;
+use crate::nesting::check_memory;
 use crate::paths;
 use crate::string::{MAX_LEN, Str};
 use crate::value::{Env, Kind, Value};
@@ -287,7 +288,8 @@ impl Evaluator {
         if length > MAX_LEN {
             return Err(EvalError::other(pos, format!("a string of {length} bytes is too long")));
         }
-        Ok(())
+        // While it is made there may be two copies.
+        check_memory(2 * length, pos)
     }
 
     /// Room for more bytes of a string, or an error if it would be too long for one or

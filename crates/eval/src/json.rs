@@ -89,6 +89,7 @@ impl Writer<'_> {
             Kind::Float(value) => self.out.extend(float_text::json(value).as_bytes()),
             Kind::String(text) => {
                 self.context = self.context.union(text.context());
+                self.evaluator.reserve(&mut self.out, text.len(), pos)?;
                 string(&mut self.out, text.as_bytes(), pos)?;
             }
             Kind::Path(path) if copy => {

@@ -17,12 +17,34 @@ const MAX_NESTING: u32 = 200_000;
 /// Elements of a list: two gigabytes with their thunks.
 const MAX_LIST: u64 = 1 << 27;
 
+/// Bytes of an element with its thunk.
+const ELEMENT: usize = 32;
+
+/// Objects from this size on, in bytes, are made only if there is memory for them.
+const LARGE: usize = 64 << 20;
+
 /// Fails for a list that is too long.
 pub(crate) fn check_list_size(size: u64, pos: Pos) -> Result<()> {
     if size <= MAX_LIST {
-        return Ok(());
+        return check_memory(size as usize * ELEMENT, pos);
     }
     Err(EvalError::other(pos, format!("cannot create list of size {size}")))
+}
+
+/// Fails if this much memory can't be had at once. That it can be had says nothing
+/// about the next time, nor about whether the system has to end a process for it.
+pub(crate) fn check_memory(bytes: usize, pos: Pos) -> Result<()> {
+    if bytes < LARGE {
+        return Ok(());
+    }
+    let mut probe: Vec<u8> = Vec::new();
+    let available = probe.try_reserve_exact(bytes).is_ok();
+    // Else the compiler is free to leave the allocation out.
+    std::hint::black_box(&probe);
+    if available {
+        return Ok(());
+    }
+    Err(EvalError::other(pos, format!("out of memory: {} MB more are needed at once", bytes >> 20)))
 }
 
 impl Evaluator {

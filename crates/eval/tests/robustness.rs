@@ -79,6 +79,7 @@ fn large_data() {
         "cannot create list of size",
     );
     check_error("builtins.genList (n: n) 9223372036854775807", "cannot create list of size");
+    check_error("map (n: n) (builtins.genList (n: n) 1000000000000)", "cannot create list of size");
     check_error("99999999999999999999", "invalid integer");
     check_error("9223372036854775807 + 1", "integer overflow");
     check_error("builtins.mul 9223372036854775807 2", "integer overflow");

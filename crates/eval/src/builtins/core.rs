@@ -193,6 +193,7 @@ fn map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let function =
         e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.map")?;
     let slots = list.slots();
+    check_list_size(slots.len() as u64, pos)?;
     let mapped = List::build(&mut e.region, slots.len(), |region, index| {
         Thunk::with_values(region, &crate::ir::APPLY1, &[function, slots[index].get()])
     });
@@ -237,12 +238,12 @@ fn gen_list(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     check_list_size(length as u64, pos)?;
     let function =
         e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.genList")?;
-    let mut items = Vec::with_capacity(length as usize);
-    for index in 0..length {
-        let index = e.new_int(index);
-        items.push(e.new_call(function, index));
-    }
-    Ok(e.new_list(&items))
+    let list = List::build(&mut e.region, length as usize, |region, index| {
+        // A list's indices are small enough.
+        let index = Value::small_int(index as i64).unwrap_or(Value::NULL);
+        Thunk::with_values(region, &crate::ir::APPLY1, &[function, index])
+    });
+    Ok(Value::from_list(list))
 }
 
 fn length(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
