@@ -84,6 +84,7 @@ let
     riscv64-musl = few ++ [ "busybox" "sourceHello" "sourceCxx" ];
     aarch64-multiplatform-musl = few;
     mips-linux-musl = few;
+    mips-linux-uclibc = few ++ [ "tree" ];
   };
 
   jobsOf = platform: names:

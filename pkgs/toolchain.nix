@@ -18,7 +18,7 @@ let
   runsHere = lib.systems.equals hostPlatform final.buildPlatform;
 
   source = import ./toolchains/source.nix { inherit lib config seed hostPlatform targetPlatform final; };
-  musl = import ./toolchains/musl.nix { inherit lib seed final; };
+  otherLibc = import ./toolchains/other-libc.nix { inherit lib seed final; };
   other = import ./toolchains/prebuilt.nix { inherit lib seed targetPlatform; };
   missing = import ./toolchains/missing.nix { inherit lib targetPlatform; inherit (final) buildPlatform; bootstrapTools = seed.tools; };
 
@@ -28,7 +28,7 @@ let
     let
       inherit (platform) prebuilt;
       hasPrebuilt = prebuilt != null && prebuilt.kind != "headers" && runsHere
-        && (!builtins.elem prebuilt.kind [ "glibc" "musl" ] || seed.hasGcc platform major);
+        && (!builtins.elem prebuilt.kind [ "glibc" "musl" "uclibc" ] || seed.hasGcc platform major);
     in
     # The build machine's own compiler has to come from somewhere.
     if hasPrebuilt && (config.toolchain != "source" || isNative) then prebuilt.kind
@@ -39,7 +39,8 @@ let
   # The unwrapped compiler of a version.
   compiler = major: {
     glibc = seed.gccFor targetPlatform major;
-    musl = musl.compilerOf (seed.gccFor targetPlatform major) targetPlatform;
+    musl = otherLibc.compilerOf (seed.gccFor targetPlatform major) targetPlatform;
+    uclibc = otherLibc.compilerOf (seed.gccFor targetPlatform major) targetPlatform;
     source = source.gcc major;
     inherit missing;
   }.${kindFor targetPlatform major} or other.compiler;
@@ -77,7 +78,8 @@ source.stages
     if !runsHere then final.libc
     else {
       glibc = seed.libcFor targetPlatform;
-      musl = musl.libcFor targetPlatform;
+      musl = otherLibc.libcFor targetPlatform;
+      uclibc = otherLibc.libcFor targetPlatform;
       source = source.libcFor targetPlatform;
       inherit missing;
     }.${kind} or { };
@@ -86,6 +88,7 @@ source.stages
   binutils-unwrapped = {
     glibc = seed.binutilsFor targetPlatform;
     musl = seed.binutilsFor targetPlatform;
+    uclibc = seed.binutilsFor targetPlatform;
     source = source.binutils;
     inherit missing;
   }.${kind} or other.binutils;

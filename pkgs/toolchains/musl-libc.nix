@@ -1,20 +1,13 @@
 # The C library musl for a platform, compiled with an unwrapped compiler that
 # needs no C library.
-{ lib, stdenv, debianSource, platform, name, kernelHeaders, compiler, binutils, flags ? [ ] }:
+{ lib, stdenv, debianSource, platform, kernelHeaders, compiler, binutils, flags ? [ ] }:
 
 let
   source = debianSource "musl";
-  inherit (platform) gcc;
-  machine = lib.concatLists [
-    (lib.optional (gcc ? arch) "-march=${gcc.arch}")
-    (lib.optional (gcc ? abi) "-mabi=${gcc.abi}")
-    (lib.optional (gcc ? fpu) "-mfpu=${gcc.fpu}")
-    (lib.optional (gcc ? float && platform.isAarch32) "-mfloat-abi=${gcc.float}")
-    (lib.optional (gcc ? float && platform.isMips) "-m${gcc.float}-float")
-  ];
+  machine = import ./machine-flags.nix { inherit lib platform; };
 in
 import ./c-library.nix { inherit stdenv platform kernelHeaders; } {
-  pname = name;
+  pname = "musl-${platform.config}";
   inherit (source) version src;
   postUnpack = ''
     tools=$NIX_BUILD_TOP/tools

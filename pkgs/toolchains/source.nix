@@ -70,7 +70,6 @@ let
   musl = platform: import ./musl-libc.nix {
     inherit lib platform;
     inherit (build) stdenv debianSource;
-    name = "musl-${platform.config}";
     kernelHeaders = seed.kernelHeadersFor platform;
     compiler = static;
     binutils = self.binutils;

@@ -129,6 +129,8 @@ pub enum PrebuiltKind {
     Glibc,
     /// The GCC of the glibc platform; musl is built from source.
     Musl,
+    /// The GCC of the glibc platform; uClibc-ng is built from source.
+    Uclibc,
     /// GCC and MinGW-w64.
     Mingw,
     /// GCC and a C library for machines without an operating system.

@@ -12,20 +12,10 @@ let
   isCross = !lib.systems.equals hostPlatform targetPlatform;
   targetPrefix = lib.optionalString isCross "${targetPlatform.config}-";
   inherit (bintools) suffixSalt;
-  gcc = targetPlatform.gcc;
   kind = if cc.isClang or false then "clang" else "gcc";
   drivers = cc.drivers or { c = "gcc"; cxx = "g++"; cpp = "cpp"; };
-  # What the platform's record says, as compiler options. -mfloat-abi is ARM's.
-  machineFlags = lib.concatLists [
-    (lib.optional (gcc ? arch) "-march=${gcc.arch}")
-    (lib.optional (gcc ? cpu) "-mcpu=${gcc.cpu}")
-    (lib.optional (gcc ? abi) "-mabi=${gcc.abi}")
-    (lib.optional (gcc ? fpu) "-mfpu=${gcc.fpu}")
-    (lib.optional (gcc ? float && targetPlatform.isAarch32) "-mfloat-abi=${gcc.float}")
-    (lib.optional (gcc ? float && targetPlatform.isMips) "-m${gcc.float}-float")
-    (lib.optional (gcc ? tune) "-mtune=${gcc.tune}")
-    (cc.machineFlags or [ ])
-  ];
+  machineFlags = import ../../toolchains/machine-flags.nix { inherit lib; platform = targetPlatform; }
+    ++ cc.machineFlags or [ ];
   attributes = {
     # The name that a cross compiler's last stage has always had.
     pname = "${targetPrefix}${lib.optionalString isCross "stage-${stage}-"}${kind}-wrapper";
