@@ -98,6 +98,8 @@ let
   static = {
     buildPhase = ''
       runHook preBuild
+      # GCC's configure scripts, which make starts, take it from the environment.
+      export inhibit_libc=true
       makeCommand all-gcc
       makeCommand all-target-libgcc ${alone}
       runHook postBuild
