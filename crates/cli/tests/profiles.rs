@@ -107,6 +107,13 @@ fn packages_are_added_removed_and_gone_back_to() {
     assert_eq!(world.run(&format!("nix store cat {one}/bin/one")), "1");
     world.run("nix profile wipe-history --profile p");
     assert_eq!(std::fs::read_link(world.path().join("p")).unwrap(), Path::new("p-2-link"));
+    world.run(&format!("nix build --no-link --profile b {two}"));
+    world.run(&format!("nix build --no-link --profile b {one}"));
+    assert_eq!(
+        std::fs::read_link(world.path().join("b-1-link")).unwrap(),
+        world.path().join("root").join(two.trim_start_matches('/'))
+    );
+    assert_eq!(std::fs::read_link(world.path().join("b")).unwrap(), Path::new("b-2-link"));
     let error = world.messages("nix profile rollback --profile p --to 7", 1);
     assert_eq!(error, "error: profile version 7 does not exist\n");
     let error = world.messages("nix-env -p p -q", 1);

@@ -20,7 +20,7 @@ pub enum OtherStore {
 /// What is known of a path in another store.
 pub enum Known {
     /// In a store.
-    Local(PathInfo),
+    Local(Box<PathInfo>),
     /// In a binary cache.
     Cache(Box<NarInfo>),
 }
@@ -88,7 +88,7 @@ impl OtherStore {
     /// What it knows of a path; nothing if it does not have it.
     pub fn info(&self, path: &StorePath) -> Result<Option<Known>, CopyError> {
         Ok(match self {
-            Self::Local(store) => store.query_path_info(path)?.map(Known::Local),
+            Self::Local(store) => store.query_path_info(path)?.map(|info| Known::Local(Box::new(info))),
             Self::Cache(cache) => cache.info(path)?.map(|info| Known::Cache(Box::new(info))),
         })
     }
@@ -228,12 +228,15 @@ impl From<CopyError> for ClosureError {
     }
 }
 
+/// What a path refers to, and what else is known of it.
+type Looked<T> = Result<(BTreeSet<StorePath>, T), CopyError>;
+
 /// What `paths` need, themselves included, each behind what it refers to; `look` says
 /// what a path refers to, and what else is to be known of it.
 pub(crate) fn closure<T>(
     paths: &[StorePath],
     skip: &dyn Fn(&StorePath) -> Result<bool, CopyError>,
-    look: &dyn Fn(&StorePath) -> Result<(BTreeSet<StorePath>, T), CopyError>,
+    look: &dyn Fn(&StorePath) -> Looked<T>,
 ) -> Result<Vec<T>, ClosureError> {
     let mut found: BTreeMap<StorePath, (BTreeSet<StorePath>, T)> = BTreeMap::new();
     let mut seen: BTreeSet<StorePath> = paths.iter().cloned().collect();

@@ -291,7 +291,8 @@ impl LockFile {
         let locked = self.nodes.iter().filter_map(|node| node.locked.as_ref()).map(|locked| &locked.locked);
         locked
             .into_iter()
-            .find(|reference| !is_locked(reference) && !(dirty && reference.input.text("narHash").is_some()))
+            .filter(|reference| !is_locked(reference))
+            .find(|reference| !dirty || reference.input.text("narHash").is_none())
     }
 }
 

@@ -246,8 +246,8 @@ fn as_json(node: &Node) -> Json {
                 nodes.iter().map(|(name, node)| (name.clone(), as_json(node))).collect();
             Json::Object(object)
         }
-        Node::Derivation(_, name, None) => json!({ "name": name, "type": "derivation" }),
-        Node::Derivation(_, name, Some(description)) => {
+        Node::Derivation(_, name, description) => {
+            let description = description.as_deref().unwrap_or_default();
             json!({ "description": description, "name": name, "type": "derivation" })
         }
         Node::Leaf(_, json) => json.clone(),

@@ -4,6 +4,7 @@ use crate::arguments::{Arguments, Word};
 use crate::build::{realise, say_plan};
 use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options, add_root};
+use crate::profile::Profile;
 use saltire_driver::{Session, StorePath, Wanted};
 use saltire_terminal::{Failure, Progress, print};
 use serde_json::json;
@@ -18,6 +19,7 @@ Builds installables and links the results.
 
   -o, --out-link NAME    the name of the link to the result (default: result)
       --no-link          make no link
+      --profile PATH     make the result a new generation of a profile
       --print-out-paths  print the store paths of the results
       --json             print what was built as JSON
       --dry-run          only say what would be done
@@ -30,7 +32,7 @@ Builds installables and links the results.
 pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut installables = InstallableOptions::default();
     let mut link = Some("result".to_owned());
-    let (mut paths, mut json) = (false, false);
+    let (mut paths, mut json, mut profile) = (false, false, None);
     while let Some(word) = words.next()? {
         if installables.take(&word, &mut words)? {
             continue;
@@ -39,6 +41,13 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
             Word::Short('o') => link = Some(words.value(&word)?),
             Word::Long(name) if name == "out-link" => link = Some(words.value(&word)?),
             Word::Long(name) if name == "no-link" => link = None,
+            Word::Long(name) if name == "profile" => profile = Some(words.value(&word)?),
+            Word::Long(name) if name == "rebuild" => {
+                return Err(Failure::new(
+                    "'--rebuild' is not there: results are not built again to be compared",
+                )
+                .hint("'nix store verify' checks that they are what they were"));
+            }
             Word::Long(name) if name == "print-out-paths" => paths = true,
             Word::Long(name) if name == "json" => json = true,
             _ if options.take(&word, &mut words)? => {}
@@ -63,6 +72,16 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
                 add_root(&session, &format!("{link}{number_text}{output}"), 1, path)?;
             }
         }
+    }
+    if let Some(profile) = &profile {
+        let all: Vec<&StorePath> = built.iter().flat_map(|one| &one.outputs).map(|(_, path)| path).collect();
+        let [path] = all.as_slice() else {
+            return Err(Failure::new(format_args!(
+                "'--profile' requires that the arguments produce a single store path, but there are {}",
+                all.len()
+            )));
+        };
+        Profile::open(&session, Some(profile))?.set(&session, path)?;
     }
     let display = |path: &StorePath| session.store().display(path);
     if json {

@@ -149,7 +149,7 @@ pub fn edit(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
         let meta = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
         let Some(meta) = meta else { return Ok(None) };
         let value = evaluator.force(meta)?;
-        Ok(Package { value, path: Symbol::intern("") }.text(evaluator, "position")?)
+        Package { value, path: Symbol::intern("") }.text(evaluator, "position")
     })?;
     opened.progress.finish();
     let missing = || {

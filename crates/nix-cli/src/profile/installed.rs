@@ -319,7 +319,7 @@ impl Change<'_> {
                 _ => items.push(old),
             }
         }
-        for selector in wanted.iter().filter(|selector| selector.hits == 0) {
+        if let Some(selector) = wanted.iter().find(|selector| selector.hits == 0) {
             return Err(Failure::new(format_args!("selector '{}' matches no derivations", selector.text)));
         }
         self.finish(items)
@@ -487,7 +487,7 @@ impl Change<'_> {
             let wanted = selectors(&request.operands)?;
             items.retain(|item| wanted.iter().any(|selector| selector.fits(&item.name)));
         }
-        items.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()));
+        items.sort_by_key(|item| item.name.to_lowercase());
         if request.json {
             return print(&as_json(&items));
         }
