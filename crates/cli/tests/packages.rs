@@ -277,7 +277,7 @@ fn a_crate_is_cross_built_and_runs() {
 
 /// The whole chain for the platform that `SALTIRE_TEST_SOURCE_TOOLCHAIN` names.
 #[test]
-#[ignore = "compiles binutils, GCC and a C library, 25 CPU minutes"]
+#[ignore = "compiles binutils, GCC and a C library: about 25 minutes of a processor"]
 fn a_toolchain_from_source_compiles_c_and_cxx() {
     if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
         println!("skipped: packages can't be built or emulated here");
