@@ -22,6 +22,8 @@ fromSeed {
       -e "s|/usr/bin/m4|$tree/bin/m4|g" \
       -e "s|/usr/bin/perl|${pkgsBuildBuild.perl}/bin/perl|g" \
       -e "s#/usr/bin/\(auto[a-z0-9]*\|aclocal\)#$out/bin/\1#g"
+    # Programs of the standard environment are found on PATH.
+    sed -i -e "1s|^#! */usr/bin/env sh|#!$SHELL|" -e 's#="/bin/#="#' "$out/bin/libtoolize"
     chmod +x "$out"/share/automake-1.16/* "$out"/share/misc/* "$out"/share/libtool/build-aux/*
   '';
   setupHook = ./setup-hook.sh;

@@ -1,11 +1,13 @@
-{ lib, stdenv, debianSource, xz, zlib, pkg-config }:
+{ lib, stdenv, debianSource, autoreconfHook, xz, zlib, pkg-config }:
 
 let source = debianSource "kmod";
 in
 stdenv.mkDerivation {
   pname = "kmod";
   inherit (source) version src;
-  nativeBuildInputs = [ pkg-config ];
+  nativeBuildInputs = [ autoreconfHook pkg-config ];
+  # What a program for documentation, which is not there, would make.
+  postPatch = "touch libkmod/docs/gtk-doc.make";
   buildInputs = [ xz zlib ];
   configureFlags = [ "--with-xz" "--with-zlib" "--disable-manpages" "--disable-test-modules" ];
   meta = {
