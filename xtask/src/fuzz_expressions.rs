@@ -36,9 +36,26 @@ enum Type {
     Set,
     /// Of one argument, for a type, to a type.
     Function,
+    /// A regular expression.
+    Pattern,
+    /// A list of strings.
+    Texts,
+    /// A list of sets that have `name` and `value`.
+    Pairs,
+    /// A hash algorithm's name.
+    Algorithm,
+    /// A function of two arguments that orders them.
+    Order,
+    /// A function of two sets.
+    Update,
+    /// A function of two numbers.
+    Sum,
 }
 
-use Type::{Bool, Float, Function, Int, List, Null, Set, String as Text};
+use Type::{
+    Algorithm, Bool, Float, Function, Int, List, Null, Order, Pairs, Pattern, Set, String as Text, Sum,
+    Texts, Update,
+};
 
 const ALL: [Type; 8] = [Int, Float, Bool, Text, Null, List, Set, Function];
 const NAMES: [&str; 6] = ["a", "b", "c", "foo", "x'", "or"];
@@ -73,6 +90,36 @@ const BUILTINS: &[(Type, &str, &[Type])] = &[
     (Text, "baseNameOf", &[Text]),
     (Text, "dirOf", &[Text]),
     (Text, "toXML", &[List]),
+    (Text, "toString", &[Float]),
+    (Text, "toString", &[Set]),
+    (Text, "toJSON", &[Text]),
+    (Text, "hashString", &[Algorithm, Text]),
+    (Text, "replaceStrings", &[Texts, Texts, Text]),
+    (Text, "concatStringsSep", &[Text, Texts]),
+    (Text, "unsafeDiscardStringContext", &[Text]),
+    (Text, "placeholder", &[Text]),
+    (Text, "head", &[Texts]),
+    (List, "match", &[Pattern, Text]),
+    (List, "split", &[Pattern, Text]),
+    (List, "sort", &[Order, Texts]),
+    (List, "sort", &[Order, List]),
+    (List, "concatMap", &[Function, List]),
+    (List, "map", &[Function, Texts]),
+    (Set, "listToAttrs", &[Pairs]),
+    (Set, "zipAttrsWith", &[Function, Pairs]),
+    (Set, "genericClosure", &[Set]),
+    (Set, "getContext", &[Text]),
+    (Set, "fromTOML", &[Text]),
+    (Set, "foldl'", &[Update, Set, Pairs]),
+    (Int, "foldl'", &[Sum, Int, List]),
+    (Int, "bitOr", &[Int, Int]),
+    (Int, "fromJSON", &[Text]),
+    (Float, "fromJSON", &[Text]),
+    (Bool, "all", &[Function, List]),
+    (Bool, "any", &[Function, List]),
+    (Bool, "hasContext", &[Text]),
+    (Bool, "isAttrs", &[Set]),
+    (Bool, "isPath", &[Text]),
     (List, "tail", &[List]),
     (List, "attrNames", &[Set]),
     (List, "attrValues", &[Set]),
@@ -149,8 +196,43 @@ impl Generator {
             "(-9223372036854775807 - 1)",
             "1000000",
         ];
-        const FLOATS: [&str; 7] = ["0.5", "1.0", "(-2.25)", "1.0e10", "1.5e-7", "3.14159", "100000.0"];
-        const TEXTS: [&str; 12] = [
+        const FLOATS: [&str; 12] = [
+            "0.5",
+            "1.0",
+            "(-2.25)",
+            "1.0e10",
+            "1.5e-7",
+            "3.14159",
+            "100000.0",
+            "1.0e300",
+            "0.1",
+            "1.0e-300",
+            "123456.789",
+            "(-0.0)",
+        ];
+        const PATTERNS: [&str; 13] = [
+            "\"\"",
+            "\"a\"",
+            "\"(a|b)*\"",
+            "\"[a-z]+\"",
+            "\"([^/]*)/(.*)\"",
+            "\"(o?)(o)\"",
+            "\"[[:space:]]+\"",
+            "\"(x)|(f)\"",
+            "\"[.]\"",
+            "\"(.{2})*\"",
+            "\"((a)|b)+\"",
+            "\"^.*$\"",
+            "\"a{1,3}b?\"",
+        ];
+        const TEXTS: [&str; 19] = [
+            "\"1\"",
+            "\"[ 1, 2.5, null ]\"",
+            "\"a = 1\\nb.c = [ 2 ]\"",
+            "\"${builtins.toFile \"n\" \"t\"}\"",
+            "\"abab.foo/oo x\"",
+            "\"2.0pre-1\"",
+            "(builtins.substring 1 2 \"foo\")",
             "\"\"",
             "\"a\"",
             "\"b\"",
@@ -175,6 +257,25 @@ impl Generator {
             Function => {
                 self.random.pick(&["(x: x)", "(x: true)", "(x: y: x)", "(x: \"k\")", "builtins.isInt"])
             }
+            Pattern => self.random.pick(&PATTERNS),
+            Texts => self.random.pick(&[
+                "[ ]",
+                "[ \"a\" ]",
+                "[ \"b\" \"a\" ]",
+                "[ \"\" \"foo\" ]",
+                "[ \"1.2\" \"x/y\" ]",
+            ]),
+            Pairs => self.random.pick(&[
+                "[ ]",
+                "[ { name = \"a\"; value = 1; } ]",
+                "[ { name = \"b\"; value = [ ]; } { name = \"b\"; value = 2; } ]",
+            ]),
+            Algorithm => self.random.pick(&["\"md5\"", "\"sha1\"", "\"sha256\"", "\"sha512\""]),
+            Order => {
+                self.random.pick(&["builtins.lessThan", "(x: y: x < y)", "(x: y: x > y)", "(x: y: false)"])
+            }
+            Update => self.random.pick(&["(x: y: x // y)", "(x: y: y // x)"]),
+            Sum => self.random.pick(&["builtins.add", "(x: y: x - y)", "(x: y: y)"]),
         };
         text.to_owned()
     }
@@ -183,7 +284,32 @@ impl Generator {
     fn control(&mut self, wanted: Type, depth: usize) -> String {
         let name = self.random.pick(&NAMES[..5]).to_owned();
         let kind = self.random.pick(&ALL);
-        match self.random.below(9) {
+        match self.random.below(15) {
+            9 => {
+                let (value, other) = (self.make(wanted, depth), self.make(Set, depth));
+                format!("(with {other}; with {{ {name} = {value}; }}; {name})")
+            }
+            10 => {
+                let value = self.make(wanted, depth);
+                format!("(let set = {{ {name} = {value}; }}; inherit (set) {name}; in {name})")
+            }
+            11 => {
+                let body = self.within(&name, kind, wanted, depth);
+                let bound = self.make(kind, depth);
+                format!("({{ __functor = self: {name}: {body}; }} {bound})")
+            }
+            12 => {
+                let value = self.make(wanted, depth);
+                format!("(rec {{ {name} = null; r = {name}; __overrides = {{ {name} = {value}; }}; }}.r)")
+            }
+            13 => {
+                let value = self.make(wanted, depth);
+                format!("({{ x = {{ q = 1; }}; x.${{\"{name}\"}} = {value}; }}.x.{name})")
+            }
+            14 => {
+                let (value, other) = (self.make(wanted, depth), self.make(wanted, depth));
+                format!("(({{ {name} ? {value}, ... }}@all: all.{name} or {name}) {{ q = {other}; }})")
+            }
             0 => {
                 let bound = self.make(kind, depth);
                 let body = self.within(&name, kind, wanted, depth);
@@ -262,7 +388,9 @@ impl Generator {
                 self.binary(kinds, &["+", "-", "*", "/"], depth)
             }
             Bool => self.boolean(depth),
-            Text => match self.random.below(3) {
+            Text => match self.random.below(5) {
+                3 => format!("(toString {{ __toString = self: {}; }})", self.make(Text, depth)),
+                4 => format!("(toString (/a + {}))", self.make(Text, depth)),
                 0 => self.binary([Text, Text], &["+"], depth),
                 1 => {
                     let (first, second) = (self.make(Text, depth), self.make(Text, depth));
@@ -271,6 +399,22 @@ impl Generator {
                 _ => format!("''\n  x ${{{}}}\n   y\n''", self.make(Text, depth)),
             },
             Null => "null".to_owned(),
+            Pattern | Algorithm | Order | Update | Sum => self.leaf(wanted),
+            Texts => {
+                let count = self.random.below(4);
+                let items: Vec<String> =
+                    (0..count).map(|_| format!("({})", self.make(Text, depth))).collect();
+                format!("[ {} ]", items.join(" "))
+            }
+            Pairs => {
+                let count = self.random.below(3);
+                let mut pair = || {
+                    let (name, value) = (self.make(Text, depth), self.any(depth));
+                    format!("{{ name = {name}; value = {value}; }}")
+                };
+                let items: Vec<String> = (0..count).map(|_| pair()).collect();
+                format!("[ {} ]", items.join(" "))
+            }
             List => match self.random.below(3) {
                 0 => self.binary([List, List], &["++"], depth),
                 _ => {

@@ -22,7 +22,7 @@ impl Evaluator {
             (Kind::Float(a), Kind::Int(b)) => (a, b as f64),
             (Kind::Float(a), Kind::Float(b)) => (a, b),
             // Looked at before the dividend's type.
-            (_, Kind::Int(0)) if operator == Operator::Divide => {
+            (_, Kind::Int(0) | Kind::Float(0.0)) if operator == Operator::Divide => {
                 return Err(EvalError::new(ErrorKind::Arithmetic, pos, "division by zero"));
             }
             _ => return Err(not_a_number(self, operator, left, right, pos)),

@@ -48,7 +48,7 @@ pub(crate) const FETCHURL_PATH: &[u8] = b"/__corepkgs__/fetchurl.nix";
 pub(crate) const FETCHURL_FUNCTION: &[u8] = br#"
 { url, name ? baseNameOf (toString url), system ? "", executable ? false, unpack ? false
 , hash ? "", md5 ? "", sha1 ? "", sha256 ? "", sha512 ? ""
-, outputHash ? "", outputHashAlgo ? "" }:
+, outputHash ? "", outputHashAlgo ? "", impure ? false }:
 let
   given = builtins.filter (choice: choice.digits != "") [
     { digits = outputHash; algorithm = outputHashAlgo; }
@@ -59,17 +59,19 @@ let
     { digits = sha256; algorithm = "sha256"; }
   ];
   chosen = if given == [ ] then { digits = ""; algorithm = "sha256"; } else builtins.head given;
-in derivation {
+  fixed = if impure then { __impure = true; } else {
+    outputHash = chosen.digits;
+    outputHashAlgo = chosen.algorithm;
+  };
+in derivation (fixed // {
   inherit name url executable unpack;
   builder = "builtin:fetchurl";
   system = "builtin";
   urls = [ url ];
-  outputHash = chosen.digits;
-  outputHashAlgo = chosen.algorithm;
   outputHashMode = if executable || unpack then "recursive" else "flat";
   preferLocalBuild = true;
   impureEnvVars = [ "http_proxy" "https_proxy" "ftp_proxy" "all_proxy" "no_proxy" ];
-}
+})
 "#;
 
 /// What is collected while going through the attributes.

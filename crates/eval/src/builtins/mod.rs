@@ -135,9 +135,16 @@ pub fn tables() -> impl Iterator<Item = &'static Builtin> {
 
 /// Where builtins differ from those of Nix 2.35: the builtin, and how.
 pub static DEVIATIONS: &[(&str, &str)] = &[
-    ("exec", "Missing; the reference has it only with `allow-unsafe-native-code-during-evaluation`."),
-    ("importNative", "Missing; the reference has it only with `allow-unsafe-native-code-during-evaluation`."),
+    (
+        "exec",
+        "Missing, also with `allow-unsafe-native-code-during-evaluation`, without which the reference lacks it, too.",
+    ),
+    (
+        "importNative",
+        "Missing, also with `allow-unsafe-native-code-during-evaluation`: its plugins are of the reference's own memory layout.",
+    ),
     ("outputOf", "Missing; the reference has it only with the experimental feature `dynamic-derivations`."),
+    ("fromJSON", "The texts of syntax errors are its own: what was expected, with line and column."),
     ("fetchFinalTree", "Missing; the reference has it for its own use."),
     ("fetchClosure", "There without the experimental feature `fetch-closure`."),
     ("fetchTree", "There without the experimental feature `fetch-tree`."),
