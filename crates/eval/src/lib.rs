@@ -10,6 +10,11 @@
 //!   words (code and environment), and its result replaces the code.
 //! - Attribute sets share the names and positions of the literal that made them
 //!   (a *shape*), which also makes selection caches a comparison of one word.
+//!   `large // small` refers to the large set; the shape of the result says where
+//!   in both its attributes are.
+//! - A call at the end of a function takes the native stack of the function that it is
+//!   in, though it counts as nested. What a call certainly evaluates first (a builtin's
+//!   argument, a set for a pattern) gets no thunk.
 //! - A part of a file is lowered when it is first evaluated. Undefined variables are
 //!   looked for once, when the file is parsed; a tree from the cache has none.
 //! - A failed thunk keeps its error and fails the same way again, except for
