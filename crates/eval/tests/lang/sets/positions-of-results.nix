@@ -8,7 +8,6 @@ in {
   dynamic = place { ${"a"} = 1; };
   filtered = place (removeAttrs set [ "b" ]);
   grouped = place (builtins.groupBy (x: "a") [ 1 ]);
-  inherited = place { inherit (set) a; };
   intersected = place (builtins.intersectAttrs { a = 0; } set);
   listed = place (builtins.listToAttrs [ { name = "a"; value = 1; } ]);
   mapped = place (builtins.mapAttrs identity set);
