@@ -108,6 +108,17 @@ pub enum Error {
     /// Something can't be copied from or to another store.
     #[error(transparent)]
     Copy(#[from] crate::binary_cache::CopyError),
+    /// A process that evaluates ended unexpectedly, again and again.
+    #[error("a process that evaluates '{attribute}' {end}")]
+    Worker {
+        /// The attribute.
+        attribute: String,
+        /// How.
+        end: String,
+    },
+    /// Processes that evaluate can't be talked to.
+    #[error("can't work with other processes: {0}")]
+    Workers(io::Error),
     /// The user called it off.
     #[error("interrupted")]
     Interrupted,
@@ -137,6 +148,9 @@ impl Error {
             }
             Error::Copy(error) => error.hint().into_iter().collect(),
             Error::Flake(error) => flake_hint(error).into_iter().collect(),
+            Error::Worker { end, .. } if end.ends_with("signal 9") => {
+                vec!["perhaps memory ran out: make room, or evaluate fewer attributes".into()]
+            }
             Error::NoHome { .. } => vec!["set HOME to your home directory".into()],
             _ => Vec::new(),
         }

@@ -86,7 +86,8 @@ impl StoreHost {
         self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_read_only(&self) -> bool {
+    /// Whether store paths are only computed.
+    pub fn is_read_only(&self) -> bool {
         self.limits().1
     }
 
@@ -143,8 +144,18 @@ impl StoreHost {
         error
     }
 
+    /// Whether adding a source only computes its store path.
+    pub fn only_computes(&self, path: &[u8]) -> bool {
+        self.is_read_only() && self.physical(path).as_os_str().as_bytes() == path
+    }
+
+    /// Whether a derivation was made in this evaluation, so that its text is in memory.
+    pub fn has_made(&self, path: &StorePath) -> bool {
+        self.pending().derivations.contains_key(path)
+    }
+
     /// Where a logical path's file is.
-    fn physical(&self, path: &[u8]) -> PathBuf {
+    pub fn physical(&self, path: &[u8]) -> PathBuf {
         self.store.location().to_physical(Path::new(OsStr::from_bytes(path)))
     }
 }
@@ -244,7 +255,7 @@ impl Host for StoreHost {
         let algorithm = request.expected.map_or(HashAlgorithm::Sha256, |hash| hash.algorithm());
         self.check_path(request.path)?;
         let source = self.physical(request.path);
-        if self.is_read_only() && source.as_os_str().as_bytes() == request.path {
+        if self.only_computes(request.path) {
             let path = self.files.add_path(request)?;
             self.allow_path(&path);
             return Ok(path);

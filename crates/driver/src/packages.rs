@@ -28,7 +28,7 @@ pub enum Forgive {
 }
 
 impl Forgive {
-    fn covers(self, error: &EvalError) -> bool {
+    pub(crate) fn covers(self, error: &EvalError) -> bool {
         match self {
             Self::Nothing => false,
             Self::Assertions => error.is_catchable(),
@@ -73,7 +73,9 @@ impl Finder<'_> {
             let combine = attrs.contains(Symbol::intern("_combineChannels"));
             for attr in attrs.sorted().into_iter().filter(|attr| is_package_name(attr.name.as_bytes())) {
                 let path = join(path, &attr.name.to_string());
-                if combine || !self.package(attr.value, &path)? && self.wants_recursion(attr.value)? {
+                if combine
+                    || !self.package(attr.value, &path)? && wants_recursion(self.evaluator, attr.value)?
+                {
                     self.enter(attr.value, &path)?;
                 }
             }
@@ -102,38 +104,45 @@ impl Finder<'_> {
     }
 
     fn package_inner(&mut self, value: Value, path: &str) -> Result<bool, Box<EvalError>> {
-        let value = self.evaluator.force(value)?;
-        let Some(attrs) = value.as_attrs() else { return Ok(false) };
-        if !self.evaluator.is_derivation(attrs)? {
+        if package_value(self.evaluator, value)?.is_none() {
             return Ok(false);
         }
-        if let Some(name) = attrs.get(Symbol::intern("name")) {
-            self.evaluator.string_value(
-                name,
-                Pos::NONE,
-                "while evaluating the 'name' attribute of a derivation",
-            )?;
-        }
-        if self.done.insert(value.identity()) {
-            self.found.push(Package { value, path: Symbol::intern(path) });
+        if self.done.insert(value.resolve().identity()) {
+            self.found.push(Package { value: value.resolve(), path: Symbol::intern(path) });
         }
         Ok(true)
     }
+}
 
-    /// Whether a set has `recurseForDerivations = true`.
-    fn wants_recursion(&mut self, value: Value) -> Result<bool, EvaluationError> {
-        let attribute = value.resolve().as_attrs();
-        let attribute = attribute.and_then(|attrs| attrs.get(Symbol::intern("recurseForDerivations")));
-        let what = "while evaluating the attribute `recurseForDerivations`";
-        Ok(match attribute {
-            Some(value) => self.evaluator.bool_value(value, Pos::NONE, what)?,
-            None => false,
-        })
+/// The name of the derivation that a value is, empty if it has none; `None` if it is
+/// something else.
+pub(crate) fn package_value(
+    evaluator: &mut Evaluator,
+    value: Value,
+) -> Result<Option<Vec<u8>>, Box<EvalError>> {
+    let value = evaluator.force(value)?;
+    let Some(attrs) = value.as_attrs() else { return Ok(None) };
+    if !evaluator.is_derivation(attrs)? {
+        return Ok(None);
+    }
+    let Some(name) = attrs.get(Symbol::intern("name")) else { return Ok(Some(Vec::new())) };
+    let what = "while evaluating the 'name' attribute of a derivation";
+    Ok(Some(evaluator.string_value(name, Pos::NONE, what)?.as_bytes().to_vec()))
+}
+
+/// Whether a set, which was evaluated, has `recurseForDerivations = true`.
+pub(crate) fn wants_recursion(evaluator: &mut Evaluator, value: Value) -> Result<bool, Box<EvalError>> {
+    let attribute = value.resolve().as_attrs();
+    let attribute = attribute.and_then(|attrs| attrs.get(Symbol::intern("recurseForDerivations")));
+    let what = "while evaluating the attribute `recurseForDerivations`";
+    match attribute {
+        Some(value) => evaluator.bool_value(value, Pos::NONE, what),
+        None => Ok(false),
     }
 }
 
 /// Names that packages can have: what a command line can name without quotes.
-fn is_package_name(name: &[u8]) -> bool {
+pub(crate) fn is_package_name(name: &[u8]) -> bool {
     name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+".contains(byte))
 }

@@ -171,6 +171,27 @@ impl Session {
         work: impl FnOnce(&mut Evaluator) -> Result<T, EvaluationError> + Send,
     ) -> Result<T, Error> {
         let users = whose == Whose::Users;
+        let (host, trees) = self.store_host(whose);
+        let profile = self.settings.profile.as_ref();
+        let settings = self.evaluation_settings(whose);
+        let result = with_large_stack(|| {
+            let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);
+            if let Some((make, at)) = self.debugger.get().filter(|_| users) {
+                evaluator.set_debugger(make(), *at);
+            }
+            let result = work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error));
+            statistics::report(&evaluator, profile)?;
+            result
+        })?;
+        host.flush()?;
+        // A cache that can't be written is done without.
+        let _ = trees.flush();
+        Ok(result)
+    }
+
+    /// A host for an evaluation, and the cache of parsed files that it uses.
+    pub(crate) fn store_host(self: &Arc<Self>, whose: Whose) -> (Arc<StoreHost>, Arc<TreeCache>) {
+        let users = whose == Whose::Users;
         let session = Arc::clone(self);
         let realise = move |elements: &[&ContextElement]| {
             session.realise_elements(elements).map_err(|error| HostError::new(error.to_string()))
@@ -190,29 +211,27 @@ impl Session {
             Arc::clone(&trees),
         ));
         host.limit(access, self.settings.read_only);
-        let profile = self.settings.profile.as_ref();
-        let settings = saltire_eval::Settings {
+        (host, trees)
+    }
+
+    /// How to evaluate.
+    pub(crate) fn evaluation_settings(&self, whose: Whose) -> saltire_eval::Settings {
+        let users = whose == Whose::Users;
+        saltire_eval::Settings {
             show_trace: self.settings.show_trace,
             pure: users && self.settings.pure,
             pipe_operators: self.settings.pipe_operators,
             max_call_depth: self.settings.max_call_depth,
             trace_verbose: self.settings.trace_verbose,
             abort_on_warn: self.settings.abort_on_warn,
-            profile: profile.map(|profile| profile.frequency),
-        };
-        let result = with_large_stack(|| {
-            let mut evaluator = Evaluator::new(Arc::clone(&host) as Arc<dyn saltire_eval::Host>, settings);
-            if let Some((make, at)) = self.debugger.get().filter(|_| users) {
-                evaluator.set_debugger(make(), *at);
-            }
-            let result = work(&mut evaluator).map_err(|error| self.lay_out_error(&evaluator, error));
-            statistics::report(&evaluator, profile)?;
-            result
-        })?;
-        host.flush()?;
-        // A cache that can't be written is done without.
-        let _ = trees.flush();
-        Ok(result)
+            profile: self.settings.profile.as_ref().map(|profile| profile.frequency),
+            dependencies: None,
+        }
+    }
+
+    /// Whether a debugger waits for evaluations.
+    pub(crate) fn is_debugged(&self) -> bool {
+        self.debugger.get().is_some()
     }
 
     /// What `builtins.currentSystem` says.
@@ -239,7 +258,7 @@ impl Session {
         self.lay_out_error(evaluator, error).to_string()
     }
 
-    fn lay_out_error(&self, evaluator: &Evaluator, error: EvaluationError) -> Error {
+    pub(crate) fn lay_out_error(&self, evaluator: &Evaluator, error: EvaluationError) -> Error {
         match error {
             EvaluationError::Nix(error) if error.kind == ErrorKind::Interrupted => Error::Interrupted,
             EvaluationError::Nix(error) => {
@@ -550,7 +569,7 @@ impl Session {
 
 /// Whose expressions are evaluated.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
+pub(crate) enum Whose {
     /// The user's, as the settings say.
     Users,
     /// The program's: the embedded set for this machine, which settings such as pure

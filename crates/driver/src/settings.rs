@@ -190,9 +190,9 @@ impl Settings {
         self.restricted = config.is_on("restrict-eval");
         self.allowed_uris = config.list("allowed-uris");
         self.import_from_derivation = config.is_on("allow-import-from-derivation");
-        self.eval_cache = config.is_on("eval-cache");
         self.max_call_depth = u32::try_from(config.number("max-call-depth")).unwrap_or(u32::MAX);
         self.pipe_operators = config.has_feature("pipe-operators");
+        self.eval_cache = config.is_on("eval-cache");
         self.profile = (config.text("eval-profiler") == "flamegraph").then(|| ProfileSettings {
             file: config.text("eval-profile-file").into(),
             frequency: u32::try_from(config.number("eval-profiler-frequency")).unwrap_or(u32::MAX),

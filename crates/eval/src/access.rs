@@ -170,7 +170,7 @@ pub(crate) fn ready_attribute(select: &'static Select, env: EnvRef) -> Option<Va
         Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set(),
         _ => None,
     };
-    let slot = select.find(subject?.resolve().as_attrs()?)?;
+    let slot = select.find(subject?.resolve_untracked().as_attrs()?)?;
     let value = slot.get().shorten();
     (!value.is_thunk() && value.replaces_thunk()).then_some(value)
 }

@@ -184,8 +184,12 @@ impl Evaluator {
             known.unwrap_or_else(std::sync::PoisonError::into_inner).get(path).cloned()
         };
         let store_path = match known(self) {
-            Some(path) => path,
+            Some(found) => {
+                self.dependencies.recall(&source_key(path));
+                found
+            }
             None => {
+                let before = self.dependencies.len();
                 let name = paths::base_name(path);
                 if name.ends_with(b".drv") {
                     let message = "file names are not allowed to end in '.drv'";
@@ -195,6 +199,7 @@ impl Evaluator {
                 let request =
                     AddPath { path, name: &name, ingestion: Ingestion::Nar, filter: None, expected: None };
                 let added = self.host().add_path(request).map_err(|e| host_error(e).at(pos))?;
+                self.dependencies.share(&source_key(path), before);
                 let mut all = self.shared.sources_in_store.lock();
                 all.as_mut().map(|all| all.insert(path.to_vec(), added.clone())).ok();
                 added
@@ -433,4 +438,9 @@ impl Evaluator {
         let error = EvalError::type_error(Pos::NONE, format!("cannot coerce {kind} to a string: {shown}"));
         if what.is_empty() { error.at(pos) } else { error.traced(pos, what) }
     }
+}
+
+/// What a source is called among what is read once: no path of a file begins so.
+fn source_key(path: &[u8]) -> Vec<u8> {
+    [b"source ", path].concat()
 }

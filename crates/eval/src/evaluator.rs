@@ -13,6 +13,7 @@ use crate::attrs::{Attr, Attrs};
 use crate::builtins::{self, Builtin};
 use crate::context::Context;
 use crate::debug::Debug;
+use crate::dependencies::DependencyLog;
 use crate::derivation::{DERIVATION_FUNCTION, DERIVATION_ORIGIN, FETCHURL_FUNCTION, FETCHURL_PATH};
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::host::{Host, HostError};
@@ -48,6 +49,9 @@ pub struct Settings {
     /// Samples a second that the profiler takes (0: as many as it is used to); no
     /// profile if none.
     pub profile: Option<u32>,
+    /// Where to note what results depend on, if somebody wants to know. Not with
+    /// several threads.
+    pub dependencies: Option<&'static DependencyLog>,
 }
 
 impl Default for Settings {
@@ -60,6 +64,7 @@ impl Default for Settings {
             trace_verbose: false,
             abort_on_warn: false,
             profile: None,
+            dependencies: None,
         }
     }
 }
@@ -117,12 +122,14 @@ pub struct Evaluator {
     pub(crate) regexes: HashMap<Symbol, std::rc::Rc<saltire_posix_regex::Regex>>,
     pub(crate) profile: Option<Box<Profile>>,
     pub(crate) debug: Option<Box<Debug>>,
+    pub(crate) dependencies: &'static DependencyLog,
     not_send: PhantomData<*const ()>,
 }
 
 impl Evaluator {
     /// An evaluator without any file read.
     pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
+        let dependencies = settings.dependencies.unwrap_or(&crate::dependencies::NOTHING);
         let profile = settings.profile.map(|frequency| Box::new(Profile::new(frequency)));
         let shared = Arc::new(Shared {
             host,
@@ -154,6 +161,7 @@ impl Evaluator {
             regexes: HashMap::new(),
             profile,
             debug: None,
+            dependencies,
             not_send: PhantomData,
         };
         evaluator.make_globals();
@@ -206,9 +214,9 @@ impl Evaluator {
             if let Some(system) = host.current_system() {
                 all.push(("currentSystem", self.new_string(system.as_bytes()), false));
             }
-            if let Some(time) = host.current_time() {
-                all.push(("currentTime", self.new_int(time), false));
-            }
+            // Asked for when it is used, so that the host knows what depends on it.
+            let function = self.new_builtin(&builtins::CURRENT_TIME);
+            all.push(("currentTime", self.new_call(function, Value::NULL), false));
         }
         let search_path = self.search_path_value();
         all.push(("nixPath", search_path, false));
@@ -305,6 +313,7 @@ impl Evaluator {
             regexes: HashMap::new(),
             profile: None,
             debug: None,
+            dependencies: &crate::dependencies::NOTHING,
             not_send: PhantomData,
         })
     }
@@ -423,19 +432,26 @@ impl Evaluator {
     pub fn eval_file(&mut self, path: &[u8]) -> Result<Value> {
         let known = self.lock_files().get(path).copied();
         if let Some(value) = known {
+            self.dependencies.recall(path);
             return self.force(value);
         }
+        let before = self.dependencies.len();
         let resolved = self.resolve_import(path)?;
         let known = self.lock_files().get(&resolved).copied();
         let value = match known {
-            Some(value) => value,
+            Some(value) => {
+                self.dependencies.recall(&resolved);
+                value
+            }
             None => {
                 let expr = self.parse_file(&resolved, self.globals)?;
                 let value = Thunk::in_env(&mut self.code, expr, &EMPTY_ENV);
                 // Another thread may have read it meanwhile: all must have the same value.
+                self.dependencies.share(&resolved, before);
                 *self.lock_files().entry(resolved).or_insert(value)
             }
         };
+        self.dependencies.share(path, before);
         self.lock_files().insert(path.to_vec(), value);
         let origin = || format!("while evaluating the file '{}':", String::from_utf8_lossy(path));
         crate::error::Traced::traced(self.force(value), Pos::NONE, origin)

@@ -34,6 +34,7 @@ mod coerce;
 mod compare;
 mod context;
 mod debug;
+mod dependencies;
 mod derivation;
 mod error;
 mod evaluator;
@@ -68,6 +69,7 @@ pub use attrs::{Attr, Attrs};
 pub use coerce::Coerce;
 pub use context::{Context, ContextElement};
 pub use debug::{Debugger, Level, LevelKind, Reason, Resume, StackFrame, Stop, StopAt};
+pub use dependencies::{Dependency, DependencyKind, DependencyLog};
 pub use error::{ErrorKind, EvalError, Result, did_you_mean};
 pub use evaluator::{Evaluator, Settings};
 pub use fs_host::FsHost;
@@ -75,7 +77,7 @@ pub use host::{
     AddPath, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FlakeCall, Host, HostError, HostResult,
     MessageLevel, PathFilter,
 };
-pub use interactive::{Variables, set_interrupted};
+pub use interactive::{Variables, is_interrupted, set_interrupted};
 pub use list::List;
 pub use print::{attribute_name, describe, quote, type_name, type_of};
 pub use printer::{PrintErrors, PrintOptions};

@@ -64,6 +64,12 @@ impl Evaluator {
                 Pending::Value(value) => return Ok(value),
                 Pending::Blackhole => self.wait_for(thunk)?,
                 Pending::Failed(error) => return Err(Box::new(error.clone())),
+                Pending::Tracked(value, dependency) => {
+                    if !self.dependencies.reuse(dependency) {
+                        thunk.finish(&mut self.region, value);
+                    }
+                    return Ok(value);
+                }
                 Pending::Code(code) => match self.owner {
                     None => {
                         thunk.start();
@@ -74,6 +80,7 @@ impl Evaluator {
                 },
             }
         };
+        let before = self.dependencies.len();
         let result = match code {
             Expr::Apply1 => {
                 let function = thunk.value(0);
@@ -92,11 +99,16 @@ impl Evaluator {
         };
         match result {
             Ok(value) => {
-                thunk.finish(&mut self.region, value);
+                if self.dependencies.len() == before {
+                    thunk.finish(&mut self.region, value);
+                } else if let Some(dependency) = self.dependencies.join(before) {
+                    thunk.finish_tracked(&mut self.region, value, dependency);
+                }
                 Ok(value)
             }
             Err(error) => {
-                if error.is_transient() {
+                // There is no room to say what a kept error depends on.
+                if error.is_transient() || self.dependencies.len() != before {
                     thunk.restore(code);
                 } else {
                     thunk.fail(Box::leak(error.clone()));

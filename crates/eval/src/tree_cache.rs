@@ -188,6 +188,12 @@ impl TreeCache {
         }
     }
 
+    /// What is new, which this process does not write then.
+    pub fn take_new(&self) -> Vec<(TreeKey, Vec<u8>)> {
+        let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
+        fresh.trees.into_iter().collect()
+    }
+
     /// Writes what is new. Errors are those of writing; whoever can't write does
     /// without a cache.
     pub fn flush(&self) -> io::Result<()> {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::attrs::{Attrs, AttrsObj};
 use crate::builtins::Builtin;
+use crate::dependencies::Dependency;
 use crate::error::EvalError;
 use crate::ir::{Expr, LambdaCode};
 use crate::list::{List, ListObj};
@@ -226,12 +227,24 @@ impl Value {
     #[inline(always)]
     pub fn resolve(self) -> Self {
         match self.as_thunk() {
-            Some(thunk) => thunk.result().unwrap_or(self),
+            Some(thunk) => match thunk.result() {
+                Some(result) => result,
+                None => match thunk.pending() {
+                    Pending::Tracked(result, _) => result,
+                    _ => self,
+                },
+            },
             None => self,
         }
     }
 
-    /// As [`Value::resolve`], but a function stays behind its thunk: functions in
+    /// As [`Value::resolve`], but a tracked thunk stays: using its result has to be noted.
+    #[inline(always)]
+    pub(crate) fn resolve_untracked(self) -> Self {
+        self.as_thunk().and_then(Thunk::result).unwrap_or(self)
+    }
+
+    /// As [`Value::resolve_untracked`], but a function stays behind its thunk: functions in
     /// sets and lists are equal only if they are in the same thunk.
     #[inline(always)]
     pub(crate) fn shorten(self) -> Self {
@@ -399,7 +412,8 @@ impl Slot {
     /// Puts a thunk's result in the place of the thunk.
     #[inline(always)]
     pub(crate) fn replace_thunk(&self, region: &mut Region, result: Value) {
-        if result.replaces_thunk() {
+        // The result of a tracked thunk stays behind its mark.
+        if result.replaces_thunk() && self.get().as_thunk().is_none_or(|thunk| thunk.result().is_some()) {
             region.wrote(std::ptr::from_ref(self) as usize, result);
             self.set(result);
         }
@@ -520,11 +534,12 @@ pub struct Thunk(pub(crate) &'static ThunkObj);
 
 /// The state is one of: a value's word (evaluated; its tag is never zero), the
 /// address of code (not evaluated), a multiple of [`OWNED`] (being evaluated, by
-/// the thread with that number), or an error's address with [`FAILED`] set.
+/// the thread with that number), an error's address with [`FAILED`] set, or, with
+/// [`TRACKED`] set, what the result depends on; then the result is in the payload.
 #[repr(C)]
 pub(crate) struct ThunkObj {
     state: AtomicU64,
-    payload: [u64; 1],
+    payload: [AtomicU64; 1],
 }
 
 /// The states of thunks that are being evaluated: this for the only thread that
@@ -538,6 +553,7 @@ pub(crate) const MAX_OWNERS: u32 = 500;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(pub(crate) u32);
 const FAILED: u64 = 1 << 63;
+const TRACKED: u64 = 1 << 62;
 
 /// What a thunk is before it is forced.
 pub(crate) enum Pending {
@@ -545,6 +561,7 @@ pub(crate) enum Pending {
     Blackhole,
     Failed(&'static EvalError),
     Code(&'static Expr),
+    Tracked(Value, Dependency),
 }
 
 impl Thunk {
@@ -564,7 +581,7 @@ impl Thunk {
     /// A thunk whose evaluation failed.
     #[cold]
     pub(crate) fn failed(region: &mut Region, error: &'static EvalError) -> Value {
-        let thunk = Thunk(region.alloc(ThunkObj { state: AtomicU64::new(0), payload: [0] }));
+        let thunk = Thunk(region.alloc(ThunkObj { state: AtomicU64::new(0), payload: [AtomicU64::new(0)] }));
         thunk.fail(error);
         Value::from_thunk(thunk)
     }
@@ -601,6 +618,8 @@ impl Thunk {
         } else if word & FAILED != 0 {
             // SAFETY: `fail` stored the address of an error that is never freed.
             Pending::Failed(unsafe { &*((word & !FAILED) as *const EvalError) })
+        } else if word & TRACKED != 0 {
+            Pending::Tracked(self.value(0), Dependency::from_bits((word >> 3) as u32))
         } else {
             // SAFETY: the only other states are addresses of code.
             Pending::Code(unsafe { &*(word as *const Expr) })
@@ -611,14 +630,14 @@ impl Thunk {
     #[inline(always)]
     pub(crate) fn env(self) -> &'static Env {
         // SAFETY: the caller saw code that runs in an environment.
-        unsafe { &*(self.0.payload[0] as *const Env) }
+        unsafe { &*(self.0.payload[0].load(Ordering::Relaxed) as *const Env) }
     }
 
     /// A value of a thunk made by `with_values` with more than `index` values.
     #[inline(always)]
     pub(crate) fn value(self, index: usize) -> Value {
         // SAFETY: the caller saw code that takes as many values.
-        Value(unsafe { *self.0.payload.as_ptr().add(index) })
+        Value(unsafe { (*self.0.payload.as_ptr().add(index)).load(Ordering::Relaxed) })
     }
 
     /// Marks the thunk as being evaluated, where there is only one thread.
@@ -645,6 +664,15 @@ impl Thunk {
     pub(crate) fn finish(self, region: &mut Region, value: Value) {
         region.wrote(std::ptr::from_ref(self.0) as usize, value);
         self.0.state.store(value.0, Ordering::Release);
+    }
+
+    /// As [`Thunk::finish`], with what the result depends on.
+    #[cold]
+    pub(crate) fn finish_tracked(self, region: &mut Region, value: Value, dependency: Dependency) {
+        region.wrote(std::ptr::from_ref(self.0) as usize, value);
+        // Every thunk has a word for its environment or first value, not needed any more.
+        self.0.payload[0].store(value.0, Ordering::Relaxed);
+        self.0.state.store(TRACKED | u64::from(dependency.to_bits()) << 3, Ordering::Release);
     }
 
     pub(crate) fn fail(self, error: &'static EvalError) {

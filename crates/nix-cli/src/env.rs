@@ -3,13 +3,16 @@
 use crate::arguments::{Arguments, Word, text};
 use crate::installable::package_name;
 use crate::options::Options;
+use crate::order::standard_order;
 use saltire_driver::{
-    EvaluationError, Forgive, Package, Session, Source, argument_set, arguments, find_along, packages,
+    Division, Error, EvaluationError, Forgive, Package, Query, Session, Source, argument_set, arguments,
+    current_directory, find_along,
 };
 use saltire_eval::Evaluator;
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Text of `--help`.
 pub const HELP: &str = "\
@@ -38,7 +41,7 @@ it was; lists the packages of a package set (default: <nixpkgs>).
       --arg NAME EXPR, --argstr NAME TEXT, -I PATH, --option NAME VALUE
 ";
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Request {
     query: bool,
     available: bool,
@@ -87,13 +90,15 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     // Queries don't write derivations, as in the reference.
     options.read_only = true;
     let opened = options.open()?;
-    let rows = opened.session.evaluate(|evaluator| rows(&opened.session, evaluator, &options, &request))?;
+    let rows = rows(&opened.session, &options, &request);
     opened.progress.finish();
+    let rows = rows?;
     print(&if request.json { as_json(&rows) } else { table(&rows) })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A package: its cells and what JSON says of it.
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Row {
     path: String,
     name: String,
@@ -101,33 +106,39 @@ struct Row {
     json: Map<String, Json>,
 }
 
-fn rows(
-    session: &Session,
-    evaluator: &mut Evaluator,
-    options: &Options,
-    request: &Request,
-) -> Result<Vec<Row>, EvaluationError> {
-    let given = arguments(evaluator, &options.arguments)?;
-    let given = argument_set(evaluator, given);
+fn rows(session: &Arc<Session>, options: &Options, request: &Request) -> Result<Vec<Row>, Error> {
     let source = Source::File(request.file.clone().unwrap_or_else(|| "<nixpkgs>".to_owned()));
-    let root = session.package_set_value(evaluator, &source)?;
     let whole = [String::new()];
     let paths = if request.attributes.is_empty() { &whole[..] } else { &request.attributes };
-    let mut rows = Vec::new();
-    for path in paths {
-        let value = find_along(evaluator, root, path, given)?;
-        for package in packages(evaluator, value, given, Forgive::Assertions)? {
-            match row(session, evaluator, request, path, &package) {
-                Ok(row) => rows.extend(row),
-                // What can't be evaluated on this platform is not available.
-                Err(EvaluationError::Nix(error)) if error.is_catchable() => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
+    let roots = |evaluator: &mut Evaluator| {
+        let given = arguments(evaluator, &options.arguments)?;
+        let given = argument_set(evaluator, given);
+        let root = session.package_set_value(evaluator, &source)?;
+        let values = paths.iter().map(|path| find_along(evaluator, root, path, given));
+        Ok((values.collect::<Result<_, _>>()?, given))
+    };
+    let describe = |evaluator: &mut Evaluator, root: usize, package: &Package| {
+        let row = row(session, evaluator, request, &paths[root], package)?;
+        Ok(row.and_then(|row| serde_json::to_vec(&row).ok()))
+    };
+    let arguments = &options.arguments;
+    let directory = current_directory();
+    let answer = session.query(&Query {
+        roots: &roots,
+        describe: &describe,
+        forgive: Forgive::Assertions,
+        // What can't be evaluated on this platform is not available.
+        forgive_description: Forgive::Assertions,
+        key: Some(format!("nix-env {request:?} {arguments:?} {directory:?}").into_bytes()),
+        division: Division::default(),
+    })?;
+    let mut rows: Vec<Row> =
+        answer.rows.iter().filter_map(|row| serde_json::from_slice(&row.description).ok()).collect();
     // By name, as the reference lists them.
-    rows.sort_by(|a, b| (a.name.to_lowercase(), &a.path).cmp(&(b.name.to_lowercase(), &b.path)));
-    Ok(rows)
+    let names: Vec<String> = rows.iter().map(|row| row.name.to_lowercase()).collect();
+    let order = standard_order(names.len(), |a, b| names[a] < names[b]);
+    let mut rows: Vec<Option<Row>> = rows.drain(..).map(Some).collect();
+    Ok(order.into_iter().filter_map(|index| rows[index].take()).collect())
 }
 
 fn row(

@@ -19,6 +19,7 @@ mod installable;
 mod instantiate;
 mod new;
 mod options;
+mod order;
 mod parse;
 mod prefetch;
 mod profile;

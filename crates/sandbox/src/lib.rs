@@ -49,6 +49,7 @@ mod spec;
 mod sys;
 mod user;
 mod view;
+mod worker;
 
 pub use binfmt::BinfmtEntry;
 pub use error::{SandboxError, Step};
@@ -56,3 +57,4 @@ pub use probe::{Capability, Finding, Probe, Problem, find_problem, probe};
 pub use process::{Resources, SandboxChild, Status};
 pub use spec::{Bind, BuildUser, Identity, Limit, Mount, Output, Personality, SandboxSpec, Seccomp, Stdin};
 pub use view::{Place, ViewSpec};
+pub use worker::{Worker, WorkerEnd, wait_for_output};

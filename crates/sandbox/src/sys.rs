@@ -2,7 +2,7 @@
 //! a form that may be used between `clone` and `exec`.
 //!
 //! Everything here only makes system calls: no allocation, no locks. This and
-//! `process`, `child`, `view` are the only modules with `unsafe` in this crate.
+//! `process`, `child`, `view`, `worker` are the only modules with `unsafe` in this crate.
 
 #![allow(unsafe_code)]
 

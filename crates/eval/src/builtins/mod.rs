@@ -133,6 +133,14 @@ pub fn tables() -> impl Iterator<Item = &'static Builtin> {
     tables.into_iter().flatten()
 }
 
+/// What `builtins.currentTime` is made from.
+pub(crate) static CURRENT_TIME: Builtin = builtin("currentTime", &["unit"], current_time, "The time.");
+
+fn current_time(e: &mut Evaluator, _: &[Value], _: Pos) -> Result<Value> {
+    let time = e.host().current_time().unwrap_or_default();
+    Ok(e.new_int(time))
+}
+
 /// Where builtins differ from those of Nix 2.35: the builtin, and how.
 pub static DEVIATIONS: &[(&str, &str)] = &[
     (
