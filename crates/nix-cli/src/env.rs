@@ -104,6 +104,8 @@ struct Row {
     name: String,
     cells: Vec<String>,
     json: Map<String, Json>,
+    /// Whether it is listed.
+    available: bool,
 }
 
 fn rows(session: &Arc<Session>, options: &Options, request: &Request) -> Result<Vec<Row>, Error> {
@@ -118,19 +120,26 @@ fn rows(session: &Arc<Session>, options: &Options, request: &Request) -> Result<
         Ok((values.collect::<Result<_, _>>()?, given))
     };
     let describe = |evaluator: &mut Evaluator, root: usize, package: &Package| {
-        let row = row(session, evaluator, request, &paths[root], package)?;
+        let row = match row(session, evaluator, request, &paths[root], package) {
+            // What can't be evaluated on this platform is not available.
+            Err(EvaluationError::Nix(error)) if error.is_catchable() => unavailable(evaluator, package)?,
+            row => row?,
+        };
         Ok(row.and_then(|row| serde_json::to_vec(&row).ok()))
     };
     let arguments = &options.arguments;
     let directory = current_directory();
+    let workers = match options.config.text("eval-cores") {
+        "0" | "auto" => std::thread::available_parallelism().map_or(1, usize::from),
+        number => number.parse().unwrap_or(1),
+    };
     let answer = session.query(&Query {
         roots: &roots,
         describe: &describe,
         forgive: Forgive::Assertions,
-        // What can't be evaluated on this platform is not available.
         forgive_description: Forgive::Assertions,
         key: Some(format!("nix-env {request:?} {arguments:?} {directory:?}").into_bytes()),
-        division: Division::default(),
+        division: Division::among(workers),
     })?;
     let mut rows: Vec<Row> =
         answer.rows.iter().filter_map(|row| serde_json::from_slice(&row.description).ok()).collect();
@@ -138,7 +147,13 @@ fn rows(session: &Arc<Session>, options: &Options, request: &Request) -> Result<
     let names: Vec<String> = rows.iter().map(|row| row.name.to_lowercase()).collect();
     let order = standard_order(names.len(), |a, b| names[a] < names[b]);
     let mut rows: Vec<Option<Row>> = rows.drain(..).map(Some).collect();
-    Ok(order.into_iter().filter_map(|index| rows[index].take()).collect())
+    Ok(order.into_iter().filter_map(|index| rows[index].take()).filter(|row| row.available).collect())
+}
+
+/// A package that is not listed, but has a place in the order.
+fn unavailable(evaluator: &mut Evaluator, package: &Package) -> Result<Option<Row>, EvaluationError> {
+    let name = package.text(evaluator, "name")?.unwrap_or_default();
+    Ok(Some(Row { path: String::new(), name, cells: Vec::new(), json: Map::new(), available: false }))
 }
 
 fn row(
@@ -195,7 +210,7 @@ fn row(
         json.insert("description".into(), json!(text));
         cells.push(text);
     }
-    Ok(Some(Row { path, name, cells, json }))
+    Ok(Some(Row { path, name, cells, json, available: true }))
 }
 
 /// The outputs of a package with their paths.

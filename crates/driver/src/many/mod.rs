@@ -68,10 +68,14 @@ pub struct Division {
     pub alone: usize,
 }
 
-impl Default for Division {
-    fn default() -> Self {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { workers, items: 8192, memory: 320 << 20, alone: 64 }
+/// Bytes of values that all workers together may have.
+const MEMORY: u64 = 640 << 20;
+
+impl Division {
+    /// For so many workers at the same time. The fewer there are the less is evaluated
+    /// by more than one of them, since each can keep more.
+    pub fn among(workers: usize) -> Self {
+        Self { workers, items: 16384, memory: MEMORY / workers.max(1) as u64, alone: 64 }
     }
 }
 
