@@ -595,10 +595,10 @@ impl<'r> Run<'r> {
         if self.has_failed_item {
             return Ok(());
         }
-        let mut groups: HashMap<(&[u8], &[u8]), Vec<(&Vec<u8>, &Item)>> = HashMap::new();
+        let mut groups: HashMap<_, Vec<(&Vec<u8>, &Item)>> = HashMap::new();
         for (path, item) in &self.items {
             if let Outcome::Found { name, derivation, row: Some(_), .. } = &item.outcome {
-                groups.entry((name, derivation)).or_default().push((path, item));
+                groups.entry((name.as_slice(), derivation.as_slice())).or_default().push((path, item));
             }
         }
         // Those of one process were compared by its objects; those that were kept, then.

@@ -141,7 +141,7 @@ fn words(metadata: &Metadata) -> Stamp {
 fn trusted(stamp: Stamp) -> Option<Stamp> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64;
     let changed = stamp[4].max(stamp[5]);
-    let granularity = if stamp[5] % 1_000_000_000 == 0 { COARSE } else { FINE };
+    let granularity = if stamp[5].is_multiple_of(1_000_000_000) { COARSE } else { FINE };
     (now.checked_sub(changed)? > granularity).then_some(stamp)
 }
 
