@@ -24,7 +24,7 @@ let
   moveToOut = ''mv "$out${prefix}"/* "$out/"; rmdir "$out${prefix}"'';
   # Other languages and tests: most of the source's files.
   leftOut = [
-    "gcc/testsuite/g*" "gcc/ada/*" "gcc/d/dmd/*" "gcc/fortran/*" "gcc/go/*" "libgo/*" "libphobos/*" "libstdc++-v3/testsuite/*"
+    "gcc/testsuite/g*" "gcc/ada/*" "gcc/d/dmd/*" "gcc/fortran/*" "gcc/go/*" "libgo/*" "libphobos/*" "libstdc++-v3/testsuite/*/*"
   ];
 
   configureFlags = lib.concatLists [

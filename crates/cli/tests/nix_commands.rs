@@ -66,7 +66,10 @@ fn values_are_evaluated_purely_unless_told_otherwise() {
         "forbidden in pure evaluation mode",
     );
     check_error(&["nix", "eval", "--raw", "--json", "--expr", "1"], "mutually exclusive");
-    check_error(&["nix", "bundle"], "'nix bundle' is a command of Nix that saltire does not have yet");
+    check_error(
+        &["nix", "config", "check"],
+        "'nix config check' is a command of Nix that saltire does not have yet",
+    );
     check_error(&["nix", "biuld"], "'biuld' is not a recognised command");
 }
 

@@ -485,8 +485,9 @@ impl Evaluator {
         }
         let text = self.shared.host.read_file(path).map_err(host_error)?;
         // Only few texts are looked at again, for positions.
-        let (host, path) = (Arc::clone(&self.shared.host), path.to_vec());
-        let reader = Box::new(move || host.read_file(&path).ok());
+        // Code is never freed, the host must be.
+        let (host, path) = (Arc::downgrade(&self.shared.host), path.to_vec());
+        let reader = Box::new(move || host.upgrade()?.read_file(&path).ok());
         let file = self.add_source(self.shared.sources.add_unkept(origin, text.len(), reader), base)?;
         self.parse(file, &text, scope)
     }
