@@ -64,6 +64,8 @@ let
       mkdir -p "$NIX_BUILD_TOP/build"
       configureScript=../''${PWD##*/}/configure
       cd "$NIX_BUILD_TOP/build"
+      # The libraries for the target would take this machine's preprocessor.
+      unset CPP CXXCPP
       # The compiler runs here; what it compiles for the target is its own affair.
       export CFLAGS_FOR_TARGET="-O2" CXXFLAGS_FOR_TARGET="-O2"
     '';
