@@ -30,7 +30,7 @@ let
   configureFlags = lib.concatLists [
     [
       "--prefix=${prefix}" "--target=${target.config}" "--with-sysroot=/" "--with-native-system-header-dir=/include"
-      "--with-as=${toolDirectory}/as" "--with-ld=${toolDirectory}/ld"
+      # Not --with-ld: the wrapper's linker, which -B leads to, would not be asked.
       "--with-build-time-tools=${toolDirectory}" "--with-gnu-as" "--with-gnu-ld" "--with-system-zlib"
       "--enable-languages=c,c++" "--enable-default-pie" "--enable-checking=release"
       "--disable-nls" "--disable-multilib" "--disable-bootstrap" "--disable-libsanitizer"
