@@ -144,7 +144,7 @@ fn rows(session: &Arc<Session>, options: &Options, request: &Request) -> Result<
     let mut rows: Vec<Row> =
         answer.rows.iter().filter_map(|row| serde_json::from_slice(&row.description).ok()).collect();
     // By name, as the reference lists them.
-    let names: Vec<String> = rows.iter().map(|row| row.name.to_lowercase()).collect();
+    let names: Vec<String> = rows.iter().map(|row| row.name.to_ascii_uppercase()).collect();
     let order = standard_order(names.len(), |a, b| names[a] < names[b]);
     let mut rows: Vec<Option<Row>> = rows.drain(..).map(Some).collect();
     Ok(order.into_iter().filter_map(|index| rows[index].take()).filter(|row| row.available).collect())

@@ -1,7 +1,8 @@
 //! `nix-env`: installing, upgrading, removing and listing packages of a profile, and
 //! its generations. `nix-env -qa` is in [`crate::env`].
 
-use super::environment::{Problem, USUAL_PRIORITY, add_with_references, link_packages};
+use super::environment::add_with_references;
+use super::manifest::{Item, installed_in, item, make_environment, priority};
 use super::{Profile, Unwanted, file_failed};
 use crate::arguments::{Arguments, Word, text};
 use crate::build::realise;
@@ -65,18 +66,6 @@ enum UpgradeTo {
     SameOrNewer,
     Same,
     Any,
-}
-
-/// An installed package, or one that is to be.
-#[derive(Clone, Debug)]
-struct Item {
-    name: String,
-    system: String,
-    /// Names and paths of outputs; what of them is installed.
-    outputs: Vec<(String, String)>,
-    meta: Map<String, Json>,
-    /// What makes it, if it is not there yet.
-    wanted: Option<Wanted>,
 }
 
 /// Runs `nix-env`.
@@ -538,188 +527,9 @@ fn compare(left: &str, right: &str) -> Ordering {
     saltire_eval::builtins::compare_versions(left.as_bytes(), right.as_bytes())
 }
 
-/// The number of `meta.priority`: the lower one wins.
-fn priority(item: &Item) -> i64 {
-    let value = item.meta.get("priority");
-    let number = value.and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()));
-    number.unwrap_or(USUAL_PRIORITY)
-}
-
 /// A store path's name without the ending of derivations.
 fn package_file_name(path: &StorePath) -> String {
     path.derivation_name().unwrap_or(path.name()).to_owned()
-}
-
-fn item(session: &Session, evaluator: &mut Evaluator, package: &Package) -> Result<Item, EvaluationError> {
-    let name = package.text(evaluator, "name")?.unwrap_or_default();
-    let system = package.text(evaluator, "system")?.unwrap_or_else(|| "unknown".to_owned());
-    let wanted_outputs = package.default_outputs(evaluator)?;
-    let all = crate::env::output_paths(evaluator, package)?;
-    let outputs = all.into_iter().filter(|(name, _)| wanted_outputs.contains(name)).collect();
-    let derivation = package.derivation(session, evaluator)?;
-    let wanted = Some(Wanted { derivation, outputs: wanted_outputs });
-    let meta = package.value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
-    let meta = meta.and_then(|meta| plain(evaluator, meta, 0));
-    let meta = match meta {
-        Some(Json::Object(meta)) => meta,
-        _ => Map::new(),
-    };
-    Ok(Item { name, system, outputs, meta, wanted })
-}
-
-/// A value as far as it is made of strings, numbers, booleans, lists and sets; what
-/// can't be evaluated is left out.
-fn plain(evaluator: &mut Evaluator, value: Value, depth: usize) -> Option<Json> {
-    /// Deeper values say nothing of a package.
-    const DEPTH: usize = 8;
-    let value = evaluator.force(value).ok()?;
-    if let Some(text) = value.as_str() {
-        return Some(json!(String::from_utf8_lossy(text.as_bytes())));
-    }
-    if let Some(number) = value.as_int() {
-        return Some(json!(number));
-    }
-    if let Some(value) = value.as_bool() {
-        return Some(json!(value));
-    }
-    if depth > DEPTH {
-        return None;
-    }
-    if let Some(list) = value.as_list() {
-        let items: Vec<Value> = list.iter().collect();
-        return items
-            .into_iter()
-            .map(|item| plain(evaluator, item, depth + 1))
-            .collect::<Option<Vec<_>>>()
-            .map(Json::from);
-    }
-    let attrs = value.as_attrs()?;
-    let mut object = Map::new();
-    for attr in attrs.sorted() {
-        if let Some(value) = plain(evaluator, attr.value, depth + 1) {
-            object.insert(attr.name.to_string(), value);
-        }
-    }
-    Some(Json::Object(object))
-}
-
-/// The packages of a profile.
-fn installed_in(session: &Arc<Session>, profile: &Profile) -> Result<Vec<Item>, Failure> {
-    let Some(files) = profile.files(session) else { return Ok(Vec::new()) };
-    if files.join("manifest.json").symlink_metadata().is_ok() {
-        return Err(Failure::new(format_args!(
-            "profile '{}' is incompatible with 'nix-env'; please use 'nix profile' instead",
-            profile.link.display()
-        )));
-    }
-    let manifest = files.join("manifest.nix");
-    let Ok(target) = std::fs::read_link(&manifest) else { return Ok(Vec::new()) };
-    let place = session.store().location().to_physical(&target);
-    let text = std::fs::read_to_string(&place).map_err(file_failed("read", &place))?;
-    let items = session.evaluate(|evaluator| {
-        let value = evaluator.eval_str(&text, b"/")?;
-        let list = evaluator.force(value)?;
-        let values: Vec<Value> = list.as_list().map(|list| list.iter().collect()).unwrap_or_default();
-        let mut items = Vec::new();
-        for value in values {
-            let value = evaluator.force(value)?;
-            let package = Package { value, path: Symbol::intern("") };
-            let name = package.text(evaluator, "name")?.unwrap_or_default();
-            let system = package.text(evaluator, "system")?.unwrap_or_default();
-            let outputs = crate::env::output_paths(evaluator, &package)?;
-            let meta = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
-            let meta = match meta.and_then(|meta| plain(evaluator, meta, 0)) {
-                Some(Json::Object(meta)) => meta,
-                _ => Map::new(),
-            };
-            items.push(Item { name, system, outputs, meta, wanted: None });
-        }
-        Ok(items)
-    })?;
-    Ok(items)
-}
-
-/// The store path of a tree with the packages and their list.
-fn make_environment(session: &Arc<Session>, items: &[Item]) -> Result<StorePath, Failure> {
-    let mut references = BTreeSet::new();
-    let mut linked = Vec::new();
-    for item in items {
-        let is_active =
-            item.meta.get("active").is_none_or(|value| *value != json!("false") && *value != json!(false));
-        for (_, path) in &item.outputs {
-            references.insert(session.parse(path)?);
-            if is_active {
-                linked.push((path.clone(), priority(item)));
-            }
-        }
-    }
-    let manifest = session.store().add_text("env-manifest.nix", manifest_text(items).as_bytes(), &references);
-    let manifest = manifest.map_err(Error::from)?;
-    let directory = tempfile::tempdir().map_err(file_failed("write to", &std::env::temp_dir()))?;
-    let place = directory.path().join("user-environment");
-    std::fs::create_dir(&place).map_err(file_failed("create", &place))?;
-    link_packages(session, &linked, &place).map_err(|problem| match problem {
-        Problem::Other(failure) => failure,
-        Problem::Conflict(conflict) => Failure::new(format_args!(
-            "packages '{}' and '{}' have the same priority {}",
-            conflict.second.display(),
-            conflict.first.display(),
-            conflict.priority
-        ))
-        .hint("'nix-env --set-flag priority NUMBER NAME' changes the priority of an installed package"),
-    })?;
-    let link = place.join("manifest.nix");
-    symlink(session.store().display(&manifest), &link).map_err(file_failed("create", &link))?;
-    references.insert(manifest);
-    add_with_references(session, "user-environment", &place, references)
-}
-
-/// The list of packages as a Nix expression.
-fn manifest_text(items: &[Item]) -> String {
-    let entry = |item: &Item| {
-        let mut attributes: BTreeMap<String, String> = BTreeMap::new();
-        for (name, path) in &item.outputs {
-            attributes.insert(name.clone(), format!("{{ outPath = {}; }}", quoted(path)));
-        }
-        let names: Vec<String> = item.outputs.iter().map(|(name, _)| quoted(name)).collect();
-        let first = item.outputs.first().map_or("", |(_, path)| path);
-        attributes.insert("meta".into(), nix_text(&Json::Object(item.meta.clone())));
-        attributes.insert("name".into(), quoted(&item.name));
-        attributes.insert("outPath".into(), quoted(first));
-        attributes.insert("outputs".into(), format!("[ {} ]", names.join(" ")));
-        attributes.insert("system".into(), quoted(&item.system));
-        attributes.insert("type".into(), quoted("derivation"));
-        let text: String = attributes.iter().map(|(name, value)| format!("{name} = {value}; ")).collect();
-        format!("{{ {text}}} ")
-    };
-    format!("[ {}]", items.iter().map(entry).collect::<String>())
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = Vec::new();
-    saltire_eval::quote(&mut quoted, text.as_bytes());
-    String::from_utf8_lossy(&quoted).into_owned()
-}
-
-fn nix_text(value: &Json) -> String {
-    match value {
-        Json::Null => "null".to_owned(),
-        Json::Bool(value) => value.to_string(),
-        Json::Number(number) => number.to_string(),
-        Json::String(text) => quoted(text),
-        Json::Array(items) => {
-            format!("[ {}]", items.iter().map(|item| nix_text(item) + " ").collect::<String>())
-        }
-        Json::Object(object) => {
-            let attribute = |(name, value): (&String, &Json)| {
-                let mut quoted = Vec::new();
-                saltire_eval::attribute_name(&mut quoted, name.as_bytes());
-                let name = String::from_utf8_lossy(&quoted);
-                format!("{name} = {}; ", nix_text(value))
-            };
-            format!("{{ {}}}", object.iter().map(attribute).collect::<String>())
-        }
-    }
 }
 
 fn as_json(items: &[Item]) -> String {
@@ -766,26 +576,8 @@ fn switch_profile(request: &Request) -> Result<ExitCode, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::manifest::tests::example;
     use super::*;
-
-    fn example(name: &str, meta: Json) -> Item {
-        let meta = meta.as_object().cloned().unwrap_or_default();
-        let outputs = vec![("out".to_owned(), format!("/s/{name}"))];
-        Item { name: name.to_owned(), system: "x".to_owned(), outputs, meta, wanted: None }
-    }
-
-    #[test]
-    fn manifests_are_as_nix_writes_them() {
-        assert_eq!(manifest_text(&[]), "[ ]");
-        assert_eq!(
-            manifest_text(&[example("a-1", json!({}))]),
-            "[ { meta = { }; name = \"a-1\"; out = { outPath = \"/s/a-1\"; }; outPath = \"/s/a-1\"; outputs = [ \"out\" ]; system = \"x\"; type = \"derivation\"; } ]"
-        );
-        assert!(
-            manifest_text(&[example("a", json!({"l": [1, true], "x y": "\""}))])
-                .contains("meta = { l = [ 1 true ]; \"x y\" = \"\\\"\"; };")
-        );
-    }
 
     #[test]
     fn the_best_package_is_selected() {

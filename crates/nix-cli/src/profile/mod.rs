@@ -9,6 +9,7 @@ pub mod commands;
 pub mod elements;
 pub mod environment;
 pub mod installed;
+mod manifest;
 
 use saltire_driver::{Error, Session, StorePath};
 use saltire_terminal::Failure;
