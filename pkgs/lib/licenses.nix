@@ -29,5 +29,6 @@ builtins.mapAttrs (name: l: l // { shortName = name; }) {
   publicDomain = licence "LicenseRef-Public-Domain" "Public Domain";
   isc = licence "ISC" "ISC License";
   ncurses = licence "X11-distribute-modifications-variant" "MIT with advertising restriction";
+  tcltk = licence "TCL" "Tcl/Tk License";
   zlib = licence "Zlib" "zlib License";
 }

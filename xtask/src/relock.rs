@@ -28,7 +28,18 @@ struct Wanted {
     suite: String,
     component: String,
     sources: Vec<String>,
+    /// Sources of other releases.
+    #[serde(default)]
+    later: Vec<Later>,
     group: Vec<Group>,
+}
+
+/// Sources of another release than the rest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Later {
+    suite: String,
+    sources: Vec<String>,
 }
 
 /// Packages for the build machines named.
@@ -60,8 +71,14 @@ pub fn run(arguments: &crate::RelockArguments) -> Result<()> {
         !mirrors.roots().is_empty(),
         "no Debian mirror is known: the machine's APT configuration names none; give one with --mirror URL"
     );
-    let archive = Archive::open(&mirrors, &wanted, &arguments.keyring)?;
-    let made = make(&archive, &wanted)?;
+    let open = |suite: &str| Archive::open(&mirrors, suite, &wanted.component, &arguments.keyring);
+    let mut made = make(&open(&wanted.suite)?, &wanted)?;
+    for later in &wanted.later {
+        let archive = open(&later.suite)?;
+        made.sources.extend(sources(&archive, &later.sources)?);
+        // All that was found is there now, so it is there at the later of the times.
+        made.snapshot = made.snapshot.max(archive.snapshot()?);
+    }
     let (packages, sources) = (made.packages.values().map(BTreeMap::len).sum::<usize>(), made.sources.len());
     eprintln!("{packages} packages, {sources} sources, of {} at {}", made.suite, made.snapshot);
     let target = seed.join("debian.lock.json");
@@ -94,23 +111,25 @@ fn make(archive: &Archive, wanted: &Wanted) -> Result<Lock> {
         }
         packages.insert(architecture.clone(), found);
     }
-    let text = archive.index("source/Sources.xz")?;
-    let index = parse_sources(&text)?;
-    let mut sources: BTreeMap<String, LockedSource> = BTreeMap::new();
-    for name in &wanted.sources {
-        match index.get(name.as_str()) {
-            Some(source) => drop(sources.insert(name.clone(), source.clone())),
-            None => missing.push(format!("{name} (source)")),
-        }
-    }
     ensure!(missing.is_empty(), "not in {}: {}", wanted.suite, missing.join(", "));
     Ok(Lock {
         version: lock::VERSION,
         suite: wanted.suite.clone(),
         snapshot: archive.snapshot()?,
         packages,
-        sources,
+        sources: sources(archive, &wanted.sources)?,
     })
+}
+
+/// Source packages of a suite; one error names everything that is missing.
+fn sources(archive: &Archive, names: &[String]) -> Result<BTreeMap<String, LockedSource>> {
+    let text = archive.index("source/Sources.xz")?;
+    let index = parse_sources(&text)?;
+    let (found, missing): (Vec<_>, Vec<_>) =
+        names.iter().map(|name| (name, index.get(name.as_str()))).partition(|(_, source)| source.is_some());
+    let missing: Vec<&str> = missing.into_iter().map(|(name, _)| name.as_str()).collect();
+    ensure!(missing.is_empty(), "no sources in {}: {}", archive.release.codename, missing.join(", "));
+    Ok(found.into_iter().filter_map(|(name, source)| Some((name.clone(), source?.clone()))).collect())
 }
 
 /// Adds a group's packages; the names that the index lacks otherwise.
@@ -167,22 +186,22 @@ struct Archive {
 
 impl Archive {
     /// Takes the first mirror that has the suite.
-    fn open(mirrors: &Mirrors, wanted: &Wanted, keyring: &Path) -> Result<Archive> {
-        let directory = format!("dists/{}", wanted.suite);
+    fn open(mirrors: &Mirrors, suite: &str, component: &str, keyring: &Path) -> Result<Archive> {
+        let directory = format!("dists/{suite}");
         let mut failures = Vec::new();
         for root in mirrors.roots() {
             match get(&format!("{root}/{directory}/InRelease"), INDEX_LIMIT) {
                 Ok(bytes) => {
                     let text = String::from_utf8(bytes).context("InRelease is not text")?;
                     let release = Release::parse(&verified(&text, keyring)?)?;
-                    ensure!(release.codename == wanted.suite, "the mirror has '{}' there", release.codename);
-                    let component = wanted.component.clone();
+                    ensure!(release.codename == suite, "the mirror has '{}' there", release.codename);
+                    let component = component.to_owned();
                     return Ok(Archive { root: root.clone(), component, directory, release });
                 }
                 Err(error) => failures.push(format!("{error:#}")),
             }
         }
-        bail!("no mirror has the suite {}: {}", wanted.suite, failures.join("; "))
+        bail!("no mirror has the suite {suite}: {}", failures.join("; "))
     }
 
     /// Fetches, checks and unpacks an index of the component.

@@ -5,10 +5,6 @@ in
 stdenv.mkDerivation {
   pname = "bash";
   inherit (source) version src;
-  # The archive holds upstream's inside.
-  postUnpack = ''
-    if [ -e "$sourceRoot"/bash-*.tar.xz ]; then (cd "$sourceRoot" && tar xf bash-*.tar.* --strip-components=1); fi
-  '';
   # What can't be tried when the programs don't run here.
   configureFlags = [
     "--without-bash-malloc" "--disable-nls" "bash_cv_job_control_missing=present" "bash_cv_sys_named_pipes=present"

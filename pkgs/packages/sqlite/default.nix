@@ -1,4 +1,4 @@
-{ lib, stdenv, debianSource, zlib, readline, ncurses, buildPackages }:
+{ lib, stdenv, debianSource, zlib, readline, ncurses, tcl, buildPackages }:
 
 let source = debianSource "sqlite3";
 in
@@ -7,6 +7,8 @@ stdenv.mkDerivation {
   inherit (source) version src;
   outputs = [ "out" "dev" ];
   depsBuildBuild = [ buildPackages.stdenv.cc ];
+  # Scripts put the sources together.
+  nativeBuildInputs = [ tcl ];
   buildInputs = [ zlib readline ncurses ];
   configureFlags = [ "--disable-tcl" "--enable-readline" "--disable-amalgamation" ];
   meta = {

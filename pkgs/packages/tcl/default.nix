@@ -1,0 +1,15 @@
+{ lib, fromSeed }:
+
+fromSeed {
+  pname = "tcl";
+  debs = [ "tcl8.6" "libtcl8.6" ];
+  links = [ "bin/tclsh=tclsh8.6" ];
+  # The place of its scripts is compiled in.
+  wrap = lib.genAttrs [ "tclsh" "tclsh8.6" ] (_: [ "TCL_LIBRARY=@tree@/share/tcltk/tcl8.6" ]);
+  meta = {
+    description = "Tcl, to run in builds";
+    homepage = "https://www.tcl.tk/";
+    license = lib.licenses.tcltk;
+    mainProgram = "tclsh";
+  };
+}
