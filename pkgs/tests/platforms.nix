@@ -36,6 +36,21 @@ assert lib.systems.parse.toTriple (elaborate "arm64-apple-darwin").parsed == "aa
 # Every record's triple and system agree with its own CPU and kernel.
 assert builtins.all (platform: builtins.isString platform.system && platform.parsed.cpu.bits > 0) (lib.attrValues all);
 
+# Names that nixpkgs has had since 2022 or earlier.
+assert builtins.all (name: all.${name}.parsed.cpu.bits > 0 && builtins.isString all.${name}.config) [
+  "aarch64-android" "aarch64-android-prebuilt" "aarch64-darwin" "aarch64-embedded"
+  "aarch64-multiplatform" "aarch64-multiplatform-musl" "aarch64be-embedded" "arm-embedded"
+  "armhf-embedded" "armv7a-android-prebuilt" "armv7l-hf-multiplatform" "avr" "ben-nanonote"
+  "fuloongminipc" "ghcjs" "gnu32" "gnu64" "i686-embedded" "iphone32" "iphone32-simulator" "iphone64"
+  "iphone64-simulator" "loongarch64-linux" "m68k" "mingw32" "mingwW64" "mips-linux-gnu"
+  "mips64-linux-gnuabi64" "mips64-linux-gnuabin32" "mips64el-linux-gnuabi64"
+  "mips64el-linux-gnuabin32" "mipsel-linux-gnu" "mmix" "msp430" "musl-power" "musl32" "musl64"
+  "muslpi" "or1k" "pogoplug4" "powernv" "ppc-embedded" "ppc64" "ppc64-musl" "ppcle-embedded"
+  "raspberryPi" "remarkable1" "remarkable2" "riscv32" "riscv32-embedded" "riscv64" "riscv64-embedded"
+  "rx-embedded" "s390" "s390x" "sheevaplug" "vc4" "wasi32" "x86_64-darwin" "x86_64-embedded"
+  "x86_64-freebsd" "x86_64-netbsd" "x86_64-netbsd-llvm" "x86_64-unknown-redox"
+];
+
 # Facts
 assert riscv64.isRiscV && riscv64.is64bit && riscv64.isLittleEndian && riscv64.isLinux && riscv64.isGnu && !riscv64.isMusl;
 assert riscv64.libc == "glibc" && riscv64.qemuArch == "riscv64" && riscv64.linuxArch == "riscv" && riscv64.linker == "bfd";

@@ -275,6 +275,28 @@ fn a_crate_is_cross_built_and_runs() {
     assert_eq!(stdout(&format!("exec {path}")), "Hello from aarch64, made for aarch64-unknown-linux-gnu\n");
 }
 
+/// Builds attributes of `programs.nix`, or all: programs do some work, emulated.
+fn put_to_work(attributes: &str) {
+    if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
+        println!("skipped: packages can't be built or emulated here");
+        return;
+    }
+    let platform = std::env::var("SALTIRE_TEST_PLATFORM").unwrap_or("riscv64".into());
+    let file = test_file("programs.nix");
+    stdout(&format!("build -f {} {attributes} --argstr platform {platform} --no-link", file.display()));
+}
+
+#[test]
+fn a_cross_built_program_compiles_device_trees() {
+    put_to_work("dtc");
+}
+
+#[test]
+#[ignore = "compiles 25 packages for another machine, Python and Perl among them: 20 minutes of a processor"]
+fn cross_built_programs_and_libraries_do_their_work() {
+    put_to_work("");
+}
+
 /// The whole chain for the platform that `SALTIRE_TEST_SOURCE_TOOLCHAIN` names.
 #[test]
 #[ignore = "compiles binutils, GCC and a C library: about 25 minutes of a processor"]
