@@ -80,14 +80,20 @@ let
       # Errors in what an overlay sets, endless recursion above all, name it.
       named = kind: lib.imap1 (number: overlay: final: prev:
         let
-          changes = overlay final prev;
+          what = "${kind} number ${toString number}";
+          changes =
+            if !(builtins.isFunction overlay || overlay ? __functor)
+            then throw "${what} is of type '${builtins.typeOf overlay}'; an overlay is a function: final: prev: { … }"
+            else builtins.addErrorContext
+              "while finding out which packages ${what} sets (which ones may depend on its second argument only)"
+              (overlay final prev);
           place = name:
             let position = builtins.unsafeGetAttrPos name changes;
             in lib.optionalString (position != null) " at ${position.file}:${toString position.line}";
         in
         builtins.mapAttrs
           (name: builtins.addErrorContext
-            "while evaluating '${name}' as ${kind} number ${toString number} sets it${place name} (an overlay gets the package as it was before from its second argument)")
+            "while evaluating '${name}' as ${what} sets it${place name} (an overlay gets the package as it was before from its second argument)")
           changes);
 
       # The fixed point of all layers. Overlays see this set; users and

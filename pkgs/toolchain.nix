@@ -107,6 +107,7 @@ source.stages
   gcc11-unwrapped = compiler "11";
   gcc12 = wrapVersion "12";
   gcc11 = wrapVersion "11";
+  gcc-unwrapped = final."gcc${toString config.gccVersion}-unwrapped";
   gcc = final."gcc${toString config.gccVersion}" or (throw
     "config.gccVersion is ${toString config.gccVersion}, but there are only 11 and 12");
 

@@ -76,7 +76,10 @@ fn other_bytes_than_pinned() {
     let server = Server::of(Answer::Bytes(b"something else".to_vec()));
     let url = format!("{}/file", server.url);
     let text = home.failure(&["build", "--no-link", "--expr", &fetch_expression("zeros", &url, ZEROS)]);
-    assert!(text.contains(&url) && text.contains("sha256"), "{text}");
+    assert!(text.contains(&url), "{text}");
+    // Both hashes, in the form that can be copied into the expression.
+    assert!(text.contains("specified: sha256-0pdR8mSbMv9XK14Kn1QepmClD5T/C+7fsLaSuSTMgCU="), "{text}");
+    assert!(text.contains("got:       sha256-"), "{text}");
     home.check_clean("zeros");
 }
 

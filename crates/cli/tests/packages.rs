@@ -75,6 +75,62 @@ fn an_overlay_that_loops_is_named() {
     assert!(message.contains("'gcc' as overlay number 1 sets it"), "{message}");
 }
 
+/// What evaluating the package set's `hello` with arguments says is wrong.
+#[track_caller]
+fn check_arguments(arguments: &str, expected: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("set.nix");
+    let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs").canonicalize().unwrap();
+    std::fs::write(&file, format!("import {} {{ {arguments} }}", set.display())).unwrap();
+    let (message, _) = failure(&format!("eval -f {} hello.drvPath", file.display()));
+    assert!(message.contains(expected), "{arguments}: {message}");
+}
+
+#[test]
+fn impossible_platforms_say_what_is_wrong() {
+    let check = |platform: &str, expected| check_arguments(&format!("crossSystem = {platform};"), expected);
+    check("\"riscv65-linux\"", "unknown CPU 'riscv65' in platform 'riscv65-linux'; known are");
+    check("\"x86_64-unknown-beos\"", "unknown kernel 'beos' in platform 'x86_64-unknown-beos'; known are");
+    check("{ libc = \"musl\"; }", "a platform needs at least 'config'");
+    check(
+        "[ ]",
+        "a platform is a name, a system, a GNU configuration triple or a set of attributes; this one is of",
+    );
+    check("{ config = 3; }", "the platform's 'config' must be a string, and is of type 'int'");
+    check(
+        "{ config = \"aarch64-unknown-linux-gnu\"; system = \"riscv64-linux\"; }",
+        "its config 'aarch64-unknown-linux-gnu' is aarch64-linux, its system 'riscv64-linux' is riscv64-linux",
+    );
+    check(
+        "{ config = \"riscv64-unknown-linux-gnu\"; bigEndian = true; }",
+        "riscv64 in 'riscv64-unknown-linux-gnu' is littleEndian, and it has bigEndian = true",
+    );
+}
+
+#[test]
+fn a_package_that_does_not_know_the_platform_says_what_it_knows() {
+    check_arguments(
+        "crossSystem = \"avr\";",
+        "hello-avr-2.10 does not support avr-none (avr), only aarch64-linux,",
+    );
+}
+
+#[test]
+fn an_overlay_that_is_none_is_named() {
+    check_arguments(
+        "overlays = [ (final: prev: { }) { } ];",
+        "overlay number 2 is of type 'set'; an overlay is a",
+    );
+    check_arguments(
+        "overlays = [ (final: prev: if final ? zlib then { } else { a = 1; }) ];",
+        "while finding out which packages overlay number 1 sets",
+    );
+    check_arguments(
+        "crossSystem = \"riscv64-linux\"; crossOverlays = [ (final: prev: { hello = final.hello; }) ];",
+        "'hello' as cross overlay number 1 sets it",
+    );
+}
+
 /// A package file with `attributes` among those of a cross-built derivation.
 fn cross_package(directory: &Path, attributes: &str) -> PathBuf {
     let file = directory.join("package.nix");

@@ -86,6 +86,25 @@ let
     && (self.parsed.cpu.name == other.parsed.cpu.name
       || builtins.elem other.parsed.cpu.name (data.cpu.${self.parsed.cpu.name}.executes or [ ]));
 
+  # Attributes of a platform as somebody wrote them, unless they contradict each other.
+  checked = args:
+    let
+      parsed = parse.fromTriple args.config;
+      wanted = parse.fromTriple args.system;
+      what = p: "${p.cpu.name}-${p.kernel.name}";
+      order = if args.bigEndian then "bigEndian" else "littleEndian";
+      mistyped = builtins.filter (name: args ? ${name} && !builtins.isString args.${name}) [ "config" "system" "libc" ];
+    in
+    if !builtins.isAttrs args
+    then throw "a platform is a name, a system, a GNU configuration triple or a set of attributes; this one is of type '${builtins.typeOf args}'"
+    else if mistyped != [ ]
+    then throw "the platform's '${builtins.head mistyped}' must be a string, and is of type '${builtins.typeOf args.${builtins.head mistyped}}'"
+    else if args ? config && args ? system && (parsed.cpu.family != wanted.cpu.family || parsed.kernel.name != wanted.kernel.name)
+    then throw "the platform contradicts itself: its config '${args.config}' is ${what parsed}, its system '${args.system}' is ${what wanted}; give one of the two"
+    else if args ? bigEndian && args ? config && parsed.cpu.significantByte.name != order
+    then throw "the platform contradicts itself: ${parsed.cpu.name} in '${args.config}' is ${parsed.cpu.significantByte.name}, and it has bigEndian = ${lib.boolToString args.bigEndian}"
+    else args;
+
   elaborateArguments = args:
     let
       record = recordOf args;
@@ -160,7 +179,7 @@ in
   elaborate = platform:
     if builtins.isAttrs platform && platform ? parsed && platform ? canExecute
     then platform
-    else elaborateArguments (toArguments platform);
+    else elaborateArguments (checked (toArguments platform));
 
   # Whether two elaborated platforms are the same, functions aside.
   equals = a: b:
