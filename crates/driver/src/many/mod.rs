@@ -69,7 +69,7 @@ pub struct Division {
 }
 
 /// Bytes of values that all workers together may have.
-const MEMORY: u64 = 640 << 20;
+const MEMORY: u64 = 720 << 20;
 
 impl Division {
     /// For so many workers at the same time. The fewer there are the less is evaluated

@@ -23,8 +23,12 @@ const SEPARATOR: u8 = 0;
 /// every worker has to.
 const WORTH_ENTERING: usize = 128;
 
-/// Items that are evaluated first to see what most depend on.
-const SAMPLES: usize = 8;
+/// Of so many items one is evaluated first: what it needs is needed by others as well,
+/// and each worker finds it evaluated.
+const SAMPLED: usize = 64;
+
+/// Items that are evaluated first at least, to see what most depend on, and at most.
+const SAMPLES: std::ops::RangeInclusive<usize> = 8..=256;
 
 /// Items from which on that is worth it.
 const WORTH_SAMPLING: usize = 256;
@@ -387,9 +391,20 @@ impl<'r> Run<'r> {
     fn sample(&mut self) -> Result<(), EvaluationError> {
         let mut counts: HashMap<u32, usize> = HashMap::new();
         let mut packages = 0;
-        for part in (0..SAMPLES).rev() {
-            let Some(task) = self.queue.remove(self.queue.len() * part / SAMPLES) else { continue };
-            let dependency = self.evaluate_here(&task)?;
+        let queued = self.queue.len();
+        let samples = (queued / SAMPLED).clamp(*SAMPLES.start(), *SAMPLES.end());
+        for part in (0..samples).rev() {
+            let at = queued * part / samples;
+            let Some(task) = self.queue.remove(at) else { continue };
+            let dependency = match self.evaluate_here(&task) {
+                Ok(dependency) => dependency,
+                Err(error) if is_interruption(&error) => return Err(error),
+                Err(_) => {
+                    // Its turn comes, perhaps after that of another one that fails.
+                    self.queue.insert(at, task);
+                    continue;
+                }
+            };
             let outcome = self.items.get(&task.path).map(|item| &item.outcome);
             if matches!(outcome, Some(Outcome::Found { row: Some(_), .. }))
                 && let Some(dependency) = dependency

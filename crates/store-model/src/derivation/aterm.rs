@@ -78,9 +78,29 @@ pub(super) struct Printed {
     pub(super) text: Vec<u8>,
     /// Where the list of input derivations is in it.
     pub(super) inputs: Range<usize>,
+    /// Where output paths were left out, front to back, and of which output.
+    holes: Vec<(usize, usize)>,
 }
 
 impl Printed {
+    /// The text with the paths of all outputs, in the order of their names, where they
+    /// were left out.
+    pub(super) fn with_outputs(&self, paths: &[String]) -> Self {
+        let mut text = Vec::with_capacity(self.text.len() + self.holes.len() * 80);
+        let (mut done, mut shift) = (0, 0);
+        for (at, output) in &self.holes {
+            text.extend_from_slice(&self.text[done..*at]);
+            text.extend_from_slice(paths[*output].as_bytes());
+            done = *at;
+            if *at <= self.inputs.start {
+                shift = text.len() - done;
+            }
+        }
+        text.extend_from_slice(&self.text[done..]);
+        let inputs = self.inputs.start + shift..self.inputs.end + shift;
+        Self { text, inputs, holes: Vec::new() }
+    }
+
     /// SHA-256 of the text with another list of inputs.
     pub(super) fn hash_with_inputs(&self, inputs: &[u8]) -> Hash {
         let mut hasher = Hasher::new(HashAlgorithm::Sha256);
@@ -93,8 +113,8 @@ impl Printed {
 
 /// The list of input derivations as it is hashed: base 16 hashes instead of paths.
 pub(super) fn print_hashed_inputs(inputs: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<u8> {
-    let mut printer =
-        Printer { text: Vec::with_capacity(inputs.len() * 80 + 2), store_dir: &StoreDir::default() };
+    let store_dir = StoreDir::default();
+    let mut printer = Printer::new(inputs.len() * 80 + 2, &store_dir);
     // Hashes can't fail to be printed, as paths can.
     let _ = printer.list(inputs.iter(), |printer, (hash, outputs)| {
         printer.raw("(");
@@ -112,10 +132,10 @@ impl Derivation {
 
     /// The text; if `mask` with all output paths empty.
     pub(super) fn print_with(&self, store_dir: &StoreDir, mask: bool) -> Result<Printed, StorePathError> {
-        let mut printer = Printer { text: Vec::with_capacity(self.estimate()), store_dir };
+        let mut printer = Printer::new(self.estimate(), store_dir);
         printer.raw("Derive(");
-        printer.list(self.outputs.iter(), |printer, (output, value)| {
-            printer.output(&self.name, output, value, mask)
+        printer.list(self.outputs.iter().enumerate(), |printer, (index, (output, value))| {
+            printer.output(&self.name, output, value, mask.then_some(index))
         })?;
         printer.raw(",");
         let start = printer.text.len();
@@ -141,16 +161,20 @@ impl Derivation {
         })?;
         printer.raw(",");
         printer.list(self.environment.iter(), |printer, (name, value)| {
-            let is_output = mask && self.outputs.keys().any(|output| name == output.as_bytes());
+            let masked =
+                if mask { self.outputs.keys().position(|output| name == output.as_bytes()) } else { None };
             printer.raw("(");
             printer.string(name);
             printer.raw(",");
-            printer.string(if is_output { b"" } else { value.as_slice() });
+            match masked {
+                Some(output) => printer.hole(output),
+                None => printer.string(value),
+            }
             printer.raw(")");
             Ok(())
         })?;
         printer.raw(")");
-        Ok(Printed { text: printer.text, inputs })
+        Ok(Printed { text: printer.text, inputs, holes: printer.holes })
     }
 
     /// About how long the text will be, to allocate once.
@@ -176,9 +200,21 @@ impl Derivation {
 struct Printer<'s> {
     text: Vec<u8>,
     store_dir: &'s StoreDir,
+    holes: Vec<(usize, usize)>,
 }
 
-impl Printer<'_> {
+impl<'s> Printer<'s> {
+    fn new(capacity: usize, store_dir: &'s StoreDir) -> Self {
+        Self { text: Vec::with_capacity(capacity), store_dir, holes: Vec::new() }
+    }
+
+    /// The place of an output's path, left empty.
+    fn hole(&mut self, output: usize) {
+        self.text.push(b'"');
+        self.holes.push((self.text.len(), output));
+        self.text.push(b'"');
+    }
+
     fn raw(&mut self, text: &str) {
         self.text.extend_from_slice(text.as_bytes());
     }
@@ -200,13 +236,20 @@ impl Printer<'_> {
 
     fn string(&mut self, string: &[u8]) {
         self.text.push(b'"');
-        let mut rest = string;
-        while let Some(at) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)] != 0) {
-            self.text.extend_from_slice(&rest[..at]);
-            self.text.extend_from_slice(&[b'\\', ESCAPED[usize::from(rest[at])]]);
-            rest = &rest[at + 1..];
+        // Most pieces of this size have nothing to escape, which is seen for all of
+        // their bytes at once.
+        for piece in string.chunks(32) {
+            if !piece.iter().fold(false, |any, byte| any | is_escaped(*byte)) {
+                self.text.extend_from_slice(piece);
+                continue;
+            }
+            for byte in piece {
+                match ESCAPED[usize::from(*byte)] {
+                    0 => self.text.push(*byte),
+                    letter => self.text.extend_from_slice(&[b'\\', letter]),
+                }
+            }
         }
-        self.text.extend_from_slice(rest);
         self.text.push(b'"');
     }
 
@@ -242,14 +285,17 @@ impl Printer<'_> {
         derivation_name: &str,
         output: &str,
         value: &DerivationOutput,
-        mask: bool,
+        masked: Option<usize>,
     ) -> Result<(), StorePathError> {
         self.raw("(");
         self.string(output.as_bytes());
         self.raw(",");
-        match value.path(self.store_dir, derivation_name, output)? {
-            Some(path) if !mask => self.path(&path),
-            _ => self.plain(""),
+        match masked {
+            Some(index) => self.hole(index),
+            None => match value.path(self.store_dir, derivation_name, output)? {
+                Some(path) => self.path(&path),
+                None => self.plain(""),
+            },
         }
         self.raw(",");
         let (algorithm, hash) = match value {
@@ -289,6 +335,12 @@ const ESCAPED: [u8; 256] = {
     table[b'\t' as usize] = b't';
     table
 };
+
+/// Whether [`ESCAPED`] has something for a byte: without a table, so that many bytes
+/// are compared at once.
+fn is_escaped(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte == b'\n') | (byte == b'\r') | (byte == b'\t')
+}
 
 struct Parser<'t> {
     text: &'t [u8],

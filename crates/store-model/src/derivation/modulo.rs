@@ -11,7 +11,7 @@ use std::sync::{Arc, RwLock};
 
 use bstr::BString;
 
-use super::aterm::print_hashed_inputs;
+use super::aterm::{Printed, print_hashed_inputs};
 use super::{Derivation, DerivationKind, DerivationOutput, KindError};
 use crate::hash::Hash;
 use crate::store_path::{StoreDir, StorePath, StorePathError, placeholder};
@@ -248,18 +248,10 @@ impl Derivation {
         mut read: impl FnMut(&StorePath) -> Result<Derivation, E>,
     ) -> Result<Finished, ModuloError<E>> {
         cache.ensure(store_dir, self.input_derivations.keys(), &mut read)?;
-        let kind = self.kind()?;
-        if matches!(kind, DerivationKind::Deferred | DerivationKind::InputAddressed) {
-            for output in self.outputs.keys() {
-                self.environment.insert(BString::from(output.as_str()), BString::default());
-            }
-            if let ModuloHash::Regular(hash) = cache.hash_with_known_inputs(store_dir, self, true)? {
-                for (output, value) in &mut self.outputs {
-                    let path = store_dir.make_output_path(output, &hash, &self.name)?;
-                    *value = DerivationOutput::InputAddressed { path };
-                }
-            }
-        }
+        let own = match self.kind()? {
+            DerivationKind::Deferred | DerivationKind::InputAddressed => self.address(store_dir, cache)?,
+            _ => None,
+        };
         let outputs = self.output_paths(store_dir)?;
         for (output, value) in &self.outputs {
             let text = match (outputs.get(output), value) {
@@ -269,19 +261,46 @@ impl Derivation {
             };
             self.environment.insert(BString::from(output.as_str()), BString::from(text));
         }
-        let printed = self.print_with(store_dir, false)?;
-        let path = self.path_of_text(store_dir, &printed.text)?;
+        let (text, hash) = match own {
+            Some((printed, inputs)) => {
+                let hash = printed.hash_with_inputs(&inputs.text);
+                (printed.text, Some(ModuloHash::Regular(hash)))
+            }
+            None => (self.print_with(store_dir, false)?.text, None),
+        };
+        let path = self.path_of_text(store_dir, &text)?;
         if cache.get(&path).is_none() {
-            let hash = match self.kind()? {
-                // As `hash_with_known_inputs`, without printing again.
-                DerivationKind::InputAddressed => {
-                    let inputs = cache.hashed_inputs(self)?;
-                    ModuloHash::Regular(printed.hash_with_inputs(&inputs.text))
-                }
-                _ => cache.hash_with_known_inputs(store_dir, self, false)?,
+            let hash = match hash {
+                Some(hash) => hash,
+                None => cache.hash_with_known_inputs(store_dir, self, false)?,
             };
             cache.insert(path.clone(), hash, self);
         }
-        Ok(Finished { path, text: printed.text, outputs })
+        Ok(Finished { path, text, outputs })
+    }
+
+    /// Computes the output paths from what goes into the build. Gives the text with
+    /// them, and the inputs as they are hashed; nothing if an input's path is not known.
+    fn address<E>(
+        &mut self,
+        store_dir: &StoreDir,
+        cache: &ModuloCache,
+    ) -> Result<Option<(Printed, HashedInputs)>, ModuloError<E>> {
+        for output in self.outputs.keys() {
+            self.environment.insert(BString::from(output.as_str()), BString::default());
+        }
+        let inputs = cache.hashed_inputs(self)?;
+        if inputs.deferred {
+            return Ok(None);
+        }
+        let masked = self.print_with(store_dir, true)?;
+        let hash = masked.hash_with_inputs(&inputs.text);
+        let mut paths = Vec::with_capacity(self.outputs.len());
+        for (output, value) in &mut self.outputs {
+            let path = store_dir.make_output_path(output, &hash, &self.name)?;
+            paths.push(store_dir.display(&path));
+            *value = DerivationOutput::InputAddressed { path };
+        }
+        Ok(Some((masked.with_outputs(&paths), inputs)))
     }
 }
