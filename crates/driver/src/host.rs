@@ -9,8 +9,8 @@ use crate::host_fetch;
 use crate::inputs::Inputs;
 use saltire_build::{Event, Events};
 use saltire_eval::{
-    AddPath, ContextElement, FetchAttrs, FetchKind, Fetched, FileType, FlakeCall, FsHost, Host, HostError,
-    HostResult, MessageLevel, TreeCache, TreeKey,
+    AddPath, ContextElement, FetchAttrs, FetchKind, Fetched, FileStamp, FileType, FlakeCall, FsHost, Host,
+    HostError, HostResult, MessageLevel, TreeCache, TreeKey,
 };
 use saltire_store::{Store, TextObject};
 use saltire_store_model::nar::FileKind;
@@ -189,6 +189,14 @@ impl Host for StoreHost {
         let resolved = self.files.resolve_symlinks(&bytes(self.physical(path)));
         let resolved = resolved.map_err(|error| self.logical(error))?;
         Ok(bytes(self.store.location().to_logical(Path::new(OsStr::from_bytes(&resolved)))))
+    }
+
+    fn file_stamp(&self, path: &[u8]) -> Option<FileStamp> {
+        self.files.file_stamp(self.physical(path).as_os_str().as_bytes())
+    }
+
+    fn link_tree(&self, from: TreeKey, to: TreeKey) {
+        self.files.link_tree(from, to);
     }
 
     fn kept_tree(&self, key: &TreeKey) -> Option<Vec<u8>> {

@@ -4,10 +4,10 @@
 //! numbers, itself interned, so that equal contexts are the same pointer and
 //! the context of most strings (none) costs nothing to combine.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use foldhash::HashMap;
 use saltire_store_model::{StoreDir, StorePath};
 
 /// One thing that a string depends on.

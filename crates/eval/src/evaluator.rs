@@ -83,7 +83,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) sources: SourceMap,
     /// Files by resolved path.
-    pub(crate) files: Mutex<HashMap<Vec<u8>, Value>>,
+    pub(crate) files: Mutex<foldhash::HashMap<Vec<u8>, Value>>,
     pub(crate) modulo: ModuloCache,
     pub(crate) threads: Threads,
     /// Store paths of sources by path, for interpolated paths.
@@ -327,8 +327,23 @@ impl Evaluator {
         Ok(self.code.alloc(FileCode { source, tree: OnceLock::new(), base, home }))
     }
 
-    fn parse(&mut self, file: &'static FileCode, text: &[u8], scope: &'static Scope) -> Result<ExprRef> {
-        let tree = self.tree(&file.source, text, scope)?;
+    fn parse(
+        &mut self,
+        file: &'static FileCode,
+        text: &[u8],
+        stamp: Option<TreeKey>,
+        scope: &'static Scope,
+    ) -> Result<ExprRef> {
+        let tree = self.tree(&file.source, text, stamp, scope)?;
+        self.lower_file(file, tree, scope)
+    }
+
+    fn lower_file(
+        &mut self,
+        file: &'static FileCode,
+        tree: Vec<u8>,
+        scope: &'static Scope,
+    ) -> Result<ExprRef> {
         self.tree_bytes += tree.len() as u64;
         let tree: &'static [u8] = Box::leak(tree.into_boxed_slice());
         file.tree.get_or_init(|| tree);
@@ -336,31 +351,54 @@ impl Evaluator {
     }
 
     /// The syntax tree of a text, as bytes. All its variables are bound, in it or in `scope`.
-    fn tree(&mut self, source: &SourceFile, text: &[u8], scope: &'static Scope) -> Result<Vec<u8>> {
-        let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
+    /// `stamp` is another key under which to keep it.
+    fn tree(
+        &mut self,
+        source: &SourceFile,
+        text: &[u8],
+        stamp: Option<TreeKey>,
+        scope: &'static Scope,
+    ) -> Result<Vec<u8>> {
+        // Elsewhere, only the builtins are in scope.
+        let keep = std::ptr::eq(scope, self.globals);
         if text.len() < WORTH_KEEPING {
-            return self.parse_tree(source, text, &options, scope);
-        }
-        let key = tree_key(text, &options, self.shared.settings.pure);
-        if let Some(tree) = self.shared.host.kept_tree(&key) {
+            let tree = self.parse_tree(source, text, scope)?;
+            if let (true, Some(key)) = (keep, stamp) {
+                self.shared.host.keep_tree(key, &tree);
+            }
             return Ok(tree);
         }
-        let tree = self.parse_tree(source, text, &options, scope)?;
-        // Elsewhere, only the builtins are in scope.
-        if std::ptr::eq(scope, self.globals) {
-            self.shared.host.keep_tree(key, &tree);
+        let key = self.tree_key(TEXT, text);
+        let tree = match self.shared.host.kept_tree(&key) {
+            Some(tree) => tree,
+            None => {
+                let tree = self.parse_tree(source, text, scope)?;
+                if !keep {
+                    return Ok(tree);
+                }
+                self.shared.host.keep_tree(key, &tree);
+                tree
+            }
+        };
+        if let Some(stamp) = stamp {
+            self.shared.host.link_tree(stamp, key);
         }
         Ok(tree)
     }
 
-    fn parse_tree(
-        &mut self,
-        source: &SourceFile,
-        text: &[u8],
-        options: &ParseOptions,
-        scope: &'static Scope,
-    ) -> Result<Vec<u8>> {
-        let tree = match saltire_syntax::parse(&self.arena, text, options) {
+    /// The start of the SHA-256 of what a tree, or whether there is one, depends on.
+    fn tree_key(&self, kind: u8, identity: &[u8]) -> TreeKey {
+        let settings = &self.shared.settings;
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        hasher.update(&[u8::from(settings.pipe_operators) | kind, u8::from(settings.pure)]);
+        hasher.update(identity);
+        let hash = hasher.finish();
+        hash.as_bytes()[..16].try_into().unwrap_or_default()
+    }
+
+    fn parse_tree(&mut self, source: &SourceFile, text: &[u8], scope: &'static Scope) -> Result<Vec<u8>> {
+        let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
+        let tree = match saltire_syntax::parse(&self.arena, text, &options) {
             Ok(tree) => check_variables(tree, source, scope).map(|()| crate::tree::write(tree)),
             Err(error) => {
                 let diagnostic = error.into_diagnostic(source);
@@ -420,7 +458,7 @@ impl Evaluator {
     ) -> Result<ExprRef> {
         let source = self.shared.sources.add(origin, Arc::clone(&text));
         let file = self.add_source(source, base)?;
-        self.parse(file, &text, scope)
+        self.parse(file, &text, None, scope)
     }
 
     /// Forgets which files were read, so that they are read again.
@@ -457,7 +495,7 @@ impl Evaluator {
         crate::error::Traced::traced(self.force(value), Pos::NONE, origin)
     }
 
-    fn lock_files(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Value>> {
+    fn lock_files(&self) -> std::sync::MutexGuard<'_, foldhash::HashMap<Vec<u8>, Value>> {
         self.shared.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -483,13 +521,29 @@ impl Evaluator {
         if path == FETCHURL_PATH {
             return self.parse_text(origin, FETCHURL_FUNCTION.into(), base, scope);
         }
+        // Before the file is read: what happens to it afterwards changes its stamp.
+        let stamp = self.shared.host.file_stamp(path);
+        let key = stamp.as_ref().map(|stamp| self.tree_key(STAMP, &stamp.identity));
+        if let (Some(stamp), Some(key)) = (stamp, key)
+            && let Some(tree) = self.shared.host.kept_tree(&key)
+        {
+            let len = usize::try_from(stamp.len).unwrap_or(usize::MAX);
+            let file = self.add_file(origin, path, len)?;
+            return self.lower_file(file, tree, scope);
+        }
         let text = self.shared.host.read_file(path).map_err(host_error)?;
-        // Only few texts are looked at again, for positions.
+        let file = self.add_file(origin, path, text.len())?;
+        self.parse(file, &text, key, scope)
+    }
+
+    /// A file whose text is read again where it is needed: only few are looked at
+    /// again, for positions.
+    fn add_file(&mut self, origin: Origin, path: &[u8], len: usize) -> Result<&'static FileCode> {
+        let base = paths::parent(path);
         // Code is never freed, the host must be.
         let (host, path) = (Arc::downgrade(&self.shared.host), path.to_vec());
         let reader = Box::new(move || host.upgrade()?.read_file(&path).ok());
-        let file = self.add_source(self.shared.sources.add_unkept(origin, text.len(), reader), base)?;
-        self.parse(file, &text, scope)
+        self.add_source(self.shared.sources.add_unkept(origin, len, reader), base)
     }
 
     /// Evaluates a file with more variables than usual (`scopedImport`).
@@ -608,15 +662,10 @@ fn check_variables(
     Err(EvalError::new(ErrorKind::UndefinedVariable, pos, message).with_hint(hint))
 }
 
-/// The start of the SHA-256 of a text and of what its tree, or whether it has one, depends on.
-fn tree_key(text: &[u8], options: &ParseOptions, pure: bool) -> TreeKey {
-    let ParseOptions { pipe_operators } = *options;
-    let mut hasher = Hasher::new(HashAlgorithm::Sha256);
-    hasher.update(&[u8::from(pipe_operators), u8::from(pure)]);
-    hasher.update(text);
-    let hash = hasher.finish();
-    hash.as_bytes()[..16].try_into().unwrap_or_default()
-}
+/// What a tree's key is made from: the text.
+const TEXT: u8 = 0;
+/// The file's stamp.
+const STAMP: u8 = 0x80;
 
 /// A host's error as an evaluation error.
 pub(crate) fn host_error(error: HostError) -> Box<EvalError> {

@@ -12,7 +12,7 @@ use saltire_store_model::{Derivation, Hash, HashAlgorithm, Ingestion, References
 
 use crate::context::ContextElement;
 use crate::host::{AddPath, FileType, Host, HostError, HostResult};
-use crate::tree_cache::{TreeCache, TreeKey};
+use crate::tree_cache::{FileStamp, TreeCache, TreeKey};
 
 /// Evaluates from the real file system against a store that isn't there: the
 /// paths of sources and derivations are computed, derivations are kept in memory.
@@ -23,7 +23,7 @@ pub struct FsHost {
     search_path: Vec<(String, String)>,
     /// The texts of derivations.
     derivations: Mutex<HashMap<StorePath, Arc<[u8]>>>,
-    links: Mutex<HashMap<Vec<u8>, bool>>,
+    links: Mutex<foldhash::HashMap<Vec<u8>, bool>>,
     trees: Option<Arc<TreeCache>>,
 }
 
@@ -116,7 +116,7 @@ impl FsHost {
 
     /// Whether a component of the path is a link; remembered for directories.
     fn is_link(&self, path: &[u8]) -> io::Result<bool> {
-        let known = |links: &HashMap<Vec<u8>, bool>| links.get(path).copied();
+        let known = |links: &foldhash::HashMap<Vec<u8>, bool>| links.get(path).copied();
         if let Some(known) = known(&self.links.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(known);
         }
@@ -194,6 +194,17 @@ impl Host for FsHost {
             }
         }
         Ok(path.to_vec())
+    }
+
+    fn file_stamp(&self, path: &[u8]) -> Option<FileStamp> {
+        self.trees.as_ref()?;
+        FileStamp::of(&std::fs::symlink_metadata(path_of(path)).ok()?)
+    }
+
+    fn link_tree(&self, from: TreeKey, to: TreeKey) {
+        if let Some(trees) = &self.trees {
+            trees.link(from, to);
+        }
     }
 
     fn kept_tree(&self, key: &TreeKey) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use saltire_store_model::{Derivation, Hash, Ingestion, StoreDir, StorePath};
 
 use crate::context::ContextElement;
-use crate::tree_cache::TreeKey;
+use crate::tree_cache::{FileStamp, TreeKey};
 
 /// Why the host could not do something: the message that the user sees.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -252,6 +252,18 @@ pub trait Host: Send + Sync {
     /// Lets evaluation look at a store object from now on: it was fetched for it.
     fn allow_path(&self, path: &StorePath) {
         let _ = path;
+    }
+
+    /// What says whether a file whose path is resolved is still the same, if this host
+    /// has a cache.
+    fn file_stamp(&self, path: &[u8]) -> Option<FileStamp> {
+        let _ = path;
+        None
+    }
+
+    /// Keeps the syntax tree that is kept under `to` also under `from`.
+    fn link_tree(&self, from: TreeKey, to: TreeKey) {
+        let _ = (from, to);
     }
 
     /// The syntax tree of a text, if it was kept; see [`TreeCache`](crate::TreeCache).

@@ -9,12 +9,13 @@ use saltire_diagnostics::{Pos, SourceFile};
 use crate::attrs::Attrs;
 use crate::scope::Scope;
 use crate::shape::{Place, Shape};
+use crate::strictness::FirstCache;
 use crate::symbol::Symbol;
 use crate::value::{Slot, Value};
 
 pub(crate) type ExprRef = &'static Expr;
 
-/// An expression.
+/// An expression: two words, what needs more is referred to.
 pub(crate) enum Expr {
     /// Its value is known.
     Constant(Value),
@@ -29,25 +30,25 @@ pub(crate) enum Expr {
     /// `subject.path` with several or dynamic names, or a default.
     SelectPath(&'static SelectPath),
     /// `subject ? path`
-    HasAttr { subject: ExprRef, path: &'static [Key] },
+    HasAttr(&'static HasAttr),
     /// A call.
-    Call { function: ExprRef, arguments: &'static [ExprRef], pos: Pos },
+    Call { code: &'static CallCode, pos: Pos },
     /// A function.
     Lambda(&'static LambdaCode),
     /// `let … in body`
-    Let { scope: &'static ScopeCode, body: ExprRef },
+    Let(&'static (ScopeCode, ExprRef)),
     /// A non-recursive set without dynamic names and hidden sources.
     Attrs(&'static AttrsCode),
     /// Any other set.
     ComplexAttrs(&'static ComplexAttrs),
     /// `[ … ]`, not empty.
-    List(&'static [ExprRef]),
+    List(&'static &'static [ExprRef]),
     /// `with scope; body`
-    WithScope { scope: ExprRef, body: ExprRef },
+    WithScope(&'static (ExprRef, ExprRef)),
     /// `if condition then yes else no`
     If { branches: &'static (ExprRef, ExprRef, ExprRef), pos: Pos },
     /// `assert condition; body`
-    Assert { condition: ExprRef, body: ExprRef, pos: Pos },
+    Assert { parts: &'static (ExprRef, ExprRef), pos: Pos },
     /// `!x`
     Not { operand: ExprRef, pos: Pos },
     /// `-x`
@@ -55,9 +56,9 @@ pub(crate) enum Expr {
     /// A binary operator that isn't one of the following.
     Binary { operator: Operator, operands: &'static (ExprRef, ExprRef), pos: Pos },
     /// `"a${b}c"`
-    Interpolate { parts: &'static [ExprRef], pos: Pos },
+    Interpolate { parts: &'static &'static [ExprRef], pos: Pos },
     /// A path with interpolations; the first part is a path constant.
-    InterpolatePath { parts: &'static [ExprRef], pos: Pos },
+    InterpolatePath { parts: &'static &'static [ExprRef], pos: Pos },
     /// `__curPos`
     CurrentPosition(Pos),
     /// Not lowered yet.
@@ -68,6 +69,20 @@ pub(crate) enum Expr {
     Apply2,
     /// A thunk's selection of the symbol named by its second value from its first.
     ThunkSelect,
+}
+
+const _: () = assert!(size_of::<Expr>() == 16);
+
+/// What is called with what.
+pub(crate) struct CallCode {
+    pub(crate) function: ExprRef,
+    pub(crate) arguments: &'static [ExprRef],
+}
+
+/// `subject ? path`
+pub(crate) struct HasAttr {
+    pub(crate) subject: ExprRef,
+    pub(crate) path: &'static [Key],
 }
 
 /// Code of thunks that hold values instead of an environment.
@@ -215,6 +230,7 @@ pub(crate) struct LambdaCode {
     pub(crate) slots: u32,
     pub(crate) body: ExprRef,
     pub(crate) pos: Pos,
+    pub(crate) first: FirstCache,
 }
 
 /// `{ a, b ? default, ... }`, sorted by symbol; each has the slot of its index.

@@ -59,6 +59,7 @@ mod select;
 mod shape;
 mod stack;
 mod statistics;
+mod strictness;
 mod string;
 mod symbol;
 mod tree;
@@ -85,7 +86,7 @@ pub use stack::with_large_stack;
 pub use statistics::Statistics;
 pub use string::Str;
 pub use symbol::{Symbol, WellKnown};
-pub use tree_cache::{TreeCache, TreeKey};
+pub use tree_cache::{FileStamp, TreeCache, TreeKey};
 pub use value::{Closure, Kind, Partial, Slot, Thunk, Value};
 
 /// What `builtins.nixVersion` says: the version that this is compatible with.

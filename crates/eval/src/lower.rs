@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::debug::Places;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::ir::{
-    AttrsCode, Binding, ComplexAttrs, DynamicAttr, Expr, ExprRef, FileCode, Formals, Key, LambdaCode, Lazy,
-    Operator, ScopeCode, SearchCache, Select, SelectCache, SelectPath, WithVariable,
+    AttrsCode, Binding, CallCode, ComplexAttrs, DynamicAttr, Expr, ExprRef, FileCode, Formals, HasAttr, Key,
+    LambdaCode, Lazy, Operator, ScopeCode, SearchCache, Select, SelectCache, SelectPath, WithVariable,
 };
 use crate::list::List;
 use crate::paths;
@@ -96,7 +96,10 @@ impl Lowerer<'_> {
                 Expr::Constant(Value::from_other(self.region.alloc(Other::Float(*value))))
             }
             ExprKind::String(text) => Expr::Constant(self.string(text)),
-            ExprKind::Interpolated(parts) => Expr::Interpolate { parts: self.parts(parts, scope)?, pos },
+            ExprKind::Interpolated(parts) => {
+                let parts = self.parts(parts, scope)?;
+                Expr::Interpolate { parts: self.region.alloc(parts), pos }
+            }
             ExprKind::Path(base, parts) => return self.path_literal(*base, parts, pos, scope),
             ExprKind::SearchPath(text) => {
                 // Both names may be bound to something else where this is written.
@@ -104,21 +107,21 @@ impl Lowerer<'_> {
                 let entries = self.variable(b"__nixPath", pos, scope)?;
                 let name = self.string(text);
                 let arguments = vec![entries, self.constant(name)];
-                let arguments = self.region.alloc_slice(arguments);
-                Expr::Call { function, arguments, pos }
+                self.call(function, arguments, pos)
             }
             ExprKind::Var(text) => return self.variable(text, pos, scope),
             ExprKind::Select { subject, path, default } => {
                 return self.select(subject, path, *default, scope);
             }
             ExprKind::HasAttr { subject, path } => {
-                Expr::HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)? }
+                let code = HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)? };
+                Expr::HasAttr(self.region.alloc(code))
             }
             ExprKind::Apply { function, arguments } => {
                 let function = self.expr(function, scope)?;
                 let lowered: Vec<ExprRef> =
                     arguments.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
-                Expr::Call { function, arguments: self.region.alloc_slice(lowered), pos }
+                self.call(function, lowered, pos)
             }
             ExprKind::Lambda(lambda) => self.lambda(lambda, pos, scope, name)?,
             ExprKind::Let(bindings, body) => {
@@ -127,7 +130,7 @@ impl Lowerer<'_> {
                 if let Some(places) = &mut self.places {
                     places.add_let(body, inner);
                 }
-                Expr::Let { scope: self.region.alloc(code), body }
+                Expr::Let(self.region.alloc((code, body)))
             }
             ExprKind::LegacyLet(bindings) => {
                 let subject = self.attr_set(true, bindings, pos, scope)?;
@@ -141,19 +144,22 @@ impl Lowerer<'_> {
             ExprKind::List(items) => {
                 let lowered: Vec<ExprRef> =
                     items.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
-                Expr::List(self.region.alloc_slice(lowered))
+                let items = self.region.alloc_slice(lowered);
+                Expr::List(self.region.alloc(items))
             }
             ExprKind::With(subject, body) => {
                 let set = self.expr(subject, scope)?;
                 let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With });
-                Expr::WithScope { scope: set, body: self.expr(body, inner)? }
+                let parts = (set, self.expr(body, inner)?);
+                Expr::WithScope(self.region.alloc(parts))
             }
             ExprKind::If(condition, yes, no) => {
                 let branches = (self.expr(condition, scope)?, self.expr(yes, scope)?, self.expr(no, scope)?);
                 Expr::If { branches: self.region.alloc(branches), pos }
             }
             ExprKind::Assert(condition, body) => {
-                Expr::Assert { condition: self.expr(condition, scope)?, body: self.expr(body, scope)?, pos }
+                let parts = (self.expr(condition, scope)?, self.expr(body, scope)?);
+                Expr::Assert { parts: self.region.alloc(parts), pos }
             }
             ExprKind::Not(operand) => Expr::Not { operand: self.expr(operand, scope)?, pos },
             ExprKind::Negate(operand) => Expr::Negate { operand: self.expr(operand, scope)?, pos },
@@ -204,8 +210,13 @@ impl Lowerer<'_> {
     fn pipe(&mut self, function: &Ast<'_>, input: &Ast<'_>, pos: Pos, scope: ScopeRef) -> Result<ExprRef> {
         let function = self.expr(function, scope)?;
         let input = self.expr(input, scope)?;
-        let arguments = self.region.alloc_slice(vec![input]);
-        Ok(self.node(Expr::Call { function, arguments, pos }))
+        let call = self.call(function, vec![input], pos);
+        Ok(self.node(call))
+    }
+
+    fn call(&mut self, function: ExprRef, arguments: Vec<ExprRef>, pos: Pos) -> Expr {
+        let arguments = self.region.alloc_slice(arguments);
+        Expr::Call { code: self.region.alloc(CallCode { function, arguments }), pos }
     }
 
     fn parts(&mut self, parts: &[StringPart<'_>], scope: ScopeRef) -> Result<&'static [ExprRef]> {
@@ -258,6 +269,7 @@ impl Lowerer<'_> {
         let mut all = vec![self.constant(value)];
         all.extend(self.parts(rest, scope)?);
         let parts = self.region.alloc_slice(all);
+        let parts = self.region.alloc(parts);
         Ok(self.node(Expr::InterpolatePath { parts, pos }))
     }
 
@@ -367,7 +379,8 @@ impl Lowerer<'_> {
         if let Some(places) = &mut self.places {
             places.add_body(body, name, inner, pos);
         }
-        let code = LambdaCode { name, argument, formals: formals_code, slots, body, pos };
+        let code =
+            LambdaCode { name, argument, formals: formals_code, slots, body, pos, first: Default::default() };
         Ok(Expr::Lambda(self.region.alloc(code)))
     }
 

@@ -173,7 +173,7 @@ impl Evaluator {
             Expr::Binary { operator, operands, pos } => self.binary(*operator, operands, *pos, env),
             Expr::With(variable) => self.with_variable(variable, env),
             Expr::SelectPath(select) => self.select_path(select, env),
-            Expr::HasAttr { subject, path } => self.has_attr(subject, path, env),
+            Expr::HasAttr(code) => self.has_attr(code.subject, code.path, env),
             _ => self.eval(expr, env),
         }
     }
@@ -218,12 +218,12 @@ impl Evaluator {
                 Expr::With(variable) => return self.with_variable(variable, env),
                 Expr::Select(select) => return self.eval_select(select, env),
                 Expr::SelectPath(select) => return self.select_path(select, env),
-                Expr::HasAttr { subject, path } => return self.has_attr(subject, path, env),
-                Expr::Call { function, arguments, pos } => {
+                Expr::HasAttr(code) => return self.has_attr(code.subject, code.path, env),
+                Expr::Call { code, pos } => {
                     if mark.is_none() {
                         *mark = self.region.mark();
                     }
-                    match self.start_call(function, arguments, *pos, env)? {
+                    match self.start_call(code.function, code.arguments, *pos, env)? {
                         Step::Done(value) => return Ok(value),
                         Step::Body(body, inner) => (expr, env) = (body, inner),
                     }
@@ -231,7 +231,7 @@ impl Evaluator {
                 Expr::Lambda(code) => {
                     return Ok(Value::new_closure(&mut self.region, code, env));
                 }
-                Expr::Let { scope, body } => {
+                Expr::Let((scope, body)) => {
                     env = self.enter_scope(scope, env);
                     expr = body;
                     if WATCHED {
@@ -248,7 +248,7 @@ impl Evaluator {
                     let list = self.build_list(items.len(), |this, index| this.delay(items[index], env));
                     return Ok(Value::from_list(list));
                 }
-                Expr::WithScope { scope, body } => {
+                Expr::WithScope((scope, body)) => {
                     let set = self.delay(scope, env);
                     env = Env::new(&mut self.region, env, 1);
                     env.slot(0).set(set);
@@ -269,7 +269,7 @@ impl Evaluator {
                         return self.eval(expr, env);
                     }
                 }
-                Expr::Assert { condition, body, pos } => {
+                Expr::Assert { parts: (condition, body), pos } => {
                     let holds = self.eval_operand(condition, env);
                     let what = || "in the condition of the assert statement".to_owned();
                     if !self.condition(holds, *pos).traced(*pos, what)? {
@@ -390,6 +390,17 @@ impl Evaluator {
         if strict && is_work(expr) { self.evaluated(expr, env) } else { self.delay(expr, env) }
     }
 
+    /// An argument that the function evaluates before anything else.
+    #[inline(always)]
+    fn strict_argument(&mut self, expr: ExprRef, env: EnvRef) -> Value {
+        if !is_work(expr) {
+            return self.delay(expr, env);
+        }
+        let value = self.evaluated(expr, env);
+        // A function is equal to itself only behind its thunk.
+        if value.replaces_thunk() { value } else { Thunk::finished(&mut self.region, value) }
+    }
+
     #[inline(never)]
     fn evaluated(&mut self, expr: ExprRef, env: EnvRef) -> Value {
         match self.eval_operand(expr, env) {
@@ -408,9 +419,11 @@ impl Evaluator {
         env: EnvRef,
     ) -> Result<Step> {
         let (mut code, mut inner) = (closure.0.code, closure.env());
+        let strict = arguments.len().wrapping_sub(code.strict_argument(arguments.len()));
         while let [argument, others @ ..] = arguments {
             let argument = match &code.formals {
                 Some(_) => self.argument(true, argument, env),
+                None if arguments.len() == strict => self.strict_argument(argument, env),
                 None => self.delay(argument, env),
             };
             inner = self.bind_arguments(code, inner, argument, pos)?;

@@ -4,6 +4,8 @@
 //! The directory holds segments. A process writes the trees that it missed as one
 //! new segment, under a temporary name first, so that whoever reads sees whole
 //! segments only; when there are many, they are merged into one of bounded size.
+//! Several keys may lead to one tree: a file's is also kept by the file's [`FileStamp`],
+//! so that a file that did not change need not be read to find it.
 //! Everything is checked by checksums before it is used, and what is wrong is as
 //! good as absent: there is nothing in here that can't be made again.
 //!
@@ -12,10 +14,10 @@
 //! offset from the segment's start (4), length (4), the tree's checksum (8). Then
 //! the trees.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +25,35 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which file's tree: a hash of everything that the tree follows from.
 pub type TreeKey = [u8; 16];
+
+/// What changes whenever a file does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// The file's size in bytes.
+    pub len: u64,
+    /// Device, number, size and times of the file, or what else there is.
+    pub identity: Vec<u8>,
+}
+
+impl FileStamp {
+    /// The stamp of a regular file; `None` if it changed so lately that it may
+    /// change again without its times telling.
+    pub fn of(metadata: &fs::Metadata) -> Option<Self> {
+        /// In seconds: more than the resolution of any file system's times.
+        const LATELY: i64 = 3;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let changed = metadata.mtime().max(metadata.ctime());
+        if !metadata.is_file() || i64::try_from(now).ok()?.saturating_sub(changed) < LATELY {
+            return None;
+        }
+        let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
+        let numbers = [metadata.dev(), metadata.ino(), metadata.len()];
+        let mut identity = Vec::with_capacity(56);
+        identity.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        identity.extend(times.iter().flat_map(|time| time.to_le_bytes()));
+        Some(Self { len: metadata.len(), identity })
+    }
+}
 
 /// What each segment of this version starts with, padded to 32 bytes.
 const MAGIC: &str = concat!("saltire trees ", env!("CARGO_PKG_VERSION"));
@@ -34,6 +65,8 @@ const ENTRY: usize = 32;
 const MANY: usize = 8;
 /// The most bytes that a merge keeps; the newest are kept.
 const LARGEST: usize = 96 << 20;
+/// The most keys of a merged segment that are not a tree's first.
+const MOST_LINKS: usize = 1 << 15;
 /// The most bytes of trees that one process adds.
 const MOST_NEW: usize = 64 << 20;
 
@@ -53,6 +86,8 @@ pub struct TreeCache {
 struct Fresh {
     trees: HashMap<TreeKey, Vec<u8>>,
     bytes: usize,
+    /// Further keys, and the keys whose trees they lead to.
+    links: Vec<(TreeKey, TreeKey)>,
 }
 
 struct Segment {
@@ -188,6 +223,14 @@ impl TreeCache {
         }
     }
 
+    /// Keeps the tree that is or will be kept under `to` also under `from`.
+    pub fn link(&self, from: TreeKey, to: TreeKey) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh.links.len() < MOST_LINKS {
+            fresh.links.push((from, to));
+        }
+    }
+
     /// What is new, which this process does not write then.
     pub fn take_new(&self) -> Vec<(TreeKey, Vec<u8>)> {
         let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
@@ -198,16 +241,26 @@ impl TreeCache {
     /// without a cache.
     pub fn flush(&self) -> io::Result<()> {
         let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
-        if fresh.trees.is_empty() {
+        let Fresh { mut trees, mut bytes, mut links } = fresh;
+        for (_, to) in &links {
+            // A segment is whole in itself.
+            if !trees.contains_key(to)
+                && bytes < MOST_NEW
+                && let Some(tree) = self.get(to)
+            {
+                bytes += tree.len();
+                trees.insert(*to, tree);
+            }
+        }
+        if trees.is_empty() {
             return Ok(());
         }
-        let mut trees: Vec<(TreeKey, Vec<u8>)> = fresh.trees.into_iter().collect();
         let merge = self.segments.len() + 1 >= MANY;
         if merge {
-            self.add_kept(&mut trees, fresh.bytes);
+            self.add_kept(&mut trees, bytes, &mut links);
         }
         fs::create_dir_all(&self.directory)?;
-        self.write(trees)?;
+        self.write(trees.into_iter().collect(), &links)?;
         let merged = self.segments.iter().filter(|_| merge).map(|segment| &segment.path);
         for path in merged.chain(&self.strange) {
             // Another process may have done it; what stays is found again next time.
@@ -217,34 +270,60 @@ impl TreeCache {
     }
 
     /// Adds what the segments hold, as much as may be kept.
-    fn add_kept(&self, trees: &mut Vec<(TreeKey, Vec<u8>)>, mut bytes: usize) {
-        let mut seen: std::collections::HashSet<TreeKey> = trees.iter().map(|tree| tree.0).collect();
+    fn add_kept(
+        &self,
+        trees: &mut HashMap<TreeKey, Vec<u8>>,
+        mut bytes: usize,
+        links: &mut Vec<(TreeKey, TreeKey)>,
+    ) {
+        let mut seen: HashSet<TreeKey> = trees.keys().copied().collect();
+        seen.extend(links.iter().map(|link| link.0));
         for segment in &self.segments {
-            for index in 0..segment.entries.len() / ENTRY {
-                let (key, place) = segment.entry(index);
-                if bytes + place.len as usize <= LARGEST
-                    && seen.insert(array(key))
+            let entries = || (0..segment.entries.len() / ENTRY).map(|index| segment.entry(index));
+            // The key of each tree that is kept.
+            let known = entries().filter(|(key, _)| trees.contains_key(*key));
+            let mut first: HashMap<u32, TreeKey> =
+                known.map(|(key, place)| (place.offset, array(key))).collect();
+            for (key, place) in entries() {
+                let key = array(key);
+                if let Some(to) = first.get(&place.offset) {
+                    if links.len() < MOST_LINKS && seen.insert(key) {
+                        links.push((key, *to));
+                    }
+                } else if bytes + place.len as usize <= LARGEST
+                    && seen.insert(key)
                     && let Some(tree) = segment.read(&place)
                 {
                     bytes += tree.len();
-                    trees.push((array(key), tree));
+                    first.insert(place.offset, key);
+                    trees.insert(key, tree);
                 }
             }
         }
     }
 
-    fn write(&self, mut trees: Vec<(TreeKey, Vec<u8>)>) -> io::Result<()> {
+    fn write(&self, trees: Vec<(TreeKey, Vec<u8>)>, links: &[(TreeKey, TreeKey)]) -> io::Result<()> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
-        trees.sort_unstable_by_key(|tree| tree.0);
-        let mut entries = Vec::with_capacity(trees.len() * ENTRY);
-        let mut offset = HEADER + trees.len() * ENTRY;
-        for (key, tree) in &trees {
-            entries.extend_from_slice(key);
-            entries.extend_from_slice(&(offset as u32).to_le_bytes());
-            entries.extend_from_slice(&(tree.len() as u32).to_le_bytes());
-            entries.extend_from_slice(&checksum(tree).to_le_bytes());
+        let known: HashMap<TreeKey, usize> = trees.iter().map(|tree| tree.0).zip(0..).collect();
+        let targets = links.iter().filter_map(|(from, to)| Some((*from, *known.get(to)?)));
+        // Where a key has a tree and is a link, the tree is taken.
+        let mut keys: Vec<(TreeKey, usize)> = targets.collect();
+        keys.retain(|(key, _)| !known.contains_key(key));
+        keys.extend(known);
+        keys.sort_unstable();
+        keys.dedup_by_key(|entry| entry.0);
+        let mut offset = HEADER + keys.len() * ENTRY;
+        let mut places = Vec::with_capacity(trees.len());
+        for (_, tree) in &trees {
+            let mut place = Vec::with_capacity(ENTRY - 16);
+            place.extend_from_slice(&(offset as u32).to_le_bytes());
+            place.extend_from_slice(&(tree.len() as u32).to_le_bytes());
+            place.extend_from_slice(&checksum(tree).to_le_bytes());
+            places.push(place);
             offset += tree.len();
         }
+        let entries: Vec<u8> =
+            keys.iter().flat_map(|(key, tree)| key.iter().chain(&places[*tree])).copied().collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{now:020}-{}-{number}", std::process::id());
@@ -261,7 +340,7 @@ impl TreeCache {
 fn write_file(path: &Path, entries: &[u8], trees: &[(TreeKey, Vec<u8>)]) -> io::Result<()> {
     let mut file = io::BufWriter::new(File::create_new(path)?);
     file.write_all(&magic())?;
-    file.write_all(&(trees.len() as u32).to_le_bytes())?;
+    file.write_all(&((entries.len() / ENTRY) as u32).to_le_bytes())?;
     file.write_all(&checksum(entries).to_le_bytes())?;
     file.write_all(entries)?;
     for (_, tree) in trees {
@@ -319,6 +398,41 @@ mod tests {
             }
         });
         assert!(files(directory.path()).iter().all(|path| path.extension().unwrap() == SUFFIX));
+    }
+
+    #[test]
+    fn further_keys_lead_to_the_same_tree() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let cache = TreeCache::open(directory);
+        cache.put(key(1), &[1; 5000]);
+        cache.link(key(2), key(1));
+        cache.link(key(3), key(99));
+        cache.flush().unwrap();
+        let size = |path: &Path| fs::metadata(path).unwrap().len();
+        assert!(size(&files(directory)[0]) < 6000);
+        // To a tree of another segment, until all are merged.
+        for round in 0..20u8 {
+            let cache = TreeCache::open(directory);
+            let found = |number| cache.get(&key(number)).map(|tree| tree[0]);
+            assert_eq!([found(1), found(2), found(3)], [Some(1), Some(1), None]);
+            if round > 0 {
+                assert_eq!(found(100 + round - 1), Some(1));
+            }
+            cache.link(key(100 + round), key(1));
+            cache.flush().unwrap();
+        }
+        assert!(files(directory).iter().all(|path| size(path) < 7000));
+    }
+
+    #[test]
+    fn only_what_rests_has_a_stamp() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let stamp = || FileStamp::of(&fs::metadata(file.path()).unwrap());
+        assert_eq!(stamp(), None);
+        let old = fs::metadata("/proc/self/exe").unwrap();
+        assert!(FileStamp::of(&old).is_none_or(|stamp| stamp.len == old.len()));
+        assert_eq!(FileStamp::of(&fs::metadata("/").unwrap()), None);
     }
 
     #[test]

@@ -586,6 +586,14 @@ impl Thunk {
         Value::from_thunk(thunk)
     }
 
+    /// A thunk that was evaluated.
+    pub(crate) fn finished(region: &mut Region, value: Value) -> Value {
+        region.counts.thunks += 1;
+        region.counts.thunk_words += 2;
+        let thunk = ThunkObj { state: AtomicU64::new(value.0), payload: [AtomicU64::new(0)] };
+        Value::from_thunk(Thunk(region.alloc(thunk)))
+    }
+
     /// A thunk with values in place of an environment, for code that knows it.
     #[inline]
     pub(crate) fn with_values(region: &mut Region, code: &'static Expr, values: &[Value]) -> Value {

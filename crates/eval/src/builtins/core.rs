@@ -28,15 +28,50 @@ pub(super) static BUILTINS: &[Builtin] = &[
     global("abort", &["s"], abort, "Fails with the message `s`."),
     global("toString", &["e"], to_string, "`e` as a string."),
     builtin("typeOf", &["e"], type_of_builtin, "The type of `e` as a string."),
-    global("isNull", &["e"], |e, a, _| is(e, a, "null"), "Whether `e` is null."),
-    builtin("isBool", &["e"], |e, a, _| is(e, a, "bool"), "Whether `e` is a Boolean."),
-    builtin("isInt", &["e"], |e, a, _| is(e, a, "int"), "Whether `e` is an integer."),
-    builtin("isFloat", &["e"], |e, a, _| is(e, a, "float"), "Whether `e` is a float."),
-    builtin("isString", &["e"], |e, a, _| is(e, a, "string"), "Whether `e` is a string."),
-    builtin("isPath", &["e"], |e, a, _| is(e, a, "path"), "Whether `e` is a path."),
-    builtin("isList", &["e"], |e, a, _| is(e, a, "list"), "Whether `e` is a list."),
-    builtin("isAttrs", &["e"], |e, a, _| is(e, a, "set"), "Whether `e` is a set."),
-    builtin("isFunction", &["e"], |e, a, _| is(e, a, "lambda"), "Whether `e` is a function."),
+    global("isNull", &["e"], |e, a, _| is(e, a, |kind| matches!(kind, Kind::Null)), "Whether `e` is null."),
+    builtin(
+        "isBool",
+        &["e"],
+        |e, a, _| is(e, a, |kind| matches!(kind, Kind::Bool(_))),
+        "Whether `e` is a Boolean.",
+    ),
+    builtin(
+        "isInt",
+        &["e"],
+        |e, a, _| is(e, a, |kind| matches!(kind, Kind::Int(_))),
+        "Whether `e` is an integer.",
+    ),
+    builtin(
+        "isFloat",
+        &["e"],
+        |e, a, _| is(e, a, |kind| matches!(kind, Kind::Float(_))),
+        "Whether `e` is a float.",
+    ),
+    builtin(
+        "isString",
+        &["e"],
+        |e, a, _| is(e, a, |kind| matches!(kind, Kind::String(_))),
+        "Whether `e` is a string.",
+    ),
+    builtin(
+        "isPath",
+        &["e"],
+        |e, a, _| is(e, a, |kind| matches!(kind, Kind::Path(_))),
+        "Whether `e` is a path.",
+    ),
+    builtin(
+        "isList",
+        &["e"],
+        |e, a, _| is(e, a, |kind| matches!(kind, Kind::List(_))),
+        "Whether `e` is a list.",
+    ),
+    builtin(
+        "isAttrs",
+        &["e"],
+        |e, a, _| is(e, a, |kind| matches!(kind, Kind::Attrs(_))),
+        "Whether `e` is a set.",
+    ),
+    builtin("isFunction", &["e"], is_function, "Whether `e` is a function."),
     global("map", &["f", "list"], map, "The results of `f` for each element."),
     builtin("filter", &["f", "list"], filter, "The elements for which `f` gives true."),
     builtin("foldl'", &["op", "nul", "list"], foldl, "Folds a list from the left, strictly."),
@@ -180,9 +215,14 @@ fn used(value: Value) -> Value {
     value
 }
 
-fn is(e: &mut Evaluator, a: &[Value], kind: &str) -> Result<Value> {
+#[inline]
+fn is(e: &mut Evaluator, a: &[Value], kind: impl Fn(Kind) -> bool) -> Result<Value> {
     let value = used(e.force(a[0])?);
-    Ok(Value::from_bool(type_of(value) == kind))
+    Ok(Value::from_bool(kind(value.kind())))
+}
+
+fn is_function(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
+    Ok(Value::from_bool(used(e.force(a[0])?).is_function()))
 }
 
 fn map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {

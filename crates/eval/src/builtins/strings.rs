@@ -1,10 +1,9 @@
 //! Builtins on strings: parts, patterns, versions, contexts.
 
-use std::collections::HashMap;
-
 use saltire_diagnostics::Pos;
 use saltire_posix_regex::Regex;
 use saltire_store_model::StorePath;
+use smallvec::SmallVec;
 
 use super::{Builtin, builtin, global, version_text};
 use crate::attrs::Attr;
@@ -117,19 +116,19 @@ fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let message = "'from' and 'to' arguments passed to builtins.replaceStrings have different lengths";
         return Err(EvalError::other(pos, message));
     }
-    let mut patterns = Vec::with_capacity(from.len());
+    let mut patterns: SmallVec<[&[u8]; 8]> = SmallVec::with_capacity(from.len());
     for item in from.iter() {
         let what = "while evaluating one of the strings to replace passed to builtins.replaceStrings";
         patterns.push(e.string_value(item, pos, what)?.as_bytes());
     }
     // Replacements are evaluated when they are used.
-    let mut replacements: HashMap<usize, Str> = HashMap::new();
+    let mut replacements: SmallVec<[Option<Str>; 8]> = smallvec::smallvec![None; patterns.len()];
+    let mut replaced = false;
     let subject =
         e.string_value(a[2], pos, "while evaluating the third argument passed to builtins.replaceStrings")?;
     let text = subject.as_bytes();
     let mut context = subject.context();
     let mut out = Vec::new();
-    e.reserve(&mut out, text.len(), pos)?;
     let mut first_bytes = [false; 256];
     let has_empty = patterns.iter().any(|pattern| pattern.is_empty());
     for pattern in &patterns {
@@ -139,22 +138,42 @@ fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     }
     let mut at = 0;
     while at <= text.len() {
-        let candidate = has_empty || text.get(at).is_some_and(|byte| first_bytes[usize::from(*byte)]);
-        let found = if candidate { patterns.iter().position(|p| text[at..].starts_with(p)) } else { None };
+        if !has_empty {
+            let rest = &text[at..];
+            let next = rest.iter().position(|byte| first_bytes[usize::from(*byte)]);
+            let Some(next) = next else {
+                if replaced {
+                    out.extend_from_slice(rest);
+                }
+                break;
+            };
+            if replaced {
+                out.extend_from_slice(&rest[..next]);
+            }
+            at += next;
+        }
+        let found = patterns.iter().position(|p| text[at..].starts_with(p));
+        if found.is_some() && !replaced {
+            replaced = true;
+            e.reserve(&mut out, text.len(), pos)?;
+            out.extend_from_slice(&text[..at]);
+        }
         match found {
             None => {
-                out.extend(text.get(at));
+                if replaced {
+                    out.extend(text.get(at));
+                }
                 at += 1;
             }
             Some(index) => {
-                let replacement = match replacements.get(&index) {
-                    Some(known) => *known,
+                let replacement = match replacements[index] {
+                    Some(known) => known,
                     None => {
                         let what = "while evaluating one of the replacement strings passed to builtins.replaceStrings";
                         let value = to.get(index).unwrap_or(Value::NULL);
                         let known = e.string_value(value, pos, what)?;
                         context = context.union(known.context());
-                        replacements.insert(index, known);
+                        replacements[index] = Some(known);
                         known
                     }
                 };
@@ -168,6 +187,9 @@ fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
                 }
             }
         }
+    }
+    if !replaced {
+        return Ok(Value::from_str(subject));
     }
     e.check_length(out.len(), pos)?;
     Ok(e.new_string_with_context(&out, context))
