@@ -285,6 +285,8 @@ fn ours(text: &str, show_trace: bool) -> String {
 fn theirs(reference: &str, text: &str, show_trace: bool) -> anyhow::Result<String> {
     let mut command = Command::new(reference);
     command.args(["--eval", "--strict", "--store", "dummy://", "-E", text]).env_remove("NIX_PATH");
+    // What is there here without being asked for.
+    command.args(["--extra-experimental-features", "fetch-closure fetch-tree flakes"]);
     if show_trace {
         command.arg("--show-trace");
     }

@@ -263,6 +263,10 @@ impl Host for StoreHost {
         let algorithm = request.expected.map_or(HashAlgorithm::Sha256, |hash| hash.algorithm());
         self.check_path(request.path)?;
         let source = self.physical(request.path);
+        if self.file_type(request.path)?.is_none() {
+            let path = String::from_utf8_lossy(request.path);
+            return Err(HostError::new(format!("path '{path}' does not exist")));
+        }
         if self.only_computes(request.path) {
             let path = self.files.add_path(request)?;
             self.allow_path(&path);
@@ -288,7 +292,7 @@ impl Host for StoreHost {
             let content = self.files.read_file(&bytes(source))?;
             self.store.add_file(request.name, &content, false, request.ingestion, algorithm)
         };
-        let added = added.map_err(host_error)?;
+        let added = added.map_err(|error| self.logical(host_error(error)))?;
         match request.expected {
             Some(expected) if expected != added.content_address.hash => {
                 let path = String::from_utf8_lossy(request.path);
@@ -340,6 +344,12 @@ impl Host for StoreHost {
 
     fn realise(&self, elements: &[&ContextElement]) -> HostResult<BTreeMap<String, String>> {
         self.flush().map_err(host_error)?;
+        for element in elements {
+            let ContextElement::Opaque(path) = element else { continue };
+            if !self.store.is_valid(path).map_err(host_error)? {
+                return Err(HostError::new(format!("path '{}' is not valid", self.store.display(path))));
+            }
+        }
         (self.realise)(elements)?;
         for element in elements {
             let ContextElement::Output { derivation, output } = element else { continue };
@@ -357,6 +367,7 @@ impl Host for StoreHost {
     fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
         match self.store.is_valid(path).map_err(host_error)? {
             true => Ok(()),
+            false if self.is_read_only() => Ok(()),
             false => Err(HostError::new(format!("path '{}' is not in the store", self.store.display(path)))),
         }
     }

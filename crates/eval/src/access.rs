@@ -15,21 +15,19 @@ type EnvRef = &'static Env;
 impl Evaluator {
     #[inline(never)]
     pub(crate) fn with_variable(&mut self, variable: &'static WithVariable, env: EnvRef) -> Result<Value> {
-        for (depth, cache) in variable.withs {
+        for (depth, cache, pos) in variable.withs {
             let slot = env.outer(*depth).slot(0);
             let value = slot.get();
             let value = match self.force(value) {
                 Ok(value) => value,
-                Err(error) => {
-                    let what = "while evaluating the first subexpression of a with expression";
-                    return Err(error.at(variable.pos).traced(variable.pos, what));
-                }
+                Err(error) if error.kind == ErrorKind::InfiniteRecursion => return Err(error.at(*pos)),
+                Err(error) => return Err(error),
             };
             slot.replace_thunk(&mut self.region, value);
             let Some(attrs) = value.as_attrs() else {
                 let message = format!("expected a set but found {}", self.describe(value));
                 let what = "while evaluating the first subexpression of a with expression";
-                return Err(EvalError::type_error(variable.pos, message).traced(variable.pos, what));
+                return Err(EvalError::type_error(Pos::NONE, message).traced(*pos, what));
             };
             if let Some(slot) = cache.find(attrs, variable.name) {
                 return self.variable(slot, variable.pos);
@@ -45,15 +43,41 @@ impl Evaluator {
         let subject = match select.subject {
             Expr::Local { slot, pos } => self.variable(env.slot(*slot), *pos)?,
             Expr::Variable { depth, slot, pos } => self.variable(env.outer(*depth).slot(*slot), *pos)?,
-            subject => self.eval_operand(subject, env)?,
+            subject => match self.eval_operand(subject, env) {
+                Ok(value) => value,
+                Err(error) => return Err(selection_goes_on(error, select)),
+            },
         };
         if let Some(attrs) = subject.as_attrs()
             && let Some(slot) = select.find(attrs)
         {
             let found = (select.name, select.pos);
-            return self.attribute(slot, attrs, found, || path_text(select));
+            return self.attribute(slot, attrs, found, Some(select));
         }
-        self.select(subject, select.name, select.pos)
+        Err(self.cannot_select(subject, select, env))
+    }
+
+    /// Why there is no such attribute; names what was selected before it.
+    #[cold]
+    fn cannot_select(&mut self, subject: Value, select: &'static Select, env: EnvRef) -> Box<EvalError> {
+        let error = match subject.as_attrs() {
+            Some(attrs) => missing_attribute(attrs, select.name, select.pos),
+            None => self.not_a_set(subject, select.pos),
+        };
+        let before = match select.subject {
+            Expr::Select(inner) => ready(inner.subject, env).and_then(|value| value.as_attrs()?.attr(inner.name)),
+            _ => None,
+        };
+        match before {
+            Some(attr) => while_evaluating(error, attr.pos, &path_text(select), address(select)),
+            None => error,
+        }
+    }
+
+    #[cold]
+    fn not_a_set(&mut self, value: Value, pos: Pos) -> Box<EvalError> {
+        let message = format!("expected a set but found {}", self.describe(value));
+        EvalError::type_error(Pos::NONE, message).traced(pos, "while selecting an attribute")
     }
 
     /// Forces an attribute that was found; an error says which it was.
@@ -63,7 +87,7 @@ impl Evaluator {
         slot: &Slot,
         attrs: Attrs,
         (name, pos): (Symbol, Pos),
-        label: impl FnOnce() -> String,
+        select: Option<&'static Select>,
     ) -> Result<Value> {
         let value = slot.get();
         if !value.is_thunk() {
@@ -77,7 +101,8 @@ impl Evaluator {
             Err(error) => {
                 let at = attrs.attr(name).map_or(Pos::NONE, |attr| attr.pos);
                 let error = if error.kind == ErrorKind::InfiniteRecursion { error.at(pos) } else { error };
-                Err(error.traced(at, format!("while evaluating the attribute '{}'", label())))
+                let path = select.map_or_else(|| shown_name(name), path_text);
+                Err(while_evaluating(error, at, &path, select.map_or(0, address)))
             }
         }
     }
@@ -86,49 +111,92 @@ impl Evaluator {
     pub(crate) fn select(&mut self, subject: Value, name: Symbol, pos: Pos) -> Result<Value> {
         let subject = self.force(subject)?;
         let Some(attrs) = subject.as_attrs() else {
-            let message = format!("expected a set but found {}", self.describe(subject));
-            return Err(EvalError::type_error(pos, message).traced(pos, "while selecting an attribute"));
+            return Err(self.not_a_set(subject, pos));
         };
         match attrs.find(name) {
-            Some(slot) => self.attribute(slot, attrs, (name, pos), || shown_name(name)),
+            Some(slot) => self.attribute(slot, attrs, (name, pos), None),
             None => Err(missing_attribute(attrs, name, pos)),
         }
     }
 
-    fn key(&mut self, key: &'static Key, env: EnvRef) -> Result<(Symbol, Pos)> {
+    fn key(&mut self, key: &'static Key, env: EnvRef) -> Result<Symbol> {
         match key {
-            Key::Static(name, pos, _) => Ok((*name, *pos)),
+            Key::Static(name, _) => Ok(*name),
             Key::Dynamic(expr, pos) => {
                 let value = self.eval(expr, env)?;
-                let what = "while evaluating an attribute name";
-                Ok((self.plain_string(value, Pos::NONE, what)?.symbol(), *pos))
+                Ok(self.plain_string(value, *pos, "while evaluating an attribute name")?.symbol())
             }
         }
     }
 
     pub(crate) fn select_path(&mut self, select: &'static SelectPath, env: EnvRef) -> Result<Value> {
         let mut value = self.eval_operand(select.subject, env)?;
+        let mut last = None;
         for key in select.path {
-            let (name, pos) = self.key(key, env)?;
-            if let Some(default) = select.default {
-                let found = value.as_attrs().and_then(|attrs| Some((attrs, find(attrs, key, name)?)));
-                match found {
-                    Some((attrs, slot)) => {
-                        value = self.attribute(slot, attrs, (name, pos), || shown_name(name))?;
-                    }
-                    None => return self.eval(default, env),
-                }
-            } else {
-                value = self.select(value, name, pos)?;
+            match self.select_key(value, key, select, &mut last, env) {
+                Ok(Some(found)) => value = found,
+                Ok(None) => return select.default.map_or(Ok(value), |default| self.eval(default, env)),
+                Err(error) => return Err(self.failed_path(error, last, select, env)),
             }
         }
         Ok(value)
     }
 
+    /// The next value on a path; `None` if there is none and a default is to be used.
+    /// `last` becomes the attribute that was found.
+    fn select_key(
+        &mut self,
+        value: Value,
+        key: &'static Key,
+        select: &'static SelectPath,
+        last: &mut Option<(Attrs, Symbol)>,
+        env: EnvRef,
+    ) -> Result<Option<Value>> {
+        let name = self.key(key, env)?;
+        let Some(attrs) = value.as_attrs() else {
+            return if select.default.is_some() { Ok(None) } else { Err(self.not_a_set(value, select.pos)) };
+        };
+        let Some(slot) = find(attrs, key, name) else {
+            let missing = || missing_attribute(attrs, name, select.pos);
+            return if select.default.is_some() { Ok(None) } else { Err(missing()) };
+        };
+        *last = Some((attrs, name));
+        let value = slot.get();
+        if !value.is_thunk() {
+            return Ok(Some(value));
+        }
+        match self.force(value) {
+            Ok(result) => {
+                slot.replace_thunk(&mut self.region, result);
+                Ok(Some(result))
+            }
+            Err(error) if error.kind == ErrorKind::InfiniteRecursion => Err(error.at(select.pos)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An error after `last` was found on a path.
+    #[cold]
+    fn failed_path(
+        &mut self,
+        error: Box<EvalError>,
+        last: Option<(Attrs, Symbol)>,
+        select: &'static SelectPath,
+        env: EnvRef,
+    ) -> Box<EvalError> {
+        let Some(attr) = last.and_then(|(attrs, name)| attrs.attr(name)) else { return error };
+        let mut path = String::new();
+        for key in select.path {
+            path.push_str(if path.is_empty() { "" } else { "." });
+            path.push_str(&self.key(key, env).map_or_else(|_| "\"${…}\"".to_owned(), shown_name));
+        }
+        while_evaluating(error, attr.pos, &path, 0)
+    }
+
     pub(crate) fn has_attr(&mut self, subject: ExprRef, path: &'static [Key], env: EnvRef) -> Result<Value> {
         let mut value = self.eval_operand(subject, env)?;
         for (index, key) in path.iter().enumerate() {
-            let (name, _) = self.key(key, env)?;
+            let name = self.key(key, env)?;
             let Some(slot) = value.as_attrs().and_then(|attrs| find(attrs, key, name)) else {
                 return Ok(Value::FALSE);
             };
@@ -143,9 +211,54 @@ impl Evaluator {
 #[inline]
 fn find(attrs: Attrs, key: &'static Key, name: Symbol) -> Option<&'static Slot> {
     match key {
-        Key::Static(_, _, cache) => cache.find(attrs, name),
+        Key::Static(_, cache) => cache.find(attrs, name),
         Key::Dynamic(..) => attrs.find(name),
     }
+}
+
+/// Tells `Select` nodes apart.
+fn address(select: &'static Select) -> usize {
+    std::ptr::from_ref(select) as usize
+}
+
+/// A step for an attribute that was made at a known place, marked with who selects.
+#[cold]
+fn while_evaluating(error: Box<EvalError>, place: Pos, path: &str, mark: usize) -> Box<EvalError> {
+    match place.is_some() {
+        true => error.traced(place, format!("while evaluating the attribute '{path}'")).marked(mark),
+        false => error,
+    }
+}
+
+/// An error in what is selected from. If that is a selection, too, its step gets the
+/// whole path.
+#[cold]
+fn selection_goes_on(error: Box<EvalError>, select: &'static Select) -> Box<EvalError> {
+    let Expr::Select(inner) = select.subject else { return error };
+    if !error.is_marked(address(inner)) {
+        return error;
+    }
+    let message = format!("while evaluating the attribute '{}'", path_text(select));
+    error.renamed(message).marked(address(select))
+}
+
+/// The value of a variable, or of an attribute of one, if it is evaluated.
+fn ready(expr: ExprRef, env: EnvRef) -> Option<Value> {
+    let value = match expr {
+        Expr::Constant(value) => *value,
+        Expr::Local { slot, .. } => env.slot(*slot).get_if_set()?,
+        Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set()?,
+        Expr::With(variable) => {
+            let found = |(depth, _, _): &(u32, _, _)| {
+                let attrs = env.outer(*depth).slot(0).get_if_set()?.resolve_untracked().as_attrs()?;
+                attrs.get(variable.name)
+            };
+            variable.withs.iter().find_map(found)?
+        }
+        Expr::Select(select) => ready(select.subject, env)?.as_attrs()?.get(select.name)?,
+        _ => return None,
+    };
+    Some(value.resolve_untracked()).filter(|value| !value.is_thunk())
 }
 
 /// The names of a selection up to this one, as they are written.

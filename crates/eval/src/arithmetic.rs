@@ -53,7 +53,8 @@ impl Evaluator {
             Some(result) => Ok(self.new_int(result)),
             None => {
                 let message = format!("integer overflow in {verb} {a} {sign} {b}");
-                Err(EvalError::new(ErrorKind::Arithmetic, pos, message))
+                // Only of an addition there is a place: that of the second operand.
+                Err(self.in_operand(EvalError::new(ErrorKind::Arithmetic, pos, message), pos, 1))
             }
         }
     }

@@ -65,10 +65,10 @@ impl Evaluator {
                     rest = &rest[missing..];
                     continue;
                 }
-                Kind::Attrs(attrs) => match attrs.get(self.names.functor) {
+                Kind::Attrs(attrs) => match attrs.attr(self.names.functor) {
                     Some(functor) => {
                         self.enter(pos)?;
-                        let result = self.call(functor, &[function, *argument], pos);
+                        let result = self.call(functor.value, &[function, *argument], functor.pos);
                         self.leave();
                         function = result.map_err(|e| {
                             e.traced(

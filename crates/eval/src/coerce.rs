@@ -80,7 +80,7 @@ impl Evaluator {
         let text = text.as_bstr();
         let message =
             format!("the string '{text}' is not allowed to refer to a store path (such as '{element}')");
-        EvalError::other(pos, message).traced(pos, what)
+        EvalError::other(Pos::NONE, message).traced(pos, what)
     }
 
     /// The list that a value must be.
@@ -138,7 +138,7 @@ impl Evaluator {
                 *context = context.union(string.context());
             }
             Kind::Path(path) if mode.copy => {
-                let (store_path, element) = self.path_in_store(path.as_bytes(), pos)?;
+                let (store_path, element) = self.path_in_store(path.as_bytes())?;
                 text.extend_from_slice(store_path.as_bytes());
                 *context = context.union(element);
             }
@@ -178,7 +178,7 @@ impl Evaluator {
     }
 
     /// Adds a source to the store (once): its store path as text, and the context.
-    pub(crate) fn path_in_store(&mut self, path: &[u8], pos: Pos) -> Result<(String, Context)> {
+    pub(crate) fn path_in_store(&mut self, path: &[u8]) -> Result<(String, Context)> {
         let known = |this: &Self| {
             let known = this.shared.sources_in_store.lock();
             known.unwrap_or_else(std::sync::PoisonError::into_inner).get(path).cloned()
@@ -193,12 +193,12 @@ impl Evaluator {
                 let name = paths::base_name(path);
                 if name.ends_with(b".drv") {
                     let message = "file names are not allowed to end in '.drv'";
-                    return Err(EvalError::other(pos, message));
+                    return Err(EvalError::other(Pos::NONE, message));
                 }
                 let name = String::from_utf8_lossy(name);
                 let request =
                     AddPath { path, name: &name, ingestion: Ingestion::Nar, filter: None, expected: None };
-                let added = self.host().add_path(request).map_err(|e| host_error(e).at(pos))?;
+                let added = self.host().add_path(request).map_err(host_error)?;
                 self.dependencies.share(&source_key(path), before);
                 let mut all = self.shared.sources_in_store.lock();
                 all.as_mut().map(|all| all.insert(path.to_vec(), added.clone())).ok();
@@ -250,7 +250,7 @@ impl Evaluator {
         let Some((file, offset)) = self.sources().lookup(pos) else { return error };
         let options = ParseOptions { pipe_operators: self.settings().pipe_operators };
         match saltire_syntax::operand_offsets(file.text(), offset, &options).get(index) {
-            Some(offset) => error.moved(pos, file.pos(*offset)),
+            Some(offset) => error.moved(pos, offset.map_or(Pos::NONE, |offset| file.pos(offset))),
             None => error,
         }
     }

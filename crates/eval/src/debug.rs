@@ -336,7 +336,7 @@ impl Evaluator {
                 ScopeKind::Constants(_) => {
                     constants = constants.or(Some(scope));
                 }
-                ScopeKind::With => sets.push(with_values(env)),
+                ScopeKind::With(_) => sets.push(with_values(env)),
                 _ => bound.push(bound_values(scope, env)),
             }
         }
@@ -411,7 +411,7 @@ impl StackFrame {
         let level = |(scope, env): (&'static Scope, &'static Env)| {
             let (names, kind) = match &scope.kind {
                 ScopeKind::Names(names) => (names.iter().map(|entry| entry.0).collect(), LevelKind::Bound),
-                ScopeKind::With => (with_values(env).iter().map(|entry| entry.0).collect(), LevelKind::With),
+                ScopeKind::With(_) => (with_values(env).iter().map(|entry| entry.0).collect(), LevelKind::With),
                 ScopeKind::Constants(names) => {
                     let kind = if scope.up.is_some() { LevelKind::Session } else { LevelKind::Builtins };
                     (names.iter().map(|entry| entry.0).collect::<Vec<_>>(), kind)

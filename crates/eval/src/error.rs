@@ -50,6 +50,8 @@ pub struct EvalError {
     pub(crate) trace: Trace,
     /// Whether a debugger has shown it.
     pub(crate) seen: bool,
+    /// The outermost step of a certain length of the trace, and what it was added for.
+    mark: (u32, usize),
 }
 
 /// Frames shared between an error and its copies in thunks.
@@ -107,6 +109,7 @@ impl EvalError {
             hint: None,
             trace: Trace::default(),
             seen: false,
+            mark: (0, 0),
         })
     }
 
@@ -157,6 +160,26 @@ impl EvalError {
         }
         self.trace = self.trace.with(frame);
         self
+    }
+
+    /// Remembers what the outermost step was added for.
+    #[must_use]
+    pub(crate) fn marked(mut self: Box<Self>, what: usize) -> Box<Self> {
+        self.mark = (self.trace.depth(), what);
+        self
+    }
+
+    /// Whether the outermost step was added for this.
+    pub(crate) fn is_marked(&self, what: usize) -> bool {
+        self.mark == (self.trace.depth(), what) && self.trace.depth() > 0
+    }
+
+    /// With another text of the outermost step.
+    #[must_use]
+    pub(crate) fn renamed(mut self: Box<Self>, message: String) -> Box<Self> {
+        let Some(node) = self.trace.0 else { return self };
+        self.trace = node.inner;
+        self.with_step(Frame { message, ..node.frame.clone() })
     }
 
     /// With another place, where the error and its outermost steps had the place `from`.

@@ -262,9 +262,11 @@ impl Host for FsHost {
     }
 
     fn realise(&self, elements: &[&ContextElement]) -> HostResult<BTreeMap<String, String>> {
-        let to_build = elements.iter().find(|element| !matches!(element, ContextElement::Opaque(_)));
-        match to_build {
+        match elements.first() {
             None => Ok(BTreeMap::new()),
+            Some(ContextElement::Opaque(path)) => {
+                Err(HostError::new(format!("path '{}' is not valid", self.store.display(path))))
+            }
             Some(element) => {
                 let what = element.to_text(&self.store);
                 Err(HostError::new(format!("cannot build '{what}' during evaluation: there is no store")))

@@ -114,8 +114,8 @@ pub(crate) enum Operator {
 pub(crate) struct WithVariable {
     pub(crate) name: Symbol,
     pub(crate) pos: Pos,
-    /// How far out each `with` is, innermost first.
-    pub(crate) withs: &'static [(u32, SearchCache)],
+    /// How far out each `with` is, innermost first, and where it is written.
+    pub(crate) withs: &'static [(u32, SearchCache, Pos)],
 }
 
 /// `subject.name`
@@ -211,11 +211,12 @@ pub(crate) struct SelectPath {
     pub(crate) subject: ExprRef,
     pub(crate) path: &'static [Key],
     pub(crate) default: Option<ExprRef>,
+    pub(crate) pos: Pos,
 }
 
 /// A name in an attribute path.
 pub(crate) enum Key {
-    Static(Symbol, Pos, SearchCache),
+    Static(Symbol, SearchCache),
     Dynamic(ExprRef, Pos),
 }
 

@@ -4,6 +4,7 @@ use saltire_diagnostics::Pos;
 
 use crate::attrs::Attrs;
 use crate::builtins::{float_text, json_text};
+use crate::coerce::Coerce;
 use crate::context::Context;
 use crate::error::{EvalError, Result};
 use crate::evaluator::Evaluator;
@@ -93,7 +94,7 @@ impl Writer<'_> {
                 string(&mut self.out, text.as_bytes(), pos)?;
             }
             Kind::Path(path) if copy => {
-                let (text, element) = self.evaluator.path_in_store(path.as_bytes(), pos)?;
+                let (text, element) = self.evaluator.path_in_store(path.as_bytes())?;
                 self.context = self.context.union(element);
                 string(&mut self.out, text.as_bytes(), pos)?;
             }
@@ -124,8 +125,10 @@ impl Writer<'_> {
         let names = self.evaluator.names;
         if let Some(function) = attrs.get(names.to_string) {
             let text = self.evaluator.call(function, &[value], pos)?;
-            // A path from `__toString` is never copied.
-            return self.value(text, false, pos);
+            let what = "while evaluating the result of the `__toString` attribute";
+            let text = self.evaluator.coerce(text, Coerce::PLAIN, pos, what)?;
+            self.context = self.context.union(text.context());
+            return string(&mut self.out, text.as_bytes(), pos);
         }
         if let Some(out_path) = attrs.get(names.out_path) {
             return self.value(out_path, copy, pos);

@@ -111,7 +111,7 @@ impl Lowerer<'_> {
             }
             ExprKind::Var(text) => return self.variable(text, pos, scope),
             ExprKind::Select { subject, path, default } => {
-                return self.select(subject, path, *default, scope);
+                return self.select(subject, path, *default, pos, scope);
             }
             ExprKind::HasAttr { subject, path } => {
                 let code = HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)? };
@@ -149,7 +149,7 @@ impl Lowerer<'_> {
             }
             ExprKind::With(subject, body) => {
                 let set = self.expr(subject, scope)?;
-                let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With });
+                let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With(pos) });
                 let parts = (set, self.expr(body, inner)?);
                 Expr::WithScope(self.region.alloc(parts))
             }
@@ -282,8 +282,8 @@ impl Lowerer<'_> {
             Found::Constant(value) => Expr::Constant(value),
             Found::Slot { depth: 0, slot } => Expr::Local { slot, pos },
             Found::Slot { depth, slot } => Expr::Variable { depth, slot, pos },
-            Found::With(depths) => {
-                let withs = depths.into_iter().map(|depth| (depth, SearchCache::default()));
+            Found::With(places) => {
+                let withs = places.into_iter().map(|(depth, pos)| (depth, SearchCache::default(), pos));
                 let withs = self.region.alloc_slice(withs.collect());
                 Expr::With(self.region.alloc(WithVariable { name, pos, withs }))
             }
@@ -302,9 +302,13 @@ impl Lowerer<'_> {
             keys.push(match name {
                 AttrName::Static(name) => {
                     let symbol = self.names.intern(name.text);
-                    Key::Static(symbol, self.pos(name.span), SearchCache::default())
+                    Key::Static(symbol, SearchCache::default())
                 }
-                AttrName::Dynamic(expr) => Key::Dynamic(self.expr(expr, scope)?, self.pos(expr.span)),
+                AttrName::Dynamic(expr) => {
+                    let place = saltire_syntax::place(expr, self.file.source.text());
+                    let pos = place.map_or(Pos::NONE, |offset| self.file.source.pos(offset));
+                    Key::Dynamic(self.expr(expr, scope)?, pos)
+                }
             });
         }
         Ok(self.region.alloc_slice(keys))
@@ -315,6 +319,7 @@ impl Lowerer<'_> {
         subject: &Ast<'_>,
         path: &[AttrName<'_>],
         default: Option<&Ast<'_>>,
+        pos: Pos,
         scope: ScopeRef,
     ) -> Result<ExprRef> {
         let mut subject = self.expr(subject, scope)?;
@@ -322,7 +327,6 @@ impl Lowerer<'_> {
         if default.is_none() && all_static {
             for name in path {
                 let AttrName::Static(name) = name else { continue };
-                let pos = self.pos(name.span);
                 let name = self.names.intern(name.text);
                 let select = Select { subject, name, pos, cache: SelectCache::default() };
                 let select = self.region.alloc(select);
@@ -332,7 +336,7 @@ impl Lowerer<'_> {
         }
         let path = self.keys(path, scope)?;
         let default = default.map(|ast| self.expr(ast, scope)).transpose()?;
-        let select = self.region.alloc(SelectPath { subject, path, default });
+        let select = self.region.alloc(SelectPath { subject, path, default, pos });
         Ok(self.node(Expr::SelectPath(select)))
     }
 

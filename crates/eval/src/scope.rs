@@ -1,5 +1,7 @@
 //! Scopes while lowering: which name is in which slot.
 
+use saltire_diagnostics::Pos;
+
 use crate::symbol::Symbol;
 use crate::value::Value;
 
@@ -14,8 +16,8 @@ pub(crate) enum ScopeKind {
     Constants(&'static [(Symbol, Value)]),
     /// Variables, sorted by symbol, with their slots.
     Names(&'static [(Symbol, u32)]),
-    /// A `with`; its set is in slot 0.
-    With,
+    /// A `with`, at this place; its set is in slot 0.
+    With(Pos),
     /// Slots without names.
     Hidden,
 }
@@ -27,8 +29,8 @@ pub(crate) enum Found {
         depth: u32,
         slot: u32,
     },
-    /// Nowhere, but there are `with`s, this far out.
-    With(Vec<u32>),
+    /// Nowhere, but there are `with`s, this far out, at these places.
+    With(Vec<(u32, Pos)>),
     Nowhere,
 }
 
@@ -57,7 +59,7 @@ impl Scope {
                         return Found::Slot { depth, slot: names[index].1 };
                     }
                 }
-                ScopeKind::With => withs.push(depth),
+                ScopeKind::With(pos) => withs.push((depth, pos)),
                 ScopeKind::Hidden => {}
             }
             depth += 1;
@@ -79,7 +81,7 @@ impl Scope {
             match scope.kind {
                 ScopeKind::Constants(names) => all.extend(names.iter().map(|n| n.0.as_bytes())),
                 ScopeKind::Names(names) => all.extend(names.iter().map(|n| n.0.as_bytes())),
-                ScopeKind::With | ScopeKind::Hidden => {}
+                ScopeKind::With(_) | ScopeKind::Hidden => {}
             }
             next = scope.up;
         }

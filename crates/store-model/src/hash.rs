@@ -88,7 +88,7 @@ pub enum HashFormat {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// No such algorithm.
-    #[error("unknown hash algorithm '{0}', expected 'md5', 'sha1', 'sha256' or 'sha512'")]
+    #[error("unknown hash algorithm '{0}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'")]
     UnknownAlgorithm(String),
     /// Neither the text nor the context says which algorithm it is.
     #[error("hash '{0}' does not include a type, nor is the type otherwise known from context")]
@@ -450,7 +450,7 @@ mod tests {
         check_error(
             "sha3:abc",
             None,
-            "unknown hash algorithm 'sha3', expected 'md5', 'sha1', 'sha256' or 'sha512'",
+            "unknown hash algorithm 'sha3', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'",
         );
         check_error("md5:abc", sha256, "hash 'md5:abc' should have type 'sha256'");
         check_error("sha256-????", None, "hash 'sha256-????' is not valid base-64");

@@ -17,7 +17,7 @@ mod token;
 mod variables;
 
 pub use error::ParseError;
-pub use operands::operand_offsets;
+pub use operands::{operand_offsets, place};
 pub use parser::{MAX_NESTING, ParseOptions, parse};
 pub use print::{PrintPaths, print};
 pub use variables::{UndefinedVariable, undefined_variable};

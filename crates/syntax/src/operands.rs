@@ -1,14 +1,15 @@
 //! Where the operands of an operator stand: for errors, which need it so rarely that
 //! the text is parsed again rather than the places kept.
 
-use crate::ast::{AttrName, AttributeValue, Bindings, Expr, ExprKind, StringPart};
+use crate::ast::{AttrName, AttributeValue, BinaryOperator, Bindings, Expr, ExprKind, StringPart};
 use crate::{ParseOptions, deep, parse};
 
 /// The offsets of the operands of what is at an offset: of the binary operator that
 /// stands there, or of the `!`, string or path that starts there, whose operands are
 /// its parts. Parentheses, and `${`, belong to what is in them; of `//` and `!` they
-/// do not, as in the reference. Empty if there is no such thing.
-pub fn operand_offsets(text: &[u8], offset: u32, options: &ParseOptions) -> Vec<u32> {
+/// do not, as in the reference, where some operands have no place ([`place`]).
+/// Empty if there is no such thing.
+pub fn operand_offsets(text: &[u8], offset: u32, options: &ParseOptions) -> Vec<Option<u32>> {
     let arena = bumpalo::Bump::new();
     let Ok(tree) = parse(&arena, text, options) else { return Vec::new() };
     let mut search = Search { text, offset, found: Vec::new() };
@@ -19,7 +20,27 @@ pub fn operand_offsets(text: &[u8], offset: u32, options: &ParseOptions) -> Vec<
 struct Search<'t> {
     text: &'t [u8],
     offset: u32,
-    found: Vec<u32>,
+    found: Vec<Option<u32>>,
+}
+
+/// Where the reference places an expression by itself: constants and `let` nowhere,
+/// strings with parts behind the quote, operators where the operator stands.
+pub fn place(expr: &Expr<'_>, text: &[u8]) -> Option<u32> {
+    let start = expr.span.start;
+    match &expr.kind {
+        ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::String(_) | ExprKind::Let(..) => None,
+        ExprKind::Path(_, [] | [StringPart::Literal(..)]) | ExprKind::List([]) => None,
+        ExprKind::List([first, ..]) => deep(|| place(first, text)),
+        ExprKind::Not(operand) => deep(|| place(operand, text)),
+        ExprKind::Interpolated(_) => {
+            Some(start + if text.get(start as usize) == Some(&b'"') { 1 } else { 2 })
+        }
+        ExprKind::Binary { operator, operator_span, .. } => {
+            let equality = matches!(operator, BinaryOperator::Equal | BinaryOperator::NotEqual);
+            (!equality).then_some(operator_span.start)
+        }
+        _ => Some(start),
+    }
 }
 
 impl Search<'_> {
@@ -41,33 +62,26 @@ impl Search<'_> {
                 if operator_span.start == self.offset =>
             {
                 self.found = match operator {
-                    crate::ast::BinaryOperator::Update => vec![self.place(left), self.place(right)],
-                    _ => vec![self.opened(left, operator_span.start), self.behind(operator_span.end)],
+                    BinaryOperator::Update => vec![place(left, self.text), place(right, self.text)],
+                    _ => vec![
+                        Some(self.opened(left, operator_span.start)),
+                        Some(self.behind(operator_span.end)),
+                    ],
                 };
             }
             ExprKind::Not(operand) if expr.span.start == self.offset => {
-                self.found = vec![self.place(operand)];
+                self.found = vec![place(operand, self.text)];
             }
             ExprKind::Interpolated(parts) | ExprKind::Path(_, parts) if expr.span.start == self.offset => {
                 let start = |part: &StringPart<'_>| match part {
                     StringPart::Literal(_, span) => span.start,
                     StringPart::Interpolation(expr) => self.brace_before(expr.span.start),
                 };
-                self.found = parts.iter().map(start).collect();
+                self.found = parts.iter().map(|part| Some(start(part))).collect();
             }
             _ => return false,
         }
         true
-    }
-
-    /// Where the reference places an expression: strings with parts behind the quote.
-    fn place(&self, expr: &Expr<'_>) -> u32 {
-        let start = expr.span.start;
-        match (&expr.kind, self.text.get(start as usize)) {
-            (ExprKind::Interpolated(_), Some(b'"')) => start + 1,
-            (ExprKind::Interpolated(_), _) => start + 2,
-            _ => start,
-        }
     }
 
     /// The first offset from one on that is neither space nor comment.
@@ -194,7 +208,7 @@ mod tests {
         let plain = text.replace(['^', '|'], "");
         let before = |at: usize| text[..at].replace(['^', '|'], "").len() as u32;
         let offset = before(text.find('^').unwrap());
-        let expected: Vec<u32> = text.match_indices('|').map(|(at, _)| before(at)).collect();
+        let expected: Vec<Option<u32>> = text.match_indices('|').map(|(at, _)| Some(before(at))).collect();
         let found = operand_offsets(plain.as_bytes(), offset, &ParseOptions::default());
         assert_eq!(found, expected, "{text}");
     }
@@ -212,5 +226,16 @@ mod tests {
         check("with a; let b = c: { d ? |1 ^+ |2 }: e; in b");
         check("if a then b else |c ^+ |d");
         check("a ^. b");
+    }
+
+    #[test]
+    fn constants_have_no_place() {
+        let of_not = |text: &str| operand_offsets(text.as_bytes(), 0, &ParseOptions::default());
+        for text in ["!1", "!1.5", "!\"a\"", "!/a", "![ ]", "!(let a = 1; in a)", "!(a == b)"] {
+            assert_eq!(of_not(text), [None], "{text}");
+        }
+        assert_eq!(of_not("!(a && b)"), [Some(4)]);
+        assert_eq!(of_not("![ 1 a ]"), [None]);
+        assert_eq!(of_not("!\"${a}\""), [Some(2)]);
     }
 }

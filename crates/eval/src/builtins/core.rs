@@ -7,7 +7,7 @@ use super::{Builtin, builtin, global};
 use crate::attrs::{Attr, Attrs};
 use crate::coerce::Coerce;
 use crate::context::ContextElement;
-use crate::error::{ErrorKind, EvalError, Result};
+use crate::error::{ErrorKind, EvalError, Result, Traced as _};
 use crate::evaluator::{Evaluator, host_error};
 use crate::list::List;
 use crate::nesting::check_list_size;
@@ -142,7 +142,7 @@ fn derivation_strict(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> 
 fn import_path(e: &mut Evaluator, value: Value, pos: Pos) -> Result<Vec<u8>> {
     let what = "while realising the context of a path";
     let (path, context) = e.path_value(value, pos, what)?;
-    e.realised_path(path, context, pos)
+    e.realised_path(path, context)
 }
 
 fn import(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -570,13 +570,13 @@ impl Evaluator {
         &mut self,
         path: Vec<u8>,
         context: crate::context::Context,
-        pos: Pos,
     ) -> Result<Vec<u8>> {
         if context.is_empty() {
             return Ok(path);
         }
         let elements: Vec<&ContextElement> = context.iter().collect();
-        let rewrites = self.host().realise(&elements).map_err(|error| host_error(error).at(pos))?;
+        let what = || format!("while realising the context of path '{}'", bstr::BStr::new(&path));
+        let rewrites = self.host().realise(&elements).map_err(host_error).traced(Pos::NONE, what)?;
         let mut path = path;
         for (from, to) in &rewrites {
             path = bstr::ByteSlice::replace(path.as_slice(), from, to);

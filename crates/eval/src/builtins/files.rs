@@ -46,7 +46,7 @@ const REALISING: &str = "while realising the context of a path";
 /// The path that an argument names, after building what its text depends on.
 fn realised(e: &mut Evaluator, value: Value, pos: Pos, what: &str) -> Result<Vec<u8>> {
     let (path, context) = e.path_value(value, pos, what)?;
-    let path = e.realised_path(path, context, pos)?;
+    let path = e.realised_path(path, context)?;
     e.host().check_path(&path).map_err(|error| host_error(error).at(pos))?;
     Ok(path)
 }
@@ -148,7 +148,7 @@ fn find_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         let what =
             "while evaluating the `path` attribute of an element of the list passed to builtins.findFile";
         let text = e.coerce(value, Coerce::PLAIN, pos, what)?;
-        let text = e.realised_path(text.as_bytes().to_vec(), text.context(), pos)?;
+        let text = e.realised_path(text.as_bytes().to_vec(), text.context())?;
         entries.push((prefix, String::from_utf8_lossy(&text).into_owned()));
     }
     let what = "while evaluating the second argument passed to builtins.findFile";
@@ -260,7 +260,7 @@ fn path(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             let text = e.plain_string(attr.value, attr.pos, what)?;
             let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
             let hash = Hash::parse(&text, Some(HashAlgorithm::Sha256));
-            expected = Some(hash.map_err(|error| EvalError::other(attr.pos, error.to_string()))?);
+            expected = Some(hash.map_err(|error| EvalError::other(Pos::NONE, error.to_string()))?);
         } else {
             let message = format!("unsupported argument '{}' to 'builtins.path'", attr.name);
             return Err(EvalError::other(attr.pos, message));

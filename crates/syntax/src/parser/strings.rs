@@ -126,7 +126,7 @@ impl<'a> Parser<'a> {
         let message = format!(
             "input string '{piece}' cannot be represented as Nix string because it contains null bytes"
         );
-        Box::new(ParseError::new(message, span(index, index + 1)))
+        Box::new(ParseError::new(message, span(start, start + 1)))
     }
 
     /// An indented string, from its opening quotes.

@@ -56,11 +56,11 @@ fn strings_may_hold_any_bytes_but_nul() {
     );
     assert_eq!(
         outcome(b"\"a\\\0\""),
-        "1:4: input string 'a\\␀' cannot be represented as Nix string because it contains null bytes"
+        "1:2: input string 'a\\␀' cannot be represented as Nix string because it contains null bytes"
     );
     assert_eq!(
         outcome(b"''a\0''"),
-        "1:4: input string 'a␀' cannot be represented as Nix string because it contains null bytes"
+        "1:3: input string 'a␀' cannot be represented as Nix string because it contains null bytes"
     );
     assert_eq!(outcome(b"# \0\n1"), "1");
 }
