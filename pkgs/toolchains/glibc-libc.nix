@@ -8,6 +8,8 @@ import ./c-library.nix { inherit stdenv platform kernelHeaders; } {
   inherit (source) version src;
   nativeBuildInputs = [ bison python3 compiler binutils ];
   preConfigure = ''
+    # Debian's source has no manual.
+    sed -i 's/ manual / /' Makeconfig
     mkdir -p "$NIX_BUILD_TOP/build"
     configureScript=$PWD/configure
     cd "$NIX_BUILD_TOP/build"
@@ -15,13 +17,13 @@ import ./c-library.nix { inherit stdenv platform kernelHeaders; } {
     printf 'slibdir=%s/lib\nrtlddir=%s/lib\nlibdir=%s/lib\n' "$out" "$out" "$out" > configparms
     # The build machine's tools are for programs that run while building.
     unset NIX_CFLAGS_COMPILE NIX_LDFLAGS CPP CXX AR AS LD NM OBJCOPY OBJDUMP RANLIB READELF SIZE STRINGS STRIP
-    export CC="${compiler.targetPrefix}gcc" BUILD_CC=gcc
+    export CC="${compiler.targetPrefix}gcc -B${binutils}/${binutils.toolDirectory}/" BUILD_CC=gcc
   '';
   configurePlatforms = [ ];
   configureFlags = [
     "--host=${platform.config}" "--build=${stdenv.buildPlatform.config}"
     "--with-headers=${kernelHeaders}/include" "--with-binutils=${binutils}/${binutils.toolDirectory}"
-    "--disable-werror" "--disable-nscd" "--disable-build-nscd" "--disable-profile" "--enable-kernel=4.19"
+    "CFLAGS=-O2" "--disable-werror" "--disable-nscd" "--disable-build-nscd" "--disable-profile" "--enable-kernel=4.19"
     "--without-selinux" "--sysconfdir=/etc" "libc_cv_slibdir=${placeholder "out"}/lib"
     "libc_cv_rtlddir=${placeholder "out"}/lib"
   ];
