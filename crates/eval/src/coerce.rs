@@ -323,7 +323,7 @@ impl Evaluator {
         let mut context = Context::EMPTY;
         let mut length = 0;
         for (index, part) in parts.iter().enumerate() {
-            let value = self.eval(part, env)?;
+            let value = self.eval_operand(part, env)?;
             let string = match value.as_str() {
                 Some(string) => string,
                 None => self

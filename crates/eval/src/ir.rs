@@ -226,7 +226,7 @@ pub(crate) struct LambdaCode {
     pub(crate) name: Option<Symbol>,
     /// `x` in `x: …` and `x@{ … }: …`.
     pub(crate) argument: Option<Symbol>,
-    pub(crate) formals: Option<Formals>,
+    pub(crate) formals: Option<&'static Formals>,
     /// The argument alone, or the formals and then the argument.
     pub(crate) slots: u32,
     pub(crate) body: ExprRef,

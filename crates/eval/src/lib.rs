@@ -39,6 +39,7 @@ mod derivation;
 mod error;
 mod evaluator;
 mod fs_host;
+mod heap;
 mod host;
 mod interactive;
 mod ir;

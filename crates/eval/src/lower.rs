@@ -370,12 +370,13 @@ impl Lowerer<'_> {
                     .iter()
                     .map(|formal| formal.2.map(|ast| self.named(ast, inner, Some(formal.0))).transpose())
                     .collect::<Result<_>>()?;
-                Some(Formals {
+                let formals = Formals {
                     names: self.region.alloc_slice(formals.iter().map(|f| f.0).collect()),
                     defaults: self.region.alloc_slice(defaults),
                     positions: self.region.alloc_slice(formals.iter().map(|f| f.1).collect()),
                     ellipsis: pattern.ellipsis,
-                })
+                };
+                Some(self.region.alloc(formals))
             }
         };
         // A function that gives a function has the same name.

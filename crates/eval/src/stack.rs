@@ -35,6 +35,7 @@ pub(crate) fn limit() -> usize {
 /// Runs `work` on a new thread with a stack that is large enough for any
 /// recursion that the settings allow, and waits for it.
 pub fn with_large_stack<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    crate::heap::prepare();
     let work = std::sync::Mutex::new(Some(work));
     let result = std::thread::scope(|scope| {
         let start = |size: usize| {

@@ -2,6 +2,7 @@
 //! derivations, and the functions on lists and sets that everything uses.
 
 use saltire_diagnostics::Pos;
+use smallvec::SmallVec;
 
 use super::{Builtin, builtin, global};
 use crate::attrs::{Attr, Attrs};
@@ -248,7 +249,7 @@ fn filter(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let function =
         e.function_value(a[0], pos, "while evaluating the first argument passed to builtins.filter")?;
     let what = "while evaluating the return value of the filtering function passed to builtins.filter";
-    let mut kept = Vec::with_capacity(list.len());
+    let mut kept: SmallVec<[Value; 16]> = SmallVec::new();
     for item in list.iter() {
         let keep = e.call1(function, item, Pos::NONE)?;
         if e.bool_value(keep, pos, what)? {
@@ -333,7 +334,7 @@ fn elem(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 fn concat_lists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let lists =
         e.list_value(a[0], pos, "while evaluating the first argument passed to builtins.concatLists")?;
-    let mut all = Vec::with_capacity(lists.len());
+    let mut all: SmallVec<[List; 16]> = SmallVec::new();
     for item in lists.iter() {
         let what = "while evaluating a value of the list passed to builtins.concatLists";
         let list = e.list_value(item, pos, what)?;
@@ -357,7 +358,7 @@ fn concat_map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let function = e.function_value(a[0], pos, what)?;
     let list =
         e.list_value(a[1], pos, "while evaluating the second argument passed to builtins.concatMap")?;
-    let mut all = Vec::with_capacity(list.len());
+    let mut all: SmallVec<[List; 16]> = SmallVec::new();
     for item in list.iter() {
         let result = e.call1(function, item, pos)?;
         let what = "while evaluating the return value of the function passed to builtins.concatMap";

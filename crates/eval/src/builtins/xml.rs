@@ -99,6 +99,18 @@ fn one<'a>(name: &'static str, value: &'a [u8]) -> XmlAttrs<'a> {
     attributes
 }
 
+/// The bytes that are written otherwise in attributes.
+static ESCAPED: [bool; 256] = {
+    let mut table = [false; 256];
+    let bytes = b"\"<>&\n";
+    let mut index = 0;
+    while index < bytes.len() {
+        table[bytes[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
 impl Writer {
     fn start(&mut self, name: &str, attributes: &XmlAttrs<'_>) {
         self.text.extend(std::iter::repeat_n(b' ', 2 * self.level));
@@ -109,9 +121,7 @@ impl Writer {
             self.text.extend_from_slice(name.as_bytes());
             self.text.extend_from_slice(b"=\"");
             let mut rest: &[u8] = value;
-            while let Some(at) =
-                rest.iter().position(|byte| matches!(byte, b'"' | b'<' | b'>' | b'&' | b'\n'))
-            {
+            while let Some(at) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
                 self.text.extend_from_slice(&rest[..at]);
                 self.text.extend_from_slice(match rest[at] {
                     b'"' => b"&quot;",

@@ -145,8 +145,7 @@ impl<W: Write> NarWriter<W> {
 
 /// Writes the object at `path` (links are not followed) to `sink`.
 pub fn write_tree<W: Write>(path: &Path, sink: W, filter: &mut Filter<'_>) -> Result<W, NarError> {
-    let mut walk =
-        Walk { writer: NarWriter::new(sink), path: path.to_owned(), buffer: vec![0; BUFFER_SIZE], filter };
+    let mut walk = Walk { writer: NarWriter::new(sink), path: path.to_owned(), buffer: Vec::new(), filter };
     let name = c_path(path)?;
     walk.object(CWD, &name, FileType::Unknown, 0)?;
     walk.writer.finish().map_err(NarError::write)
@@ -255,7 +254,10 @@ impl<W: Write> Walk<'_, '_, W> {
         }
         let mut left = size;
         while left > 0 {
-            let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let want = BUFFER_SIZE.min(usize::try_from(left).unwrap_or(usize::MAX));
+            if self.buffer.len() < want {
+                self.buffer.resize(want, 0);
+            }
             let got = match rustix::io::read(&file, &mut self.buffer[..want]) {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other.map_err(|error| self.error("read", error))?,
