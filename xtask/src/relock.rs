@@ -248,11 +248,12 @@ fn verified(text: &str, keyring: &Path) -> Result<String> {
     })?;
     for key in SignedPublicKey::from_bytes_many(file.as_slice())? {
         let key = key.with_context(|| format!("a key of {}", keyring.display()))?;
-        if key.verify_bindings().is_err() {
-            continue;
-        }
-        let subkeys = key.public_subkeys.iter().any(|subkey| message.verify(&subkey.key).is_ok());
-        if subkeys || message.verify(&key.primary_key).is_ok() {
+        // The keys of the file are trusted. Subkeys must be bound to theirs; what others have
+        // certified, with keys that are not here, is not looked at.
+        let bound = key.public_subkeys.iter().filter(|sub| sub.verify_bindings(&key.primary_key).is_ok());
+        if bound.map(|subkey| message.verify(&subkey.key)).any(|verified| verified.is_ok())
+            || message.verify(&key.primary_key).is_ok()
+        {
             return Ok(message.signed_text());
         }
     }
