@@ -327,7 +327,8 @@ fn from_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let mut open: Vec<Open> = Vec::new();
     let mut result = Value::NULL;
     let wrong = |error: json_text::SyntaxError| {
-        EvalError::other(pos, error.to_string()).traced(pos, "while decoding a JSON string")
+        let message = super::json_error::explain(text.as_bytes()).unwrap_or_else(|| error.to_string());
+        EvalError::other(pos, message).traced(pos, "while decoding a JSON string")
     };
     while let Some(event) = reader.next_event().map_err(wrong)? {
         let value = match event {

@@ -12,6 +12,7 @@ mod fetch;
 mod files;
 mod flakes;
 pub(crate) mod float_text;
+mod json_error;
 pub(crate) mod json_text;
 mod strings;
 pub(crate) mod version_text;
@@ -152,7 +153,6 @@ pub static DEVIATIONS: &[(&str, &str)] = &[
         "Missing, also with `allow-unsafe-native-code-during-evaluation`: its plugins are of the reference's own memory layout.",
     ),
     ("outputOf", "Missing; the reference has it only with the experimental feature `dynamic-derivations`."),
-    ("fromJSON", "The texts of syntax errors are its own: what was expected, with line and column."),
     ("fetchFinalTree", "Missing; the reference has it for its own use."),
     ("fetchClosure", "There without the experimental feature `fetch-closure`."),
     ("fetchTree", "There without the experimental feature `fetch-tree`."),
