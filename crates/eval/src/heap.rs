@@ -27,7 +27,7 @@ pub(crate) fn prepare() {}
 
 /// By how many bytes of address space the heap grows.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const STEP: i32 = 64 << 20;
+const STEP: i32 = 32 << 20;
 
 /// Asks for huge pages for the heap's next step.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

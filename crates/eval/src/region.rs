@@ -101,20 +101,7 @@ impl Region {
     #[inline(never)]
     fn grow(&mut self, bytes: usize) -> NonNull<u64> {
         let size = if bytes > self.next_block / 4 { bytes.next_multiple_of(4096) } else { self.next_block };
-        // A size that no layout has ends the process as running out of memory does.
-        let align = if size >= HUGE_PAGE { HUGE_PAGE } else { 4096 };
-        let layout = Layout::from_size_align(size, align).unwrap_or(Layout::new::<[u8; 4096]>());
-        if layout.size() < size {
-            std::alloc::handle_alloc_error(layout);
-        }
-        // SAFETY: the size is not zero.
-        let block = unsafe { std::alloc::alloc(layout) };
-        let Some(block) = NonNull::new(block) else { std::alloc::handle_alloc_error(layout) };
-        if size >= HUGE_PAGE {
-            // SAFETY: the range is the block's; the advice changes no contents. It is only
-            // an optimisation (fewer page faults), so that its failure does not matter.
-            unsafe { libc::madvise(block.as_ptr().cast(), size, libc::MADV_HUGEPAGE) };
-        }
+        let block = map(size);
         if size == self.next_block {
             self.finished += (self.cursor - self.start) as u64;
             self.next_block = (self.next_block * 2).min(LARGEST_BLOCK);
@@ -248,6 +235,31 @@ impl Region {
             std::slice::from_raw_parts(at.as_ptr(), count)
         }
     }
+}
+
+/// Memory from the system, of which only what is touched is used.
+fn map(size: usize) -> NonNull<u8> {
+    // Room to begin at a huge page.
+    let room = if size >= HUGE_PAGE { HUGE_PAGE } else { 0 };
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: asks for memory that nobody uses; a size that can't be had fails.
+    let start =
+        unsafe { libc::mmap(std::ptr::null_mut(), size.saturating_add(room), protection, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        std::alloc::handle_alloc_error(
+            Layout::from_size_align(size, 8).unwrap_or(Layout::new::<[u8; 4096]>()),
+        );
+    }
+    let offset = if room == 0 { 0 } else { start.align_offset(HUGE_PAGE) };
+    // SAFETY: `room` more bytes than needed were mapped, and `offset` is less.
+    let block = unsafe { start.cast::<u8>().add(offset.min(room)) };
+    if room > 0 {
+        // SAFETY: the range is the block's; the advice changes no contents. It is only
+        // an optimisation (fewer page faults), so that its failure does not matter.
+        unsafe { libc::madvise(block.cast(), size, libc::MADV_HUGEPAGE) };
+    }
+    // SAFETY: the system gives no memory at zero.
+    unsafe { NonNull::new_unchecked(block) }
 }
 
 #[cfg(test)]

@@ -32,10 +32,22 @@ static TABLE: Mutex<Table> = Mutex::new(Table::new());
 
 struct Table {
     region: Region,
-    /// Open addressing: hash and index plus one (zero is free).
-    slots: Vec<(u32, u32)>,
+    /// Open addressing.
+    slots: Vec<Entry>,
     count: u32,
 }
+
+/// A place in the table.
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: u32,
+    /// The symbol's number.
+    index: u32,
+    /// Its text; `None` if the place is free.
+    text: Option<Str>,
+}
+
+const FREE: Entry = Entry { hash: 0, index: 0, text: None };
 
 /// Exclusive use of the symbol table, for many symbols at once.
 pub(crate) struct Interner(MutexGuard<'static, Table>);
@@ -63,11 +75,25 @@ fn hash(text: &[u8]) -> u32 {
     for chunk in &mut chunks {
         step(u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
     }
-    let rest = chunks.remainder();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    step(u64::from_le_bytes(last));
+    step(tail(text));
     (state ^ (state >> 32)) as u32
+}
+
+/// The last eight bytes, or all of a shorter text, some twice; texts of the same length
+/// have the same only if these bytes are.
+#[inline]
+fn tail(text: &[u8]) -> u64 {
+    if let Some(last) = text.last_chunk() {
+        return u64::from_le_bytes(*last);
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+    }
+    match text {
+        [] => 0,
+        [first, .., last] => u64::from_le_bytes([*first, text[text.len() / 2], *last, 0, 0, 0, 0, 0]),
+        [only] => u64::from(*only),
+    }
 }
 
 impl Table {
@@ -83,31 +109,27 @@ impl Table {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
-            let (found, index) = self.slots[at];
-            if index == 0 {
-                break;
-            }
-            if found == hash && Symbol(index - 1).as_bytes() == text {
-                return Symbol(index - 1);
+            let entry = self.slots[at];
+            let Some(known) = entry.text else { break };
+            if entry.hash == hash && known.as_bytes() == text {
+                return Symbol(entry.index);
             }
             at = (at + 1) & mask;
         }
         let symbol = self.add(text);
-        self.slots[at] = (hash, symbol.0 + 1);
+        self.slots[at] = Entry { hash, index: symbol.0, text: symbol.to_value().as_str() };
         symbol
     }
 
     fn enlarge(&mut self) {
         let size = (self.slots.len() * 2).max(1 << 14);
-        let old = std::mem::replace(&mut self.slots, vec![(0, 0); size]);
-        for (hash, index) in old {
-            if index != 0 {
-                let mut at = hash as usize & (size - 1);
-                while self.slots[at].1 != 0 {
-                    at = (at + 1) & (size - 1);
-                }
-                self.slots[at] = (hash, index);
+        let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
+        for entry in old.into_iter().filter(|entry| entry.text.is_some()) {
+            let mut at = entry.hash as usize & (size - 1);
+            while self.slots[at].text.is_some() {
+                at = (at + 1) & (size - 1);
             }
+            self.slots[at] = entry;
         }
     }
 
@@ -133,7 +155,7 @@ impl Table {
 /// Number of symbols of the process and the bytes that they take.
 pub(crate) fn table_size() -> (u64, u64) {
     let table = Interner::lock().0;
-    let bytes = table.region.allocated() + (table.slots.len() * size_of::<(u32, u32)>()) as u64;
+    let bytes = table.region.allocated() + (table.slots.len() * size_of::<Entry>()) as u64;
     (u64::from(table.count), bytes)
 }
 
