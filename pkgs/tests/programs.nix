@@ -169,6 +169,22 @@ builtins.mapAttrs (name: make: make name) {
       return 0;
     }
   '' "0a 1b 1c good";
+  zlib = linked [ "zlib" ] "-lz" ''
+    #include <stdio.h>
+    #include <string.h>
+    #include <zlib.h>
+    int main(void)
+    {
+      unsigned char text[1000], packed[1000], again[1000];
+      uLongf size = sizeof packed, length = sizeof again;
+      memset(text, 'x', sizeof text);
+      if (compress(packed, &size, text, sizeof text) != Z_OK) return 1;
+      if (uncompress(again, &length, packed, size) != Z_OK) return 2;
+      printf("%s %s %08lx\n", size < 50 ? "small" : "large", memcmp(text, again, sizeof text) ? "other" : "same",
+        crc32(0, (const unsigned char *)"abc", 3));
+      return 0;
+    }
+  '' "small same 352441c2";
   libffi = linked [ "libffi" ] "-lffi" ''
     #include <ffi.h>
     #include <stdio.h>
