@@ -22,6 +22,7 @@ let
     dash = { run = "bin/dash -c 'echo $((6 * 7))'"; says = "42"; };
     diffutils = { run = "bin/diff --version"; says = "diff (GNU diffutils)"; };
     dropbear = { run = "bin/dbclient -V"; says = "Dropbear"; };
+    dtc = { run = "bin/dtc --version"; says = "Version: DTC 1.7.2"; };
     expat = null;
     file = { run = "bin/file --version"; says = "file-"; };
     findutils = { run = "bin/find --version"; says = "find (GNU findutils)"; };
@@ -73,7 +74,7 @@ let
     riscv64 = lib.remove "uboot" every;
     sheevaplug = some ++ [ "linux" "uboot" ];
     mips-linux-gnu = some;
-    aarch64-multiplatform = some ++ [ "linux" "uboot" ];
+    aarch64-multiplatform = every;
     armv7l-hf-multiplatform = few ++ [ "bison" ];
     mipsel-linux-gnu = few ++ [ "bison" ];
     mips64el-linux-gnuabi64 = few ++ [ "bison" ];
