@@ -2,6 +2,7 @@
 
 use crate::builtin;
 use crate::diagnosis::Diagnosis;
+use crate::elsewhere::{Elsewhere, ElsewhereJob};
 use crate::environment::{BUILD_DIRECTORY, Environment, EnvironmentRequest, environment, words};
 use crate::error::BuildError;
 use crate::events::{Event, Events, StepId};
@@ -15,7 +16,7 @@ use saltire_sandbox::{
 };
 use saltire_store::{OutputToFinish, Store, Wait, remove_tree};
 use saltire_store_model::nar::{keep_all, write_tree};
-use saltire_store_model::{Derivation, ScanningHasher, StorePath};
+use saltire_store_model::{Derivation, PathInfo, ScanningHasher, StorePath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
@@ -76,12 +77,17 @@ impl Builder<'_> {
     /// while waiting for it. Whatever goes wrong, nothing is registered and
     /// nothing but a kept build directory is left behind.
     pub fn build(&self, request: &BuildRequest<'_>) -> Result<(), BuildError> {
+        self.build_at(request, None)
+    }
+
+    /// As [`Builder::build`], on another machine if one is given.
+    pub fn build_at(
+        &self,
+        request: &BuildRequest<'_>,
+        elsewhere: Option<&dyn Elsewhere>,
+    ) -> Result<(), BuildError> {
         let BuildRequest { derivation, .. } = request;
-        let wrong = |reason: String| BuildError::Derivation { name: derivation.name.clone(), reason };
-        let outputs = derivation.output_paths(self.store.store_dir()).map_err(|e| wrong(e.to_string()))?;
-        if outputs.len() != derivation.outputs.len() {
-            return Err(wrong("its output paths depend on its content, which is not supported".into()));
-        }
+        let outputs = self.output_paths(derivation)?;
         self.store.add_temp_roots(outputs.values())?;
         let mut announce = |path: &Path| {
             let path = path.display();
@@ -102,26 +108,81 @@ impl Builder<'_> {
             remove_tree(&self.store.physical_path(path))?;
         }
         let mut scratch = Scratch::create(self.store.temporary_path()?)?;
+        let place = |path: &StorePath| scratch.store().join(path.base_name());
+        let places = missing.values().map(|path| (path.clone(), place(path))).collect::<Vec<_>>();
+        let mut told = Vec::new();
         let candidates = if derivation.is_builtin() {
             self.run_builtin(request, &outputs, &scratch)?
         } else {
             let inputs = self.input_closure(derivation)?;
-            self.run_program(request, &outputs, &inputs, &mut scratch)?;
+            match elsewhere {
+                Some(elsewhere) => told = self.run_elsewhere(request, elsewhere, &inputs, &places)?,
+                None => self.run_program(request, &outputs, &inputs, &mut scratch)?,
+            }
             inputs
         };
         self.check_references(derivation, &outputs, &candidates, &scratch)?;
         let fixed = derivation.fixed_output().copied();
-        let place = |path: &StorePath| scratch.store().join(path.base_name());
-        let finish: Vec<OutputToFinish> = missing
-            .values()
-            .map(|path| OutputToFinish { path: path.clone(), place: place(path), fixed })
+        let built_here = elsewhere.is_none();
+        let finish: Vec<OutputToFinish> = places
+            .into_iter()
+            .map(|(path, place)| OutputToFinish { path, place, fixed, built_here })
             .collect();
-        self.store.finish_outputs(&finish, &candidates, Some(request.path))?;
+        let finished = self.store.finish_outputs(&finish, &candidates, Some(request.path))?;
+        for output in finished {
+            let same = |other: &&PathInfo| {
+                let PathInfo { path, nar_hash, references, .. } = &output.info;
+                other.path == *path && other.nar_hash == *nar_hash && other.references == *references
+            };
+            // Signatures are of what they were made for only.
+            if let Some(other) = told.iter().find(same).filter(|other| !other.signatures.is_empty()) {
+                self.store.set_signatures(&output.info.path, &other.signatures)?;
+            }
+        }
         Ok(())
     }
 
+    /// Has another machine build; what it says of the outputs.
+    fn run_elsewhere(
+        &self,
+        request: &BuildRequest<'_>,
+        elsewhere: &dyn Elsewhere,
+        inputs: &BTreeSet<StorePath>,
+        places: &[(StorePath, PathBuf)],
+    ) -> Result<Vec<PathInfo>, BuildError> {
+        let file = self.store.create_log(request.path).ok();
+        let mut lines = LogLines::new(self.events, request.step, &request.derivation.name, file);
+        let result = elsewhere.build(ElsewhereJob {
+            path: request.path,
+            derivation: request.derivation,
+            inputs,
+            outputs: places.to_vec(),
+            log: &mut |data| lines.push(data),
+        });
+        let finished = lines.finish();
+        result.map_err(|error| match error {
+            BuildError::Elsewhere { name, machine, message, .. } => {
+                BuildError::Elsewhere { name, machine, message, tail: finished.tail }
+            }
+            other => other,
+        })
+    }
+
+    /// Where the outputs of a derivation go, by their names.
+    pub(crate) fn output_paths(
+        &self,
+        derivation: &Derivation,
+    ) -> Result<BTreeMap<String, StorePath>, BuildError> {
+        let wrong = |reason: String| BuildError::Derivation { name: derivation.name.clone(), reason };
+        let outputs = derivation.output_paths(self.store.store_dir()).map_err(|e| wrong(e.to_string()))?;
+        match outputs.len() == derivation.outputs.len() {
+            true => Ok(outputs),
+            false => Err(wrong("its output paths depend on its content, which is not supported".into())),
+        }
+    }
+
     /// Everything that the builder may see: the closure of the inputs.
-    fn input_closure(&self, derivation: &Derivation) -> Result<BTreeSet<StorePath>, BuildError> {
+    pub(crate) fn input_closure(&self, derivation: &Derivation) -> Result<BTreeSet<StorePath>, BuildError> {
         let mut inputs = derivation.input_sources.clone();
         for (input, names) in &derivation.input_derivations {
             let outputs = self.store.query_derivation_outputs(input)?;
@@ -138,7 +199,7 @@ impl Builder<'_> {
     }
 
     /// Runs a `builtin:` builder; what its outputs may refer to.
-    fn run_builtin(
+    pub(crate) fn run_builtin(
         &self,
         request: &BuildRequest<'_>,
         outputs: &BTreeMap<String, StorePath>,
@@ -158,7 +219,7 @@ impl Builder<'_> {
         self.input_closure(request.derivation)
     }
 
-    fn run_program(
+    pub(crate) fn run_program(
         &self,
         request: &BuildRequest<'_>,
         outputs: &BTreeMap<String, StorePath>,
@@ -400,12 +461,12 @@ fn read_log<W: std::io::Write>(log: Option<File>, mut lines: LogLines<'_, W>, cl
 }
 
 /// The directories of one build, removed in the end.
-struct Scratch {
+pub(crate) struct Scratch {
     root: PathBuf,
 }
 
 impl Scratch {
-    fn create(root: PathBuf) -> Result<Self, BuildError> {
+    pub(crate) fn create(root: PathBuf) -> Result<Self, BuildError> {
         let scratch = Self { root };
         for directory in [scratch.store(), scratch.build()] {
             std::fs::create_dir_all(&directory).map_err(|e| file_error("create", &directory, e))?;
@@ -414,7 +475,7 @@ impl Scratch {
     }
 
     /// What is writable as the store directory inside.
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.root.join("store")
     }
 

@@ -57,6 +57,34 @@ pub enum BuildError {
         /// Whether that was for writing nothing.
         silent: bool,
     },
+    /// Another machine can't be reached, or not any more.
+    #[error("can't build '{name}' on '{machine}': {source}")]
+    Unreachable {
+        /// The derivation's name.
+        name: String,
+        /// The machine.
+        machine: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// None of the machines that could build it can be reached.
+    #[error("none of the machines of 'builders' that could build '{name}' can be reached")]
+    NoMachine {
+        /// The derivation's name.
+        name: String,
+    },
+    /// The build failed on another machine.
+    #[error("building '{name}' on '{machine}' failed: {message}{}", remote_log_text(.tail))]
+    Elsewhere {
+        /// The derivation's name.
+        name: String,
+        /// The machine.
+        machine: String,
+        /// What the other machine says.
+        message: String,
+        /// The last lines of the builder's output.
+        tail: Vec<String>,
+    },
     /// A binary cache offered the outputs, but they can't be had from it.
     #[error("can't take '{name}' from a binary cache: {source}")]
     Substitute {
@@ -86,6 +114,19 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// What is to be built again was not built.
+    #[error("some outputs of '{0}' are not valid, so checking is not possible")]
+    NothingToCheck(String),
+    /// Built again, an output came out differently.
+    #[error("derivation '{derivation}' may not be deterministic: output '{path}' differs{}", kept_text(.kept.as_deref()))]
+    NotDeterministic {
+        /// The derivation.
+        derivation: String,
+        /// The output.
+        path: String,
+        /// Where the new one was kept, if it was.
+        kept: Option<PathBuf>,
+    },
     /// The user called it off.
     #[error("interrupted")]
     Interrupted,
@@ -111,6 +152,14 @@ impl BuildError {
             _ => None,
         }
     }
+}
+
+fn kept_text(kept: Option<&std::path::Path>) -> String {
+    kept.map_or(String::new(), |kept| format!(" from '{}'", kept.display()))
+}
+
+fn remote_log_text(tail: &[String]) -> String {
+    if tail.is_empty() { String::new() } else { log_text(tail) }
 }
 
 fn log_text(tail: &[String]) -> String {

@@ -11,7 +11,9 @@
 
 mod builder;
 mod builtin;
+mod check;
 mod diagnosis;
+mod elsewhere;
 mod environment;
 mod error;
 mod events;
@@ -21,6 +23,7 @@ mod references;
 mod user;
 
 pub use builder::{BuildRequest, Builder};
+pub use elsewhere::{Elsewhere, ElsewhereJob};
 pub use environment::{BUILD_DIRECTORY, Environment, EnvironmentRequest, environment};
 pub use error::BuildError;
 pub use events::{Event, Events, Silent, StepId, StepKind};

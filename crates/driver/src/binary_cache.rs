@@ -74,6 +74,14 @@ pub enum CopyError {
         /// Where it should be.
         store: String,
     },
+    /// A store on another machine can't be used.
+    #[error("'{store}': {source}")]
+    Machine {
+        /// Its address.
+        store: String,
+        /// Why.
+        source: saltire_remote::RemoteError,
+    },
     /// A store of a kind that there is nothing for here.
     #[error("don't know how to open Nix store with URI '{0}'")]
     Unknown(String),
@@ -106,6 +114,7 @@ impl CopyError {
                 Some("check the address, the network and the proxy settings".into())
             }
             Self::Fetch(error) => error.hint(),
+            Self::Machine { source, .. } => source.hint(),
             Self::Untrusted(_) => Some(
                 "add the key of who signed it to 'trusted-public-keys', or switch the check off with '--no-check-sigs' (builds: '--no-require-sigs')"
                     .into(),

@@ -95,7 +95,7 @@ fn open(inputs: &Inputs, from: &str) -> HostResult<(OtherStore, PublicKeys)> {
 fn copy_closure(inputs: &Inputs, from: &str, path: &StorePath) -> HostResult<()> {
     let (from, keys) = open(inputs, from)?;
     let here = OtherStore::Local(Arc::clone(&inputs.store));
-    let options = CopyOptions { keys: Some(&keys), before: &|_| {} };
+    let options = CopyOptions { keys: Some(&keys), before: &|_| {}, substitute: false };
     from.copy_to(&here, std::slice::from_ref(path), false, &options).map_err(wrong)?;
     Ok(())
 }

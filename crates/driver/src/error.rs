@@ -99,6 +99,9 @@ pub enum Error {
     /// What a command is to work on is not fit for it.
     #[error("{0}")]
     Installable(String),
+    /// The setting `builders` is wrong.
+    #[error("{0}")]
+    Machines(#[from] saltire_remote::MachineError),
     /// Nix's settings are wrong.
     #[error(transparent)]
     Config(#[from] crate::nix_conf::ConfigError),

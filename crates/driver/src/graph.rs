@@ -128,7 +128,7 @@ impl Loader<'_> {
     }
 }
 
-fn facts(
+pub(crate) fn facts(
     store: &Store,
     path: &StorePath,
     derivation: &Derivation,
@@ -158,6 +158,7 @@ fn facts(
             .collect(),
         inputs: Vec::new(),
         required_features: text("requiredSystemFeatures").split_whitespace().map(str::to_owned).collect(),
+        prefer_local: text("preferLocalBuild") == "1",
         cross_config,
     }
 }

@@ -11,12 +11,14 @@ mod binary_cache;
 mod closure;
 mod content_addressed;
 mod error;
+mod execute;
 mod flake;
 mod graph;
 mod host;
 mod host_fetch;
 mod inputs;
 mod machine;
+mod machines;
 mod many;
 mod nix_conf;
 mod nix_settings;
@@ -27,8 +29,10 @@ mod program;
 mod run;
 mod schedule;
 mod select;
+mod served;
 mod session;
 mod settings;
+mod ssh_store;
 mod statistics;
 mod store_target;
 mod substitute;
@@ -54,11 +58,14 @@ pub use saltire_flake::{
     FlakeRef, LockFlags, LockedFlake, OutputNames, Target as FlakeTarget, is_input_path,
 };
 pub use saltire_plan::{Method, Plan, Step, Via};
+pub use saltire_remote::{Speaker, serve_serve, serve_worker};
 pub use saltire_sandbox::{Capability, Finding, Probe, Problem, probe};
 pub use saltire_store_model::StorePath;
 pub use select::{
     Argument, PackageSet, Source, Target, argument_set, arguments, current_directory, file_argument,
 };
+pub use served::{ServedStore, ToClient};
 pub use session::{EvaluationError, MakeDebugger, Session};
 pub use settings::{CacheSettings, Directories, LockSettings, Settings};
+pub use ssh_store::SshStore;
 pub use statistics::ProfileSettings;

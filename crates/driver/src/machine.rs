@@ -1,5 +1,6 @@
 //! What this machine can do, for the planner.
 
+use crate::machines::Machines;
 use crate::settings::Settings;
 use saltire_plan::Machine;
 use saltire_platforms::{Platform, can_execute, platforms};
@@ -29,22 +30,8 @@ pub(crate) fn no_sandbox() -> Option<Finding> {
     Capability::FOR_BUILDS.into_iter().find_map(finding)
 }
 
-/// How many other machines the setting `builders` names: lines, or parts between
-/// semicolons; `@FILE` stands for what is in a file.
-pub(crate) fn remote_builders(setting: &str) -> usize {
-    let meant = |text: &str| {
-        let lines = text.split(['\n', ';']).map(|line| line.split('#').next().unwrap_or_default().trim());
-        lines.filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let count = |line: &String| match line.strip_prefix('@') {
-        Some(file) => meant(&std::fs::read_to_string(file).unwrap_or_default()).len(),
-        None => 1,
-    };
-    meant(setting).iter().map(count).sum()
-}
-
 /// Looks at the machine.
-pub(crate) fn machine(current: &Platform, settings: &Settings) -> Machine {
+pub(crate) fn machine(current: &Platform, settings: &Settings, machines: &Machines) -> Machine {
     let linux = || platforms().iter().filter(|platform| platform.is_linux());
     let emulators =
         linux().filter_map(|platform| Some((platform.system.clone(), platform.emulator()?.program())));
@@ -64,17 +51,7 @@ pub(crate) fn machine(current: &Platform, settings: &Settings) -> Machine {
         no_emulation: no_emulation(),
         features,
         no_network: settings.offline.then(|| "'--offline' is set".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::remote_builders;
-
-    #[test]
-    fn remote_builders_are_counted() {
-        assert_eq!(remote_builders(""), 0);
-        assert_eq!(remote_builders("@/nowhere"), 0);
-        assert_eq!(remote_builders("ssh://a x86_64-linux ; ssh-ng://b\n# c\n"), 2);
+        builds_here: settings.jobs > 0,
+        remote: machines.described(),
     }
 }

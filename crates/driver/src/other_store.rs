@@ -3,10 +3,12 @@
 
 use crate::binary_cache::{Access, BinaryCache, CopyError, is_vouched};
 use crate::session::Session;
+use crate::ssh_store::SshStore;
+use saltire_remote::Address;
 use saltire_store::{Store, StoreLocation, StoreOptions};
 use saltire_store_model::{NarInfo, PathInfo, PublicKey, PublicKeys, StorePath};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 /// A store that something is copied from or to.
@@ -15,6 +17,8 @@ pub enum OtherStore {
     Local(Arc<Store>),
     /// A binary cache.
     Cache(Box<BinaryCache>),
+    /// One on another machine.
+    Ssh(Box<SshStore>),
 }
 
 /// What is known of a path in another store.
@@ -49,6 +53,8 @@ pub struct CopyOptions<'a> {
     pub keys: Option<&'a PublicKeys>,
     /// Is told each path before it is copied.
     pub before: &'a dyn Fn(&StorePath),
+    /// Whether a store on another machine asks its own binary caches first.
+    pub substitute: bool,
 }
 
 impl OtherStore {
@@ -57,6 +63,9 @@ impl OtherStore {
         if ["file://", "http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
             let cache = BinaryCache::open(text, session.store().store_dir(), session.cache_access())?;
             return Ok(Self::Cache(Box::new(cache)));
+        }
+        if Address::is_one(text) {
+            return Ok(Self::Ssh(Box::new(SshStore::open(text, session)?)));
         }
         match text {
             "auto" | "" => Ok(Self::Local(Arc::clone(session.store()))),
@@ -82,6 +91,7 @@ impl OtherStore {
                 None => "local".to_owned(),
             },
             Self::Cache(cache) => cache.url.clone(),
+            Self::Ssh(store) => store.name().to_owned(),
         }
     }
 
@@ -90,6 +100,7 @@ impl OtherStore {
         Ok(match self {
             Self::Local(store) => store.query_path_info(path)?.map(|info| Known::Local(Box::new(info))),
             Self::Cache(cache) => cache.info(path)?.map(|info| Known::Cache(Box::new(info))),
+            Self::Ssh(store) => store.info(path)?.map(|info| Known::Local(Box::new(info))),
         })
     }
 
@@ -98,6 +109,7 @@ impl OtherStore {
         Ok(match self {
             Self::Local(store) => store.query_all_valid_paths()?.into_iter().collect(),
             Self::Cache(cache) => cache.all()?,
+            Self::Ssh(store) => store.all()?,
         })
     }
 
@@ -109,6 +121,7 @@ impl OtherStore {
     ) -> Result<T, CopyError> {
         match (self, known) {
             (Self::Cache(cache), Known::Cache(info)) => cache.with_nar(info, read),
+            (Self::Ssh(store), _) => store.with_nar(known.info(), read),
             (Self::Local(store), _) => {
                 let path = &known.info().path;
                 let (mut reader, writer) = std::io::pipe().map_err(|source| CopyError::File {
@@ -136,7 +149,7 @@ impl OtherStore {
     fn missing(&self, path: &StorePath) -> CopyError {
         let store_dir = match self {
             Self::Local(store) => store.store_dir().clone(),
-            Self::Cache(_) => Default::default(),
+            Self::Cache(_) | Self::Ssh(_) => Default::default(),
         };
         CopyError::Missing { path: store_dir.display(path), store: self.name() }
     }
@@ -162,7 +175,7 @@ impl OtherStore {
     pub fn has(&self, path: &StorePath) -> Result<bool, CopyError> {
         match self {
             Self::Local(store) => Ok(store.is_valid(path)?),
-            Self::Cache(_) => Ok(self.info(path)?.is_some()),
+            Self::Cache(_) | Self::Ssh(_) => Ok(self.info(path)?.is_some()),
         }
     }
 
@@ -175,6 +188,9 @@ impl OtherStore {
         only_these: bool,
         options: &CopyOptions<'_>,
     ) -> Result<usize, CopyError> {
+        if let Self::Ssh(target) = target {
+            return self.copy_to_machine(target, paths, only_these, options);
+        }
         let there = |path: &StorePath| {
             if let Self::Local(store) = target {
                 store.add_temp_root(path)?;
@@ -187,6 +203,39 @@ impl OtherStore {
             self.copy_one(target, known, options.keys)?;
         }
         Ok(all.len())
+    }
+
+    /// Copies to another machine, in one go.
+    fn copy_to_machine(
+        &self,
+        target: &SshStore,
+        paths: &[StorePath],
+        only_these: bool,
+        options: &CopyOptions<'_>,
+    ) -> Result<usize, CopyError> {
+        let mut all = self.closure(paths, &|path| Ok(only_these && !paths.contains(path)))?;
+        let names = all.iter().map(|known| known.info().path.clone()).collect();
+        let there = target.valid(&names, options.substitute)?;
+        all.retain(|known| !there.contains(&known.info().path));
+        let infos: Vec<PathInfo> =
+            all.iter().map(|known| PathInfo { ultimate: false, ..known.info().clone() }).collect();
+        infos.iter().for_each(|info| (options.before)(&info.path));
+        let nar = |info: &PathInfo, output: &mut dyn Write| {
+            let known = all.iter().find(|known| known.info().path == info.path);
+            let known = known.ok_or_else(|| self.missing(&info.path))?;
+            self.with_nar(known, |reader| {
+                let copied = std::io::copy(reader, output).map(drop);
+                copied.map_err(|source| CopyError::File {
+                    action: "send",
+                    path: info.path.base_name().into(),
+                    source,
+                })
+            })
+        };
+        if !infos.is_empty() {
+            target.add(&infos, options.keys.is_some(), &nar)?;
+        }
+        Ok(infos.len())
     }
 
     /// Copies a path whose references are there.
@@ -209,6 +258,11 @@ impl OtherStore {
                 self.with_nar(known, |reader| Ok(store.add_nar(&info, reader)?))
             }
             Self::Cache(cache) => self.with_nar(known, |reader| cache.put(known.info(), reader)),
+            Self::Ssh(machine) => {
+                let options = CopyOptions { keys, before: &|_| {}, substitute: false };
+                let path = [known.info().path.clone()];
+                self.copy_to_machine(machine, &path, true, &options).map(drop)
+            }
         }
     }
 }

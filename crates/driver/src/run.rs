@@ -79,18 +79,26 @@ impl Session {
     }
 
     /// What a foreign program that was not built here needs besides its emulator: the
-    /// C library of its platform, and GCC's libraries, of the embedded package set.
+    /// C library of its platform, and GCC's libraries where the embedded package set has them.
     /// They are built if they are not in the store. The variables are the emulator's.
     pub fn library_variables(
         self: &Arc<Self>,
         platform: &Platform,
     ) -> Result<Vec<(OsString, OsString)>, Error> {
         let libc = self.tool(&format!("pkgsCross.{}.libc", platform.name))?;
-        let gcc = self.tool(&format!("pkgsCross.{}.gccLibs", platform.name))?;
-        // For the foreign programs only.
-        let mut path = OsString::from("LD_LIBRARY_PATH=");
-        path.push(gcc.join("lib"));
-        Ok(vec![(EMULATOR_ROOT.into(), libc.into()), ("QEMU_SET_ENV".into(), path)])
+        let mut variables = vec![(EMULATOR_ROOT.into(), libc.into())];
+        match self.tool(&format!("pkgsCross.{}.gccLibs", platform.name)) {
+            Ok(gcc) => {
+                // For the foreign programs only.
+                let mut path = OsString::from("LD_LIBRARY_PATH=");
+                path.push(gcc.join("lib"));
+                variables.push(("QEMU_SET_ENV".into(), path));
+            }
+            // A program that needs more than the C library says so itself.
+            Err(Error::NotADerivation(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(variables)
     }
 
     /// Makes a program ready to run on the machine as it is, with the store in its

@@ -10,6 +10,17 @@ pub enum Lane {
     Download,
     /// Limited by [`Limits::builds`].
     Build,
+    /// Limited by [`Limits::remote`].
+    Remote,
+    /// In [`Lane::Remote`] if there is room, else in [`Lane::Build`].
+    Either,
+}
+
+impl Lane {
+    /// Whether jobs of this lane can be done by the workers of another.
+    fn includes(self, worker: Lane) -> bool {
+        self == worker || self == Lane::Either && matches!(worker, Lane::Build | Lane::Remote)
+    }
 }
 
 /// A step to run.
@@ -28,6 +39,8 @@ pub struct Limits {
     pub downloads: usize,
     /// In [`Lane::Build`].
     pub builds: usize,
+    /// In [`Lane::Remote`].
+    pub remote: usize,
 }
 
 /// What became of a job.
@@ -48,6 +61,8 @@ struct State {
     waiting: Vec<usize>,
     outcomes: Vec<Outcome>,
     running: usize,
+    /// How many of those run in [`Lane::Remote`].
+    running_remote: usize,
     /// No further job is to start.
     stopped: bool,
 }
@@ -59,9 +74,11 @@ struct Schedule<'a> {
     changed: Condvar,
     keep_going: bool,
     cancelled: &'a AtomicBool,
+    limits: Limits,
 }
 
-/// Runs all jobs; `work` returns whether the job with that index succeeded.
+/// Runs all jobs; `work` is given a job's index and the lane that it is in, and returns
+/// whether the job succeeded.
 ///
 /// Without `keep_going` no job starts after one has failed; with it, all that do
 /// not depend on a failed one. When `cancelled` becomes true no further job
@@ -71,7 +88,7 @@ pub fn run_all(
     limits: Limits,
     keep_going: bool,
     cancelled: &AtomicBool,
-    work: &(dyn Fn(usize) -> bool + Sync),
+    work: &(dyn Fn(usize, Lane) -> bool + Sync),
 ) -> Vec<Outcome> {
     let mut dependents = vec![Vec::new(); jobs.len()];
     for (index, job) in jobs.iter().enumerate() {
@@ -82,11 +99,14 @@ pub fn run_all(
     let waiting: Vec<usize> = jobs.iter().map(|job| job.after.len()).collect();
     let ready = (0..jobs.len()).rev().filter(|&index| waiting[index] == 0).collect();
     let outcomes = vec![Outcome::Skipped; jobs.len()];
-    let state = Mutex::new(State { ready, waiting, outcomes, running: 0, stopped: false });
-    let schedule = Schedule { jobs, dependents, state, changed: Condvar::new(), keep_going, cancelled };
-    let count = |lane| jobs.iter().filter(|job| job.lane == lane).count();
+    let state = Mutex::new(State { ready, waiting, outcomes, running: 0, running_remote: 0, stopped: false });
+    let schedule =
+        Schedule { jobs, dependents, state, changed: Condvar::new(), keep_going, cancelled, limits };
+    let count = |lane| jobs.iter().filter(|job| job.lane.includes(lane)).count();
     std::thread::scope(|scope| {
-        for (lane, limit) in [(Lane::Download, limits.downloads), (Lane::Build, limits.builds)] {
+        let lanes =
+            [(Lane::Download, limits.downloads), (Lane::Build, limits.builds), (Lane::Remote, limits.remote)];
+        for (lane, limit) in lanes {
             for _ in 0..limit.max(1).min(count(lane)) {
                 let schedule = &schedule;
                 scope.spawn(move || schedule.worker(lane, work));
@@ -101,10 +121,10 @@ impl Schedule<'_> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn worker(&self, lane: Lane, work: &(dyn Fn(usize) -> bool + Sync)) {
+    fn worker(&self, lane: Lane, work: &(dyn Fn(usize, Lane) -> bool + Sync)) {
         while let Some(index) = self.next(lane) {
-            let success = work(index);
-            self.finish(index, success);
+            let success = work(index, lane);
+            self.finish(index, lane, success);
         }
     }
 
@@ -115,9 +135,16 @@ impl Schedule<'_> {
             if state.stopped || self.cancelled.load(Ordering::SeqCst) {
                 return None;
             }
-            let found = state.ready.iter().rposition(|&index| self.jobs[index].lane == lane);
-            if let Some(position) = found {
+            let remote_is_full = state.running_remote >= self.limits.remote.max(1);
+            let fits = |index: &usize| match self.jobs[*index].lane {
+                Lane::Either if lane == Lane::Build => remote_is_full,
+                other => other.includes(lane),
+            };
+            if let Some(position) = state.ready.iter().rposition(fits) {
                 state.running += 1;
+                state.running_remote += usize::from(lane == Lane::Remote);
+                // Others may now take what this lane has no room for.
+                self.changed.notify_all();
                 return Some(state.ready.remove(position));
             }
             if state.running == 0 && state.ready.is_empty() {
@@ -127,9 +154,10 @@ impl Schedule<'_> {
         }
     }
 
-    fn finish(&self, index: usize, success: bool) {
+    fn finish(&self, index: usize, lane: Lane, success: bool) {
         let mut state = self.lock();
         state.running -= 1;
+        state.running_remote -= usize::from(lane == Lane::Remote);
         state.outcomes[index] = if success { Outcome::Succeeded } else { Outcome::Failed };
         if success {
             for &dependent in &self.dependents[index] {
@@ -154,8 +182,8 @@ mod tests {
         let jobs: Vec<Job> =
             jobs.iter().map(|(after, lane)| Job { after: after.to_vec(), lane: *lane }).collect();
         let order = Mutex::new(Vec::new());
-        let limits = Limits { downloads: 3, builds: 1 };
-        let outcomes = run_all(&jobs, limits, keep_going, &AtomicBool::new(false), &|index| {
+        let limits = Limits { downloads: 3, builds: 1, remote: 2 };
+        let outcomes = run_all(&jobs, limits, keep_going, &AtomicBool::new(false), &|index, _| {
             for before in &jobs[index].after {
                 assert!(order.lock().unwrap().contains(before), "{before} runs before {index}");
             }
@@ -190,10 +218,27 @@ mod tests {
     }
 
     #[test]
+    fn jobs_for_either_lane_are_done_here_once_the_other_is_full() {
+        use Lane::{Either, Remote};
+        check(&[(&[], Remote), (&[0], Either), (&[1], Lane::Build)], &[], false, "sss");
+        // Both lanes have to work at the same time for the barrier to open.
+        let jobs = vec![Job { after: vec![], lane: Either }; 2];
+        let (both, lanes) = (std::sync::Barrier::new(2), Mutex::new(Vec::new()));
+        let limits = Limits { downloads: 1, builds: 1, remote: 1 };
+        run_all(&jobs, limits, false, &AtomicBool::new(false), &|_, lane| {
+            lanes.lock().unwrap().push(lane);
+            both.wait();
+            true
+        });
+        let lanes = lanes.into_inner().unwrap();
+        assert!(lanes.contains(&Remote) && lanes.contains(&Lane::Build), "{lanes:?}");
+    }
+
+    #[test]
     fn nothing_starts_once_cancelled() {
         let jobs = [Job { after: vec![], lane: Lane::Build }];
-        let limits = Limits { downloads: 1, builds: 1 };
-        let outcomes = run_all(&jobs, limits, false, &AtomicBool::new(true), &|_| true);
+        let limits = Limits { downloads: 1, builds: 1, remote: 0 };
+        let outcomes = run_all(&jobs, limits, false, &AtomicBool::new(true), &|_, _| true);
         assert_eq!(outcomes, [Outcome::Skipped]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::attribute_path::find_along;
 use crate::error::Error;
 use crate::graph::Wanted;
+use crate::machines::Machines;
 use crate::session::{EvaluationError, Session};
 use saltire_diagnostics::{Origin, Pos};
 use saltire_eval::{Attrs, ErrorKind, Evaluator, Symbol, Value, paths};
@@ -72,8 +73,8 @@ impl Session {
             return Ok(target);
         }
         let emulator = platform.emulator().map(|emulator| emulator.program());
-        let choices =
-            routes(via, &self.route_facts(platform, emulator.as_deref())).map_err(Error::NoRoute)?;
+        let facts = self.route_facts(platform, emulator.as_deref(), self.machines()?);
+        let choices = routes(via, &facts).map_err(Error::NoRoute)?;
         let mut first_error = None;
         for route in choices {
             match self.target_by(set, package, platform, route) {
@@ -85,7 +86,12 @@ impl Session {
         Err(first_error.unwrap_or(Error::Interrupted))
     }
 
-    fn route_facts<'a>(&self, platform: &'static Platform, emulator: Option<&'a str>) -> RouteFacts<'a> {
+    fn route_facts<'a>(
+        &self,
+        platform: &'static Platform,
+        emulator: Option<&'a str>,
+        machines: &Machines,
+    ) -> RouteFacts<'a> {
         RouteFacts {
             build: &self.platform.system,
             host: &platform.system,
@@ -93,6 +99,8 @@ impl Session {
             can_execute: can_execute(self.platform, platform),
             emulator: emulator.ok_or_else(|| "there is no emulator for it".to_owned()),
             native_set: platform.is_linux(),
+            remote_host: machines.build_for(&platform.system),
+            remote_build: machines.build_for(&self.platform.system),
         }
     }
 

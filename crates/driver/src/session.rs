@@ -6,31 +6,28 @@ use crate::flake::Flakes;
 use crate::graph::{Loaded, Sources, Wanted, load};
 use crate::host::StoreHost;
 use crate::inputs::Inputs;
-use crate::machine::{machine, no_sandbox, remote_builders};
+use crate::machine::machine;
+use crate::machines::Machines;
 use crate::package_set;
-use crate::schedule::{Job, Lane, Limits, Outcome, run_all};
 use crate::settings::{Directories, Settings};
 use crate::statistics;
 use crate::substitute::Substituters;
-use saltire_build::{BuildError, BuildRequest, Builder, Event, Events, StepId, StepKind};
+use saltire_build::{BuildError, Event, Events};
 use saltire_debian::{Lock, Mirrors};
 use saltire_diagnostics::{Style, render};
 use saltire_eval::{
     ContextElement, Debugger, ErrorKind, EvalError, Evaluator, HostError, StopAt, TreeCache, with_large_stack,
 };
 use saltire_fetch::{Downloader, Options};
-use saltire_plan::{Machine, Method, Plan, Policy, Step, Via, plan};
+use saltire_plan::{Graph, Known, Machine, Plan, Policy, Via, plan};
 use saltire_platforms::{Emulator, Platform};
 use saltire_sandbox::BinfmtEntry;
 use saltire_store::{Store, StoreOptions};
-use saltire_store_model::{Derivation, Hash, StorePath};
+use saltire_store_model::{Hash, StorePath};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// Downloads at the same time.
-const DOWNLOADS: usize = 6;
 
 /// An open store with everything that works on it.
 pub struct Session {
@@ -39,17 +36,17 @@ pub struct Session {
     /// This machine's platform.
     pub platform: &'static Platform,
     directories: Directories,
-    store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     downloader: Arc<Downloader>,
     inputs: Arc<Inputs>,
     flakes: Arc<Flakes>,
-    events: Arc<dyn Events>,
+    pub(crate) events: Arc<dyn Events>,
     cancelled: Arc<AtomicBool>,
     /// Outputs of the embedded set that the program itself uses, by attribute.
     tools: Mutex<HashMap<String, PathBuf>>,
     debugger: OnceLock<(MakeDebugger, StopAt)>,
     pub(crate) substituters: Substituters,
-    told_of_builders: AtomicBool,
+    machines: OnceLock<Machines>,
 }
 
 /// Makes the debugger of an evaluation.
@@ -105,7 +102,7 @@ impl Session {
             tools,
             debugger: OnceLock::new(),
             substituters: Substituters::default(),
-            told_of_builders: AtomicBool::new(false),
+            machines: OnceLock::new(),
         }))
     }
 
@@ -316,14 +313,32 @@ impl Session {
         Ok(load(&self.store, wanted, sources)?)
     }
 
-    fn machine(&self) -> Machine {
-        machine(self.platform, &self.settings)
+    fn machine(&self) -> Result<Machine, Error> {
+        Ok(machine(self.platform, &self.settings, self.machines()?))
+    }
+
+    /// The machines of the setting `builders`.
+    pub(crate) fn machines(&self) -> Result<&Machines, Error> {
+        if let Some(machines) = self.machines.get() {
+            return Ok(machines);
+        }
+        let machines = Machines::read(&self.settings, self.system(), self.store.location())?;
+        Ok(self.machines.get_or_init(|| machines))
     }
 
     /// Plans how to get what is wanted.
     pub fn plan(&self, wanted: &[Wanted], via: Via) -> Result<Plan, Error> {
         let loaded = self.load(wanted, true)?;
-        Ok(plan(&loaded.graph, &loaded.known, &self.machine(), Policy { via }))
+        Ok(plan(&loaded.graph, &loaded.known, &self.machine()?, Policy { via }))
+    }
+
+    /// Plans what has to be done on this machine.
+    pub(crate) fn plan_here(&self, graph: &Graph, known: &Known) -> Result<Plan, Error> {
+        let mut machine = self.machine()?;
+        machine.remote.clear();
+        machine.builds_here = true;
+        let plan = plan(graph, known, &machine, Policy::default());
+        if plan.problems.is_empty() { Ok(plan) } else { Err(Error::Plan(plan.problems)) }
     }
 
     /// Makes what is wanted valid.
@@ -358,7 +373,7 @@ impl Session {
         substitute: bool,
     ) -> Result<(), Error> {
         let loaded = self.load(wanted, substitute)?;
-        let plan = plan(&loaded.graph, &loaded.known, &self.machine(), Policy { via });
+        let plan = plan(&loaded.graph, &loaded.known, &self.machine()?, Policy { via });
         if !plan.problems.is_empty() {
             return Err(Error::Plan(plan.problems));
         }
@@ -367,127 +382,6 @@ impl Session {
         }
         announce(&plan);
         self.execute(&loaded, &plan)
-    }
-
-    /// Says once that other machines are not used.
-    fn warn_of_builders(&self) {
-        let count = remote_builders(&self.settings.builders);
-        if count > 0 && !self.told_of_builders.swap(true, Ordering::Relaxed) {
-            let text = format!(
-                "the setting 'builders' names {count} other machines, which are not used: everything is built here"
-            );
-            self.tell(Event::Warning(&text));
-        }
-    }
-
-    fn execute(self: &Arc<Self>, loaded: &Loaded, plan: &Plan) -> Result<(), Error> {
-        let runs_programs =
-            |step: &Step| matches!(step.method, Method::Native | Method::Cross | Method::Emulate);
-        let sandbox_shell = match plan.steps.iter().any(runs_programs) {
-            true => {
-                self.warn_of_builders();
-                // Before anything is downloaded in vain.
-                no_sandbox().map_or(Ok(()), |finding| Err(Error::NoSandbox(finding)))?;
-                Some(self.tool("sandboxShell")?.join("bin/busybox"))
-            }
-            false => None,
-        };
-        let mut emulators = HashMap::new();
-        for system in plan.steps.iter().flat_map(|step| &step.emulate) {
-            if !emulators.contains_key(system) {
-                let emulator = saltire_platforms::by_system(system).and_then(|platform| platform.emulator());
-                emulators.insert(system.clone(), self.emulator_entries(emulator.as_slice())?);
-            }
-        }
-        let builder = Builder {
-            store: &self.store,
-            downloader: &self.downloader,
-            events: &*self.events,
-            cancelled: &self.cancelled,
-            sandbox_shell,
-            cores: self.settings.cores,
-            keep_failed: self.settings.keep_failed,
-            timeout: self.settings.timeout,
-            max_silence: self.settings.max_silence,
-        };
-        let jobs: Vec<Job> = plan
-            .steps
-            .iter()
-            .map(|step| {
-                let lane = match step.method {
-                    Method::Fetch | Method::Substitute => Lane::Download,
-                    _ => Lane::Build,
-                };
-                Job { after: step.after.clone(), lane }
-            })
-            .collect();
-        let downloads = jobs.iter().filter(|job| job.lane == Lane::Download).count();
-        self.events.event(Event::Planned { downloads, builds: jobs.len() - downloads });
-        let errors = Mutex::new(Vec::new());
-        let limits = Limits { downloads: DOWNLOADS, builds: self.settings.jobs };
-        let outcomes = run_all(&jobs, limits, self.settings.keep_going, &self.cancelled, &|index| {
-            let step = &plan.steps[index];
-            let result = self.step(&builder, loaded, step, StepId(index), &emulators);
-            result.map_err(|error| errors.lock().unwrap_or_else(PoisonError::into_inner).push(error)).is_ok()
-        });
-        let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if self.cancelled.load(Ordering::SeqCst) {
-            return Err(Error::Interrupted);
-        }
-        let others = errors.len().saturating_sub(1);
-        match errors.into_iter().next() {
-            Some(first) => Err(Error::Build { first: Box::new(first), others }),
-            None => {
-                debug_assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Succeeded));
-                Ok(())
-            }
-        }
-    }
-
-    fn step(
-        &self,
-        builder: &Builder<'_>,
-        loaded: &Loaded,
-        step: &Step,
-        id: StepId,
-        emulators: &HashMap<String, Vec<BinfmtEntry>>,
-    ) -> Result<(), BuildError> {
-        let kind = match step.method {
-            Method::Fetch | Method::Substitute => StepKind::Download,
-            Method::Builtin => StepKind::Builtin,
-            Method::Native | Method::Cross | Method::Emulate => StepKind::Build,
-        };
-        let reason = format!("{}: {}", step.method, step.reason);
-        self.events.event(Event::Started { step: id, kind, name: &step.name, reason: &reason });
-        let (path, derivation) = &loaded.derivations[step.node];
-        let system = String::from_utf8_lossy(&derivation.system);
-        let linux32 = saltire_platforms::by_system(&system)
-            .is_some_and(|platform| platform.cpu().bits == 32 && self.platform.cpu().bits == 64);
-        let emulators = step.emulate.iter().filter_map(|system| emulators.get(system)).flatten().cloned();
-        let request = BuildRequest {
-            path,
-            derivation,
-            step: id,
-            emulators: emulators.collect(),
-            linux32: linux32 && step.method == Method::Native,
-        };
-        let result = match step.method {
-            Method::Substitute => self.substitute_outputs(derivation),
-            _ => builder.build(&request),
-        };
-        self.events.event(Event::Finished { step: id, name: &step.name, success: result.is_ok() });
-        result
-    }
-
-    /// Takes the outputs of a derivation from binary caches.
-    fn substitute_outputs(&self, derivation: &Derivation) -> Result<(), BuildError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| BuildError::Substitute {
-            name: derivation.name.clone(),
-            source,
-        };
-        let outputs = derivation.output_paths(self.store.store_dir());
-        let outputs: Vec<StorePath> = outputs.map_err(|error| failed(error.into()))?.into_values().collect();
-        self.substitute(&outputs).map_err(|error| failed(error.into()))
     }
 
     /// The physical output path of an attribute of the embedded set for this

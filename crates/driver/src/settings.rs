@@ -27,9 +27,10 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// How long a build may write nothing.
     pub max_silence: Option<Duration>,
-    /// Other machines to build on, as Nix's setting `builders`: only to say that they
-    /// are not used.
+    /// Other machines to build on, as Nix's setting `builders` has them.
     pub builders: String,
+    /// Whether other machines ask binary caches for what a build there needs.
+    pub builders_use_substitutes: bool,
     /// Systems that this machine builds for besides those that are found out.
     pub extra_platforms: Vec<String>,
     /// Go on with what does not depend on a failed build.
@@ -140,6 +141,7 @@ impl Default for Settings {
             timeout: None,
             max_silence: None,
             builders: String::new(),
+            builders_use_substitutes: false,
             extra_platforms: Vec::new(),
             keep_going: false,
             search_path: Vec::new(),
@@ -168,6 +170,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Takes over what Nix's settings say of other machines that build.
+    pub fn apply_builders(&mut self, config: &NixConfig) {
+        self.builders = match (config.is_set("builders"), std::env::var("NIX_CONF_DIR")) {
+            (false, Ok(directory)) => format!("@{directory}/machines"),
+            _ => config.text("builders").to_owned(),
+        };
+        self.builders_use_substitutes = config.is_on("builders-use-substitutes");
+    }
+
     /// Takes over what Nix's settings say.
     pub fn apply(&mut self, config: &NixConfig) {
         self.jobs = match config.text("max-jobs") {
@@ -180,7 +191,7 @@ impl Settings {
             |name: &str| Some(Duration::from_secs(config.number(name))).filter(|time| !time.is_zero());
         self.timeout = seconds("timeout");
         self.max_silence = seconds("max-silent-time");
-        self.builders = config.text("builders").to_owned();
+        self.apply_builders(config);
         self.extra_platforms = config.list("extra-platforms");
         self.keep_going = config.is_on("keep-going");
         self.trace_verbose = config.is_on("trace-verbose");

@@ -88,7 +88,7 @@ impl Session {
                 }
             }
             caches.sort_by_key(|cache| match cache {
-                OtherStore::Local(_) => 0,
+                OtherStore::Local(_) | OtherStore::Ssh(_) => 0,
                 OtherStore::Cache(cache) => cache.priority,
             });
             (caches, keys)

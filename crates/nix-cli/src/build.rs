@@ -24,6 +24,7 @@ Builds the derivations in Nix expressions (default: ./default.nix).
   -I PATH                add a place where <…> is looked up
   -o, --out-link NAME    the name of the link to the result (default: result)
       --no-out-link      make no link
+      --check            build again what is there, and compare
       --dry-run          only say what would be done
   -j, --max-jobs N       builds at the same time
       --cores N          cores that one build may use
@@ -38,6 +39,8 @@ struct Request {
     expressions: bool,
     operands: Vec<String>,
     out_link: Option<String>,
+    /// `--check`
+    check: bool,
 }
 
 /// Runs `nix-build`.
@@ -47,6 +50,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
         expressions: false,
         operands: Vec::new(),
         out_link: Some("result".to_owned()),
+        check: false,
     };
     while let Some(word) = words.next()? {
         match &word {
@@ -59,6 +63,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
                 "out-link" | "add-root" => request.out_link = Some(words.value(&word)?),
                 "no-out-link" | "no-link" => request.out_link = None,
                 "indirect" => {}
+                "check" => request.check = true,
                 _ if options.take(&word, &mut words)? => {}
                 _ => return Err(words.unknown(&word)),
             },
@@ -73,7 +78,13 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
         say_plan(&session, &wanted)?;
         return Ok(ExitCode::SUCCESS);
     }
-    realise(&session, &progress, &wanted)?;
+    if request.check {
+        let result = session.rebuild(&wanted);
+        progress.finish();
+        result?;
+    } else {
+        realise(&session, &progress, &wanted)?;
+    }
     let mut output = String::new();
     for (number, one) in wanted.iter().enumerate() {
         let name = one.outputs.first().map_or("out", String::as_str);

@@ -24,6 +24,7 @@ mod parse;
 mod prefetch;
 mod profile;
 mod program;
+mod serve;
 mod shell;
 mod store;
 
@@ -44,8 +45,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "nix-build", run: build::run, help: build::HELP },
     Command { name: "nix-channel", run: channel::run, help: channel::HELP },
     Command { name: "nix-collect-garbage", run: collect::run, help: collect::HELP },
-    Command { name: "nix-copy-closure", run: new::elsewhere::copy_closure, help: new::elsewhere::HELP },
-    Command { name: "nix-daemon", run: new::elsewhere::daemon, help: new::elsewhere::HELP },
+    Command { name: "nix-copy-closure", run: new::copy::closure, help: new::copy::CLOSURE_HELP },
+    Command { name: "nix-daemon", run: serve::daemon, help: serve::DAEMON_HELP },
     Command { name: "nix-env", run: profile::installed::run, help: env::HELP },
     Command { name: "nix-hash", run: hash::run, help: hash::HELP },
     Command { name: "nix-instantiate", run: instantiate::run, help: instantiate::HELP },

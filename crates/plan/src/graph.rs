@@ -49,6 +49,8 @@ pub struct DerivationFacts {
     pub inputs: Vec<Input>,
     /// `requiredSystemFeatures`
     pub required_features: Vec<String>,
+    /// Whether it is quicker built here than sent elsewhere (`preferLocalBuild`).
+    pub prefer_local: bool,
     /// The GNU configuration triple of its host platform, if it cross-compiles
     /// (`crossConfig` in its environment).
     pub cross_config: Option<String>,

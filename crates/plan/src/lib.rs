@@ -17,4 +17,6 @@ mod steps;
 
 pub use graph::{BuilderKind, DerivationFacts, Graph, Input, Output};
 pub use route::{NoRoute, Route, RouteChoice, RouteFacts, Via, routes};
-pub use steps::{Known, Machine, Method, Plan, Policy, Problem, Step, Substitute, plan};
+pub use steps::{
+    Known, LocalWay, Machine, Method, Plan, Policy, Problem, RemoteMachine, Step, Substitute, plan,
+};

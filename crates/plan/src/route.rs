@@ -72,6 +72,10 @@ pub struct RouteFacts<'a> {
     pub emulator: Result<&'a str, String>,
     /// Whether the host platform has native packages to bootstrap from.
     pub native_set: bool,
+    /// Whether another machine builds for the host platform.
+    pub remote_host: bool,
+    /// Whether another machine builds for this machine's platform.
+    pub remote_build: bool,
 }
 
 /// A variant to try, and why.
@@ -98,10 +102,7 @@ pub fn routes(via: Via, facts: &RouteFacts<'_>) -> Result<Vec<RouteChoice>, NoRo
     let native =
         || RouteChoice { route: Route::Native, reason: format!("{host} is this machine's own platform") };
     match via {
-        Via::Remote => Err(NoRoute {
-            message: "no remote builder is configured".into(),
-            hint: "leave out '--via remote' to build on this machine".into(),
-        }),
+        Via::Remote => remote(facts).map(|choice| vec![choice]),
         _ if facts.same && via == Via::Cross => Ok(vec![RouteChoice {
             route: Route::Cross,
             reason: format!("asked for with '--via cross', though {host} is this machine's own platform"),
@@ -120,6 +121,25 @@ pub fn routes(via: Via, facts: &RouteFacts<'_>) -> Result<Vec<RouteChoice>, NoRo
         }
         Via::Emulate => emulated(facts, "asked for with '--via emulate'").map(|choice| vec![choice]),
         Via::Auto => Ok(automatic(facts)),
+    }
+}
+
+/// The variant that other machines build.
+fn remote(facts: &RouteFacts<'_>) -> Result<RouteChoice, NoRoute> {
+    let RouteFacts { build, host, .. } = facts;
+    let choice = |route, system: &str| RouteChoice {
+        route,
+        reason: format!("asked for with '--via remote'; a machine of 'builders' builds for {system}"),
+    };
+    match () {
+        () if facts.same && facts.remote_host => Ok(choice(Route::Native, host)),
+        // With the tools of the host platform, which that machine runs itself.
+        () if facts.remote_host && facts.native_set => Ok(choice(Route::Emulate, host)),
+        () if facts.remote_build && !facts.same => Ok(choice(Route::Cross, build)),
+        () => Err(NoRoute {
+            message: format!("no machine of the setting 'builders' builds for {host}"),
+            hint: "add one to 'builders', or leave out '--via remote' to build on this machine".into(),
+        }),
     }
 }
 
@@ -171,6 +191,8 @@ mod tests {
             can_execute: false,
             emulator: Ok("qemu-aarch64"),
             native_set: true,
+            remote_host: false,
+            remote_build: false,
         }
     }
 
@@ -223,6 +245,26 @@ mod tests {
             "native",
             &RouteFacts { can_execute: true, host: "i686-linux", ..facts() },
             "emulate: asked for with '--via native'; this machine runs i686-linux programs itself\n",
+        );
+    }
+
+    #[test]
+    fn other_machines_build_for_their_own_platform_or_across() {
+        check(
+            "remote",
+            &RouteFacts { remote_host: true, remote_build: true, ..facts() },
+            "emulate: asked for with '--via remote'; a machine of 'builders' builds for aarch64-linux\n",
+        );
+        check(
+            "remote",
+            &RouteFacts { remote_build: true, ..facts() },
+            "cross: asked for with '--via remote'; a machine of 'builders' builds for x86_64-linux\n",
+        );
+        check(
+            "remote",
+            &facts(),
+            "error: no machine of the setting 'builders' builds for aarch64-linux\n\
+             add one to 'builders', or leave out '--via remote' to build on this machine\n",
         );
     }
 

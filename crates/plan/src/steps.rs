@@ -26,7 +26,29 @@ pub struct Known {
     pub downloaded: HashSet<String>,
 }
 
-/// What this machine can do.
+/// Another machine that builds.
+#[derive(Clone, Debug, Default)]
+pub struct RemoteMachine {
+    /// Its address, for messages.
+    pub name: String,
+    /// The systems that it builds for.
+    pub systems: BTreeSet<String>,
+    /// The features that it offers.
+    pub features: BTreeSet<String>,
+    /// The features that it offers only to what asks for all of them.
+    pub mandatory: BTreeSet<String>,
+}
+
+impl RemoteMachine {
+    fn can_build(&self, facts: &DerivationFacts) -> bool {
+        let offers = |name: &String| self.features.contains(name) || self.mandatory.contains(name);
+        self.systems.contains(&facts.system)
+            && facts.required_features.iter().all(offers)
+            && self.mandatory.iter().all(|name| facts.required_features.contains(name))
+    }
+}
+
+/// What this machine can do, and what others can do for it.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// Its own system, such as `x86_64-linux`.
@@ -41,6 +63,10 @@ pub struct Machine {
     pub features: BTreeSet<String>,
     /// Why nothing can be downloaded, if that is so (`--offline`).
     pub no_network: Option<String>,
+    /// Whether programs may be built here at all (`max-jobs` is not 0).
+    pub builds_here: bool,
+    /// Other machines that build.
+    pub remote: Vec<RemoteMachine>,
 }
 
 /// What the user wants.
@@ -51,7 +77,7 @@ pub struct Policy {
 }
 
 /// How a derivation gets done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Its outputs come from a binary cache.
@@ -66,6 +92,19 @@ pub enum Method {
     Cross,
     /// Built by another platform's tools under an emulator.
     Emulate,
+    /// Built on another machine.
+    Remote,
+}
+
+/// How a step that another machine does can be done here as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LocalWay {
+    /// How.
+    pub method: Method,
+    /// Why that way.
+    pub reason: String,
+    /// Systems whose emulators the build needs.
+    pub emulate: Vec<String>,
 }
 
 impl fmt::Display for Method {
@@ -77,6 +116,7 @@ impl fmt::Display for Method {
             Method::Native => "native",
             Method::Cross => "cross",
             Method::Emulate => "emulate",
+            Method::Remote => "remote",
         })
     }
 }
@@ -99,6 +139,13 @@ pub struct Step {
     pub emulate: Vec<String>,
     /// Indices of the steps that come before.
     pub after: Vec<usize>,
+    /// For [`Method::Remote`]: the machines that can do it, by their places in
+    /// [`Machine::remote`].
+    #[serde(skip)]
+    pub machines: Vec<usize>,
+    /// How it is done here if none of the machines can be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<LocalWay>,
 }
 
 /// A derivation that can't get done on this machine.
@@ -202,6 +249,8 @@ impl Planner<'_> {
             reason: choice.reason,
             emulate: choice.emulate,
             after,
+            machines: choice.machines,
+            otherwise: choice.otherwise,
         });
         self.done.insert(node, Some(self.plan.steps.len() - 1));
     }
@@ -231,6 +280,65 @@ impl Planner<'_> {
     }
 
     fn program(&self, facts: &DerivationFacts) -> Result<Choice, Problem> {
+        let remote = self.remote(facts);
+        let forced = self.policy.via == Via::Remote;
+        let wants = || format!("'{}' needs a {} machine{}", facts.name, facts.system, features_text(facts));
+        if remote.is_empty() {
+            return match (forced, self.machine.builds_here) {
+                (false, true) => self.here(facts),
+                (true, _) => Err(Problem {
+                    derivation: facts.path.clone(),
+                    message: format!("{}, and the setting 'builders' names none", wants()),
+                    hint: "add one to 'builders', or leave '--via remote' out".into(),
+                }),
+                (false, false) => Err(Problem {
+                    derivation: facts.path.clone(),
+                    message: format!(
+                        "{}: nothing may be built here, as 'max-jobs' is 0, and the setting 'builders' names none",
+                        wants()
+                    ),
+                    hint: "set 'max-jobs' to more, or add a machine to 'builders'".into(),
+                }),
+            };
+        }
+        let here = match forced || !self.machine.builds_here {
+            true => None,
+            false => self.here(facts).ok(),
+        };
+        match here {
+            Some(mut here) if facts.prefer_local && here.emulate.is_empty() => {
+                here.reason += "; 'preferLocalBuild' is set";
+                Ok(here)
+            }
+            here => Ok(self.elsewhere(facts, remote, here)),
+        }
+    }
+
+    /// The machines that can build a derivation.
+    fn remote(&self, facts: &DerivationFacts) -> Vec<usize> {
+        if !matches!(self.policy.via, Via::Auto | Via::Remote) {
+            return Vec::new();
+        }
+        let all = self.machine.remote.iter().enumerate();
+        all.filter(|(_, machine)| machine.can_build(facts)).map(|(index, _)| index).collect()
+    }
+
+    fn elsewhere(&self, facts: &DerivationFacts, machines: Vec<usize>, here: Option<Choice>) -> Choice {
+        let first = &self.machine.remote[machines[0]].name;
+        let who = match machines.len() - 1 {
+            0 => first.clone(),
+            others => format!("{first} or one of {others} more"),
+        };
+        let reason = format!("{who} builds for {}{}", facts.system, features_text(facts));
+        let mut choice = Choice::new(Method::Remote, reason);
+        choice.machines = machines;
+        choice.otherwise =
+            here.map(|here| LocalWay { method: here.method, reason: here.reason, emulate: here.emulate });
+        choice
+    }
+
+    /// How a program is run on this machine.
+    fn here(&self, facts: &DerivationFacts) -> Result<Choice, Problem> {
         let machine = self.machine;
         let mut choice = if facts.system == machine.system {
             match &facts.cross_config {
@@ -318,15 +426,25 @@ impl Planner<'_> {
     }
 }
 
+/// What a derivation asks of a machine, for messages.
+fn features_text(facts: &DerivationFacts) -> String {
+    match facts.required_features.as_slice() {
+        [] => String::new(),
+        features => format!(" with {}", features.join(", ")),
+    }
+}
+
 struct Choice {
     method: Method,
     reason: String,
     emulate: Vec<String>,
+    machines: Vec<usize>,
+    otherwise: Option<LocalWay>,
 }
 
 impl Choice {
     fn new(method: Method, reason: String) -> Self {
-        Self { method, reason, emulate: Vec::new() }
+        Self { method, reason, emulate: Vec::new(), machines: Vec::new(), otherwise: None }
     }
 }
 

@@ -15,11 +15,13 @@ fn graph(text: &str) -> Graph {
             outputs: vec![Output { name: "out".into(), path: format!("/s/{}", words[0]) }],
             inputs: Vec::new(),
             required_features: Vec::new(),
+            prefer_local: false,
             cross_config: None,
         };
         for word in &words[2..] {
             match word.split_once('=') {
                 Some(("cross", triple)) => facts.cross_config = Some(triple.into()),
+                None if *word == "local" => facts.prefer_local = true,
                 Some(("feature", feature)) => facts.required_features.push(feature.into()),
                 Some(("fetch", url)) => facts.builder = BuilderKind::Fetch { url: url.into() },
                 Some(("builtin", name)) => facts.builder = BuilderKind::Builtin(name.into()),
@@ -44,6 +46,8 @@ fn machine() -> Machine {
         no_emulation: None,
         features: ["big-parallel".to_owned()].into(),
         no_network: None,
+        builds_here: true,
+        remote: Vec::new(),
     }
 }
 
@@ -162,4 +166,101 @@ fn a_chain_of_100000_derivations_does_not_overflow_the_stack() {
     }
     chain.roots[0].node = 99_999;
     assert_eq!(plan(&chain, &Known::default(), &machine(), Policy::default()).steps.len(), 100_000);
+}
+
+fn with_remote(lines: &[&str]) -> Machine {
+    let set = |word: Option<&str>| -> std::collections::BTreeSet<String> {
+        word.unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    let remote = lines.iter().map(|line| {
+        let mut words = line.split(' ');
+        RemoteMachine {
+            name: words.next().unwrap().to_owned(),
+            systems: set(words.next()),
+            features: set(words.next()),
+            mandatory: set(words.next()),
+        }
+    });
+    Machine { remote: remote.collect(), ..machine() }
+}
+
+#[track_caller]
+fn check_remote(text: &str, machine: &Machine, via: Via, expected: &str) {
+    let plan = plan(&graph(text), &Known::default(), machine, Policy { via });
+    let otherwise = |step: &Step| match &step.otherwise {
+        Some(way) => format!("{} else {}: {}\n", step.name, way.method, way.reason),
+        None => String::new(),
+    };
+    assert_eq!(show(&plan) + &plan.steps.iter().map(otherwise).collect::<String>(), expected);
+}
+
+#[test]
+fn other_machines_build_what_they_can() {
+    let machine = with_remote(&["a x86_64-linux,riscv64-linux kvm", "b riscv64-linux"]);
+    check_remote(
+        "deb builtin fetch=http://d\nx x86_64-linux <- deb\ny riscv64-linux <- x\nz x86_64-linux feature=kvm <- y",
+        &machine,
+        Via::Auto,
+        "0 deb fetch (pinned by hash, from http://d) after\n\
+         1 x remote (a builds for x86_64-linux) after 0\n\
+         2 y remote (a or one of 1 more builds for riscv64-linux) after 1\n\
+         3 z remote (a builds for x86_64-linux with kvm) after 2\n\
+         x else native: x86_64-linux is this machine's own system\n\
+         y else emulate: wants riscv64-linux, this machine is x86_64-linux; qemu-riscv64 runs its tools\n",
+    );
+    check_remote(
+        "x x86_64-linux",
+        &machine,
+        Via::Native,
+        "0 x native (x86_64-linux is this machine's own system) after\n",
+    );
+}
+
+#[test]
+fn what_prefers_to_be_built_here_is_if_it_can() {
+    let machine = with_remote(&["a x86_64-linux,armv6l-linux"]);
+    check_remote(
+        "x x86_64-linux local\ny armv6l-linux local <- x",
+        &machine,
+        Via::Auto,
+        "0 x native (x86_64-linux is this machine's own system; 'preferLocalBuild' is set) after\n\
+         1 y remote (a builds for armv6l-linux) after 0\n",
+    );
+}
+
+#[test]
+fn mandatory_features_keep_others_away() {
+    let machine = with_remote(&["a x86_64-linux kvm extra"]);
+    check_remote(
+        "x x86_64-linux",
+        &machine,
+        Via::Auto,
+        "0 x native (x86_64-linux is this machine's own system) after\n",
+    );
+    check_remote(
+        "x x86_64-linux feature=extra",
+        &machine,
+        Via::Auto,
+        "0 x remote (a builds for x86_64-linux with extra) after\n",
+    );
+}
+
+#[test]
+fn without_jobs_here_another_machine_is_needed() {
+    let here = Machine { builds_here: false, ..with_remote(&["a x86_64-linux"]) };
+    check_remote("x x86_64-linux", &here, Via::Auto, "0 x remote (a builds for x86_64-linux) after\n");
+    check_remote(
+        "x riscv64-linux",
+        &here,
+        Via::Auto,
+        "0 x native (can't be done) after\n\
+         /s/x.drv: 'x' needs a riscv64-linux machine: nothing may be built here, as 'max-jobs' is 0, and the setting 'builders' names none [set 'max-jobs' to more, or add a machine to 'builders']\n",
+    );
+    check_remote(
+        "x riscv64-linux",
+        &machine(),
+        Via::Remote,
+        "0 x native (can't be done) after\n\
+         /s/x.drv: 'x' needs a riscv64-linux machine, and the setting 'builders' names none [add one to 'builders', or leave '--via remote' out]\n",
+    );
 }

@@ -98,6 +98,20 @@ impl LocationInputs {
     }
 }
 
+/// The path without symbolic links in what exists of it. A sandbox sees other things
+/// than the machine where a link leads to, such as a temporary directory of its own.
+fn without_links(path: &Path) -> PathBuf {
+    let found = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match found {
+        Some((above, real)) => match path.strip_prefix(above) {
+            Ok(rest) if rest.as_os_str().is_empty() => real,
+            Ok(rest) => real.join(rest),
+            Err(_) => path.to_owned(),
+        },
+        None => path.to_owned(),
+    }
+}
+
 fn is_writable_directory(path: &Path) -> bool {
     path.is_dir() && rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
@@ -153,7 +167,11 @@ impl StoreLocation {
     /// Without a setting, `NIX_REMOTE` is asked.
     pub fn discover(setting: Option<&str>) -> Result<Self> {
         let remote = std::env::var("NIX_REMOTE").ok();
-        Self::choose(setting.or(remote.as_deref()), &LocationInputs::probe())
+        let location = Self::choose(setting.or(remote.as_deref()), &LocationInputs::probe())?;
+        Ok(match &location.root {
+            Some(root) => Self::below(&without_links(root)),
+            None => location,
+        })
     }
 
     /// Whether the files are elsewhere than their logical paths say.
@@ -314,5 +332,21 @@ mod tests {
         check("/nix/store/twice/program", "tree/bin/program");
         check("/nix/store/missing/program", "missing/program");
         check("/nix/store/loop", "loop");
+    }
+
+    #[test]
+    fn links_on_the_way_to_a_store_are_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().canonicalize().unwrap().join("real");
+        let link = directory.path().join("link");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert_eq!(without_links(&link), real);
+        assert_eq!(without_links(&link.join("a/b")), real.join("a/b"));
+        let setting = link.join("root").to_str().unwrap().to_owned();
+        assert_eq!(
+            StoreLocation::discover(Some(&setting)).unwrap(),
+            StoreLocation::below(&real.join("root"))
+        );
     }
 }

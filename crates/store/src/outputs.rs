@@ -24,6 +24,8 @@ pub struct OutputToFinish {
     pub place: PathBuf,
     /// What its content has to be.
     pub fixed: Option<ContentAddress>,
+    /// Whether it was built here, rather than on another machine.
+    pub built_here: bool,
 }
 
 /// An output that is registered.
@@ -64,7 +66,7 @@ impl Store {
             let mut info = PathInfo::new(output.path.clone(), nar_hash, nar_size);
             info.references = references;
             info.deriver = deriver.cloned();
-            info.ultimate = true;
+            info.ultimate = output.built_here;
             if let Some(address) = &output.fixed {
                 self.check_fixed(output, address, &info, deriver)?;
                 info.content_address = Some(*address);

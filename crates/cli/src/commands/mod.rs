@@ -71,6 +71,7 @@ fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>)
         settings.caches = CacheSettings::from_config(&config);
         settings.inputs.trusted_keys = config.list("trusted-public-keys");
     }
+    settings.apply_builders(&config);
     if let Some(source) = source {
         settings.search_path.clone_from(&source.include);
     }

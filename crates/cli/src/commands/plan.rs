@@ -51,13 +51,14 @@ pub fn text(targets: &[Target], plan: &Plan) -> String {
 /// The plan in a few lines, shown before it is carried out.
 pub fn summary(targets: &[Target], plan: &Plan) -> String {
     let mut text = choices(targets);
-    let parts = [
+    let parts: [(Method, &str, bool); 7] = [
         (Method::Substitute, "from a cache", false),
         (Method::Fetch, "to fetch", false),
         (Method::Builtin, "to unpack", false),
         (Method::Native, "to build", true),
         (Method::Cross, "to cross-build", true),
         (Method::Emulate, "to build under an emulator", true),
+        (Method::Remote, "to build on other machines", true),
     ];
     let part = |(method, what, named): &(Method, &str, bool)| {
         let names: Vec<&str> =

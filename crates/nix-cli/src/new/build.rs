@@ -22,6 +22,7 @@ Builds installables and links the results.
       --profile PATH     make the result a new generation of a profile
       --print-out-paths  print the store paths of the results
       --json             print what was built as JSON
+      --rebuild          build again what is there, and compare
       --dry-run          only say what would be done
   -f, --file FILE, --expr EXPR, --arg NAME EXPR, --argstr NAME TEXT, --impure
   -L, --print-build-logs show the builds' output
@@ -32,7 +33,7 @@ Builds installables and links the results.
 pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut installables = InstallableOptions::default();
     let mut link = Some("result".to_owned());
-    let (mut paths, mut json, mut profile) = (false, false, None);
+    let (mut paths, mut json, mut rebuild, mut profile) = (false, false, false, None);
     while let Some(word) = words.next()? {
         if installables.take(&word, &mut words)? {
             continue;
@@ -42,12 +43,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
             Word::Long(name) if name == "out-link" => link = Some(words.value(&word)?),
             Word::Long(name) if name == "no-link" => link = None,
             Word::Long(name) if name == "profile" => profile = Some(words.value(&word)?),
-            Word::Long(name) if name == "rebuild" => {
-                return Err(Failure::new(
-                    "'--rebuild' is not there: results are not built again to be compared",
-                )
-                .hint("'nix store verify' checks that they are what they were"));
-            }
+            Word::Long(name) if name == "rebuild" => rebuild = true,
             Word::Long(name) if name == "print-out-paths" => paths = true,
             Word::Long(name) if name == "json" => json = true,
             _ if options.take(&word, &mut words)? => {}
@@ -63,7 +59,14 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
         say_plan(&session, &wanted_of(&goals))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let built = build_goals(&session, &progress, &goals)?;
+    let built = if rebuild {
+        let result = session.rebuild(&wanted_of(&goals));
+        progress.finish();
+        result?;
+        outputs_of(&session, &goals)?
+    } else {
+        build_goals(&session, &progress, &goals)?
+    };
     if let Some(link) = link {
         for (number, one) in built.iter().enumerate() {
             for (output, path) in &one.outputs {
@@ -126,6 +129,11 @@ pub fn build_goals(
     goals: &[Goal],
 ) -> Result<Vec<Built>, Failure> {
     realise(session, progress, &wanted_of(goals))?;
+    outputs_of(session, goals)
+}
+
+/// Where goals are that are there.
+fn outputs_of(session: &Session, goals: &[Goal]) -> Result<Vec<Built>, Failure> {
     let mut built = Vec::new();
     for goal in goals {
         built.push(match goal {

@@ -19,13 +19,15 @@ pub const COPY_HELP: &str = "\
 Usage: nix copy [--from STORE] [--to STORE] INSTALLABLE…
 
 Copies what installables make, with all that it needs, from one store to another. A
-STORE is file:///DIRECTORY, http(s)://…, a directory that holds nix/store, or 'local'.
+STORE is file:///DIRECTORY, http(s)://…, ssh-ng://[USER@]HOST, ssh://…, a directory that
+holds nix/store, or 'local'.
 
       --from STORE       copy from there (default: this store)
       --to STORE         copy to there (default: this store)
       --all              all paths of the store
       --no-recursive     not what the paths need
       --derivation       the derivations, not what they make
+  -s, --substitute-on-destination  have the other machine ask its binary caches first
       --no-check-sigs    take paths that nobody trusted has signed
 ";
 /// Text of `nix store copy-sigs --help`.
@@ -73,12 +75,24 @@ struct Request {
     contents: bool,
     trust: bool,
     json: bool,
+    /// `--substitute-on-destination`
+    substitute: bool,
+    /// Whether this is `nix copy`, whose `-s` is another.
+    is_copy: bool,
 }
 
 impl Request {
     fn parse(words: &mut Arguments, options: &mut Options, recursive: bool) -> Result<Self, Failure> {
-        let mut request =
-            Self { recursive, check_signatures: true, contents: true, trust: true, ..Self::default() };
+        Self::default().parse_into(words, options, recursive)
+    }
+
+    fn parse_into(
+        self,
+        words: &mut Arguments,
+        options: &mut Options,
+        recursive: bool,
+    ) -> Result<Self, Failure> {
+        let mut request = Self { recursive, check_signatures: true, contents: true, trust: true, ..self };
         while let Some(word) = words.next()? {
             if !request.take(&word, words)? && !options.take(&word, words)? {
                 return Err(words.unknown(&word));
@@ -92,6 +106,7 @@ impl Request {
         match word {
             Word::Short('r') => self.recursive = true,
             Word::Short('k') => self.key_file = Some(words.value(word)?),
+            Word::Short('s') if self.is_copy => self.substitute = true,
             Word::Short('s') => self.substituters.push(words.value(word)?),
             Word::Short('n') => self.signatures_needed = number(&words.value(word)?)?,
             Word::Long(name) => match name.as_str() {
@@ -108,7 +123,7 @@ impl Request {
                 "no-contents" => self.contents = false,
                 "no-trust" => self.trust = false,
                 "json" => self.json = true,
-                "substitute-on-destination" => {}
+                "substitute-on-destination" => self.substitute = true,
                 _ => return self.installables.take(word, words),
             },
             _ => return self.installables.take(word, words),
@@ -170,7 +185,7 @@ impl Options {
 }
 
 /// The session, and the store that a command is about.
-fn open(options: &mut Options) -> Result<(Opened, OtherStore), Failure> {
+pub(crate) fn open(options: &mut Options) -> Result<(Opened, OtherStore), Failure> {
     let other = options.take_other_store()?;
     let opened = options.open()?;
     let store = OtherStore::open(other.as_deref().unwrap_or("auto"), &opened.session).map_err(failed)?;
@@ -179,7 +194,8 @@ fn open(options: &mut Options) -> Result<(Opened, OtherStore), Failure> {
 
 /// Runs `nix copy`.
 pub fn copy(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let request = Request::parse(&mut words, &mut options, true)?;
+    let request = Request { is_copy: true, ..Request::default() };
+    let request = request.parse_into(&mut words, &mut options, true)?;
     if request.from.is_none() && request.to.is_none() {
         return Err(Failure::new("you must pass '--from' and/or '--to'"));
     }
@@ -193,15 +209,102 @@ pub fn copy(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     let to = store(&request.to)?;
     let paths = request.paths(&opened, &mut options, &from, request.from.is_none())?;
     let keys = trusted(session, request.check_signatures)?;
-    let (source, target) = (from.name(), to.name());
-    let store_dir = session.store().store_dir();
-    let before = |path: &StorePath| {
-        let (path, is_from) = (store_dir.display(path), request.from.is_some());
-        let (word, place) = if is_from { ("from", &source) } else { ("to", &target) };
-        eprintln!("copying path '{path}' {word} '{place}'...");
+    let how = Copying {
+        keys: keys.as_ref(),
+        is_from: request.from.is_some(),
+        recursive: request.recursive,
+        substitute: request.substitute,
     };
-    let copy = CopyOptions { keys: keys.as_ref(), before: &before };
-    from.copy_to(&to, &paths, !request.recursive, &copy).map_err(failed)?;
+    how.copy(session, &from, &to, &paths)?;
+    opened.progress.finish();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How paths are copied for a user who looks on.
+struct Copying<'a> {
+    keys: Option<&'a PublicKeys>,
+    /// Whether the user named where they come from.
+    is_from: bool,
+    recursive: bool,
+    substitute: bool,
+}
+
+impl Copying<'_> {
+    fn copy(
+        &self,
+        session: &Session,
+        from: &OtherStore,
+        to: &OtherStore,
+        paths: &[StorePath],
+    ) -> Result<(), Failure> {
+        let (source, target) = (from.name(), to.name());
+        let store_dir = session.store().store_dir();
+        let before = |path: &StorePath| {
+            let path = store_dir.display(path);
+            let (word, place) = if self.is_from { ("from", &source) } else { ("to", &target) };
+            eprintln!("copying path '{path}' {word} '{place}'...");
+        };
+        let options = CopyOptions { keys: self.keys, before: &before, substitute: self.substitute };
+        from.copy_to(to, paths, !self.recursive, &options).map_err(failed)?;
+        Ok(())
+    }
+}
+
+/// Text of `nix-copy-closure --help`.
+pub const CLOSURE_HELP: &str = "\
+Usage: nix-copy-closure [--to|--from] [OPTION]… [USER@]HOST PATH…
+
+Copies store paths with all that they need to or from another machine, over ssh.
+
+      --gzip                 let ssh compress
+      --include-outputs      of derivations, also what they made
+  -s, --use-substitutes      have the other machine ask its binary caches first
+";
+
+/// Runs `nix-copy-closure`.
+pub fn closure(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let (mut is_from, mut compress, mut outputs, mut substitute) = (false, false, false, false);
+    let mut operands = Vec::new();
+    while let Some(word) = words.next()? {
+        match &word {
+            Word::Short('s') => substitute = true,
+            Word::Plain(operand) => operands.push(text(operand.clone())?),
+            Word::Long(name) => match name.as_str() {
+                "to" => is_from = false,
+                "from" => is_from = true,
+                "gzip" | "bzip2" | "xz" => compress = true,
+                "include-outputs" => outputs = true,
+                "use-substitutes" => substitute = true,
+                "sign" | "show-progress" => {}
+                _ if options.take(&word, &mut words)? => {}
+                _ => return Err(words.unknown(&word)),
+            },
+            _ if options.take(&word, &mut words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    if operands.is_empty() {
+        return Err(Failure::new("no host name specified").hint("'nix-copy-closure --help' says more"));
+    }
+    let host = operands.remove(0);
+    let opened = options.open()?;
+    let session = &opened.session;
+    let address = format!("ssh://{host}{}", if compress { "?compress=true" } else { "" });
+    let there = OtherStore::open(&address, session).map_err(failed)?;
+    let here = OtherStore::open("auto", session).map_err(failed)?;
+    let mut paths = Vec::new();
+    for operand in &operands {
+        let path = crate::store::parse_path(session, operand)?;
+        if outputs && path.is_derivation() && !is_from {
+            let made = session.store().query_derivation_outputs(&path).map_err(Error::from)?;
+            paths.extend(made.into_values());
+        }
+        paths.push(path);
+    }
+    // As with Nix, whoever reaches the machine by ssh is trusted.
+    let how = Copying { keys: None, is_from, recursive: true, substitute };
+    let (from, to) = if is_from { (&there, &here) } else { (&here, &there) };
+    how.copy(session, from, to, &paths)?;
     opened.progress.finish();
     Ok(ExitCode::SUCCESS)
 }
@@ -257,6 +360,9 @@ fn add_signatures(store: &OtherStore, known: &Known, all: BTreeSet<String>) -> R
             let mut info = info.as_ref().clone();
             info.info.signatures = all;
             cache.put_info(&info).map_err(failed)?;
+        }
+        (OtherStore::Ssh(store), known) => {
+            store.add_signatures(&known.info().path, &all).map_err(failed)?;
         }
         (OtherStore::Cache(_), Known::Local(_)) => {}
     }
@@ -375,13 +481,16 @@ pub fn info(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     let request = Request::parse(&mut words, &mut options, false)?;
     let (_opened, store) = open(&mut options)?;
     let name = store.name();
-    let version = matches!(store, OtherStore::Local(_)).then_some(saltire_eval::NIX_VERSION);
-    let writable = match &store {
-        OtherStore::Local(_) => true,
-        OtherStore::Cache(cache) => cache.is_local(),
+    let (version, trusted) = match &store {
+        OtherStore::Local(_) => (Some(saltire_eval::NIX_VERSION.to_owned()), Some(true)),
+        OtherStore::Cache(cache) => (None, Some(cache.is_local())),
+        OtherStore::Ssh(store) => (store.version(), store.trusts_us()),
     };
     if request.json {
-        let mut object = json!({ "trusted": writable, "url": name });
+        let mut object = json!({ "url": name });
+        if let (Some(trusted), Some(object)) = (trusted, object.as_object_mut()) {
+            object.insert("trusted".into(), json!(trusted));
+        }
         if let (Some(version), Some(object)) = (version, object.as_object_mut()) {
             object.insert("version".into(), json!(version));
         }
@@ -389,7 +498,8 @@ pub fn info(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
         return Ok(ExitCode::SUCCESS);
     }
     let version = version.map(|version| format!("Version: {version}\n")).unwrap_or_default();
-    eprint!("Store URL: {name}\n{version}Trusted: {}\n", u8::from(writable));
+    let trusted = trusted.map(|trusted| format!("Trusted: {}\n", u8::from(trusted))).unwrap_or_default();
+    eprint!("Store URL: {name}\n{version}{trusted}");
     Ok(ExitCode::SUCCESS)
 }
 

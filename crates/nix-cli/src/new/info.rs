@@ -6,7 +6,8 @@ use crate::arguments::{Arguments, Word};
 use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options};
 use crate::store::{failed, invalid, read_logs};
-use saltire_driver::{Session, StorePath};
+use saltire_driver::{Error, OtherStore, Session, StorePath};
+use saltire_store::Store;
 use saltire_store_model::{ContentAddress, Derivation, DerivationOutput, Ingestion, PathInfo};
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
@@ -22,6 +23,8 @@ Usage: nix path-info [-r] [-s] [-S] [-h] [--sigs] [--json] [--derivation] INSTAL
 Prints store paths, and with -s their sizes, with -S those of their closures, with --sigs
 who vouches for them.
 
+      --all              all paths of the store
+      --store STORE      what another store knows: a binary cache, ssh-ng://[USER@]HOST, …
   -r, --recursive        also what they need
   -h, --human-readable   sizes with units
       --json             all that is known, as JSON
@@ -111,6 +114,7 @@ pub fn log(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
 /// Runs `nix path-info`.
 pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let [mut recursive, mut size, mut closure, mut human, mut json, mut derivation, mut sigs] = [false; 7];
+    let mut all = false;
     let installables = parse(&mut words, &mut options, |word| {
         match word {
             Word::Short('r') => recursive = true,
@@ -118,6 +122,7 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
             Word::Short('S') => closure = true,
             Word::Short('h') => human = true,
             Word::Long(name) => match name.as_str() {
+                "all" => all = true,
                 "recursive" => recursive = true,
                 "size" => size = true,
                 "closure-size" => closure = true,
@@ -131,25 +136,27 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
         }
         true
     })?;
-    let opened = options.open()?;
+    let (opened, other) = super::copy::open(&mut options)?;
     let store = opened.session.store();
-    let goals = goals(&opened, &installables, &mut options)?;
-    let mut paths = paths(&opened.session, &goals, derivation)?;
-    if recursive {
-        let all = store.query_closure(&paths).map_err(failed)?;
-        paths = store.sort_references_first(&all).map_err(failed)?;
-    }
+    let paths = match all {
+        true => other.all().map_err(Error::from)?,
+        false => {
+            let goals = goals(&opened, &installables, &mut options)?;
+            paths(&opened.session, &goals, derivation)?
+        }
+    };
+    let infos = path_infos(&other, store, &paths, recursive)?;
     let mut output = String::new();
     let mut object = Map::new();
-    let longest = paths.iter().map(|path| store.display(path).len()).max().unwrap_or(0);
-    for path in &paths {
-        let info = store.query_path_info(path).map_err(failed)?.ok_or_else(|| invalid(store, path))?;
+    let longest = infos.iter().map(|info| store.display(&info.path).len()).max().unwrap_or(0);
+    for info in &infos {
+        let path = &info.path;
         let closure_size = match closure {
-            true => Some(closure_size(&opened.session, path)?),
+            true => Some(closure_size(&other, path)?),
             false => None,
         };
         if json {
-            object.insert(store.display(path), info_json(&opened.session, &info, closure_size));
+            object.insert(store.display(path), info_json(&opened.session, info, closure_size));
             continue;
         }
         let shown = store.display(path);
@@ -177,12 +184,39 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-fn closure_size(session: &Session, path: &StorePath) -> Result<u64, Failure> {
-    let mut size = 0;
-    for path in session.store().query_closure([path]).map_err(failed)? {
-        size += session.store().path_info(&path).map_err(failed)?.nar_size;
+fn closure_size(store: &OtherStore, path: &StorePath) -> Result<u64, Failure> {
+    let closure = store.closure(std::slice::from_ref(path), &|_| Ok(false)).map_err(Error::from)?;
+    Ok(closure.iter().map(|known| known.info().nar_size).sum())
+}
+
+/// What a store knows of paths and, if `recursive`, of what they need.
+fn path_infos(
+    from: &OtherStore,
+    here: &Store,
+    paths: &[StorePath],
+    recursive: bool,
+) -> Result<Vec<PathInfo>, Failure> {
+    if let OtherStore::Local(store) = from {
+        let paths = match recursive {
+            true => {
+                store.sort_references_first(&store.query_closure(paths).map_err(failed)?).map_err(failed)?
+            }
+            false => paths.to_vec(),
+        };
+        let info = |path: &StorePath| {
+            store.query_path_info(path).map_err(failed)?.ok_or_else(|| invalid(store, path))
+        };
+        return paths.iter().map(info).collect();
     }
-    Ok(size)
+    if recursive {
+        let closure = from.closure(paths, &|_| Ok(false)).map_err(Error::from)?;
+        return Ok(closure.iter().map(|known| known.info().clone()).collect());
+    }
+    let info = |path: &StorePath| {
+        let known = from.info(path).map_err(Error::from)?.ok_or_else(|| invalid(here, path))?;
+        Ok(known.info().clone())
+    };
+    paths.iter().map(info).collect()
 }
 
 pub(crate) fn human_size(bytes: u64) -> String {

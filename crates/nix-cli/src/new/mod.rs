@@ -17,7 +17,7 @@ mod search;
 use crate::arguments::{Arguments, Word};
 use crate::options::Options;
 use crate::profile::commands as profile;
-use crate::{Command, asks_for, flake, hash, store, version};
+use crate::{Command, asks_for, flake, hash, serve, store, version};
 use saltire_terminal::{Failure, print};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "bundle", run: programs::bundle, help: programs::BUNDLE_HELP },
     Command { name: "config show", run: info::show_config, help: info::CONFIG_HELP },
     Command { name: "copy", run: copy::copy, help: copy::COPY_HELP },
-    Command { name: "daemon", run: elsewhere::daemon, help: elsewhere::HELP },
+    Command { name: "daemon", run: serve::daemon, help: serve::DAEMON_HELP },
     Command { name: "derivation add", run: info::add_derivation, help: info::ADD_HELP },
     Command { name: "derivation show", run: info::show_derivation, help: info::SHOW_HELP },
     Command { name: "develop", run: develop::run, help: develop::HELP },

@@ -1,7 +1,6 @@
 //! `nix-env`: installing, upgrading, removing and listing packages of a profile, and
 //! its generations. `nix-env -qa` is in [`crate::env`].
 
-use super::environment::add_with_references;
 use super::manifest::{Item, installed_in, item, make_environment, priority};
 use super::{Profile, Unwanted, file_failed};
 use crate::arguments::{Arguments, Word, text};
@@ -9,10 +8,9 @@ use crate::build::realise;
 use crate::installable::package_name;
 use crate::options::{Opened, Options};
 use saltire_driver::{
-    Error, EvaluationError, Forgive, Package, Session, Source, StorePath, Wanted, argument_set, arguments,
-    find_along, packages,
+    Error, EvaluationError, Forgive, Session, Source, StorePath, Wanted, argument_set, arguments, find_along,
+    packages,
 };
-use saltire_eval::{Evaluator, Symbol, Value};
 use saltire_posix_regex::Regex;
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};

@@ -41,6 +41,7 @@ Usage: nix-store OPERATION [OPTION]… [PATH]…
                          what is known of paths, as text
   --generate-binary-cache-key NAME SECRET-FILE PUBLIC-FILE
   --verify [--check-contents] [--repair], --verify-path PATH…, --check-validity [--print-invalid] PATH…
+  --serve [--write]      speak the serve protocol: what 'ssh://' stores start here
   --print-env DERIVATION the environment of a build, for a shell
 
       --add-root LINK    with --realise, make a link that keeps the result
@@ -72,6 +73,7 @@ enum Operation {
     LoadDatabase,
     RegisterValidity,
     GenerateKey,
+    Serve,
 }
 
 #[derive(Default)]
@@ -89,6 +91,8 @@ struct Request {
     print_invalid: bool,
     garbage: Option<&'static str>,
     max_freed: Option<u64>,
+    /// `--write`
+    write: bool,
 }
 
 /// Text of `nix store … --help`.
@@ -142,11 +146,6 @@ fn run_operation(
         }
         match &word {
             Word::Plain(operand) => request.operands.push(text(operand.clone())?),
-            Word::Long(name) if name == "serve" => {
-                return Err(Failure::new("stores can't be served over ssh here").hint(
-                    "'nix copy --to file:///DIRECTORY' makes a binary cache, which any web server can serve",
-                ));
-            }
             _ => return Err(words.unknown(&word)),
         }
     }
@@ -155,6 +154,9 @@ fn run_operation(
     };
     if operation == Operation::Dump {
         return archive::dump(&request.operands);
+    }
+    if operation == Operation::Serve {
+        return crate::serve::store(&options, request.write);
     }
     if operation == Operation::Restore {
         return archive::restore(&request.operands);
@@ -191,6 +193,7 @@ fn take(request: &mut Request, word: &Word, words: &mut Arguments) -> Result<boo
             "load-db" => Operation::LoadDatabase,
             "register-validity" => Operation::RegisterValidity,
             "generate-binary-cache-key" => Operation::GenerateKey,
+            "serve" => Operation::Serve,
             _ => return take_option(request, name, word, words),
         },
         _ => return request.query.take(word, words),
@@ -219,6 +222,7 @@ fn take_option(
         "print-dead" => request.garbage = Some("dead"),
         "print-live" => request.garbage = Some("live"),
         "print-roots" => request.garbage = Some("roots"),
+        "write" => request.write = true,
         "max-freed" => {
             let bytes = words.value(word)?;
             let number =
@@ -273,7 +277,7 @@ fn perform(
         Operation::RegisterValidity => registration::load(session, request.hash_given, request.again)?,
         Operation::GenerateKey => registration::generate_key(&request.operands)?,
         Operation::PrintEnvironment => print_environment(session, &request.operands)?,
-        Operation::Dump | Operation::Restore => {}
+        Operation::Dump | Operation::Restore | Operation::Serve => {}
     }
     Ok(ExitCode::SUCCESS)
 }

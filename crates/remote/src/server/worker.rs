@@ -63,6 +63,8 @@ pub fn serve_worker(
             Err(Failure::Store(error)) => {
                 speaker.reply(|output| write_error(output, &error.to_string()))?;
             }
+            // Nobody is there to be told.
+            Err(Failure::Connection(error @ RemoteError::Closed)) => return Err(error),
             Err(Failure::Connection(error)) => {
                 let _ = speaker.reply(|output| write_error(output, &error.to_string()));
                 return Err(error);

@@ -16,7 +16,7 @@ impl Scratch {
         let path = path(name);
         let place = self.physical_path(&path);
         fs::write(&place, content).unwrap();
-        OutputToFinish { path, place, fixed: None }
+        OutputToFinish { path, place, fixed: None, built_here: true }
     }
 }
 
