@@ -351,7 +351,11 @@ fn write_file(path: &Path, entries: &[u8], trees: &[(TreeKey, Vec<u8>)]) -> io::
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{Evaluator, FsHost, Host, HostResult, Settings};
 
     fn key(number: u8) -> TreeKey {
         let mut key = [number; 16];
@@ -433,6 +437,88 @@ mod tests {
         let old = fs::metadata("/proc/self/exe").unwrap();
         assert!(FileStamp::of(&old).is_none_or(|stamp| stamp.len == old.len()));
         assert_eq!(FileStamp::of(&fs::metadata("/").unwrap()), None);
+    }
+
+    /// Counts how often files are read.
+    struct Counting(FsHost, Arc<AtomicU32>);
+
+    impl Host for Counting {
+        fn store_dir(&self) -> &saltire_store_model::StoreDir {
+            self.0.store_dir()
+        }
+        fn read_file(&self, path: &[u8]) -> HostResult<Arc<[u8]>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.read_file(path)
+        }
+        fn read_dir(&self, path: &[u8]) -> HostResult<Vec<(Vec<u8>, crate::FileType)>> {
+            self.0.read_dir(path)
+        }
+        fn file_type(&self, path: &[u8]) -> HostResult<Option<crate::FileType>> {
+            self.0.file_type(path)
+        }
+        fn resolve_symlinks(&self, path: &[u8]) -> HostResult<Vec<u8>> {
+            self.0.resolve_symlinks(path)
+        }
+        fn file_stamp(&self, path: &[u8]) -> Option<FileStamp> {
+            self.0.file_stamp(path)
+        }
+        fn kept_tree(&self, key: &TreeKey) -> Option<Vec<u8>> {
+            self.0.kept_tree(key)
+        }
+        fn keep_tree(&self, key: TreeKey, tree: &[u8]) {
+            self.0.keep_tree(key, tree);
+        }
+        fn link_tree(&self, from: TreeKey, to: TreeKey) {
+            self.0.link_tree(from, to);
+        }
+        fn current_system(&self) -> Option<String> {
+            None
+        }
+        fn environment_variable(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn add_path(&self, request: crate::AddPath<'_>) -> HostResult<saltire_store_model::StorePath> {
+            self.0.add_path(request)
+        }
+        fn read_derivation(
+            &self,
+            path: &saltire_store_model::StorePath,
+        ) -> HostResult<saltire_store_model::Derivation> {
+            self.0.read_derivation(path)
+        }
+        fn realise(
+            &self,
+            elements: &[&crate::ContextElement],
+        ) -> HostResult<std::collections::BTreeMap<String, String>> {
+            self.0.realise(elements)
+        }
+    }
+
+    /// How often a file is read to be evaluated with a cache in a directory.
+    fn reads(cache: &Path, file: &Path) -> u32 {
+        let trees = Arc::new(TreeCache::open(cache));
+        let reads = Arc::new(AtomicU32::new(0));
+        let host = Counting(FsHost::new("x").with_tree_cache(Arc::clone(&trees)), Arc::clone(&reads));
+        let mut evaluator = Evaluator::new(Arc::new(host), Settings::default());
+        evaluator.eval_file(file.as_os_str().as_bytes()).unwrap();
+        trees.flush().unwrap();
+        reads.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn files_that_did_not_change_are_not_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let fresh = directory.path().join("fresh.nix");
+        for text in ["7", "/* longer */ 7"] {
+            fs::write(&fresh, text).unwrap();
+            assert_eq!([reads(directory.path(), &fresh), reads(directory.path(), &fresh)], [1, 1]);
+        }
+        let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lang/sets/equality.nix");
+        if FileStamp::of(&fs::metadata(&old).unwrap()).is_none() {
+            println!("skipped: the sources were written a moment ago");
+            return;
+        }
+        assert_eq!([reads(directory.path(), &old), reads(directory.path(), &old)], [1, 0]);
     }
 
     #[test]
