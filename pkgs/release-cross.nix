@@ -43,6 +43,8 @@ let
     m4 = { run = "bin/m4 --version"; says = "m4 (GNU M4)"; };
     ncurses = { run = "bin/tput -V"; says = "ncurses "; };
     openssl = { run = "bin/openssl version"; says = "OpenSSL 3"; };
+    perl = { run = "bin/perl -MList::Util=product -e 'print product(6, 7)'"; says = "42"; };
+    python3 = { run = "bin/python3 -c 'import zlib; print(6 * 7)'"; says = "42"; };
     readline = null;
     sqlite = { run = "bin/sqlite3 :memory: 'select 6 * 7'"; says = "42"; };
     strace = { run = "bin/strace -V"; says = "strace -- version"; };
