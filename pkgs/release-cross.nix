@@ -31,7 +31,7 @@ let
     gnumake = { run = "bin/make --version"; says = "GNU Make"; };
     gnugrep = { run = "bin/grep --version"; says = "grep (GNU grep)"; };
     gnupatch = { run = "bin/patch --version"; says = "GNU patch"; };
-    gnused = { run = "bin/sed --version"; says = "sed (GNU sed)"; };
+    gnused = { run = "bin/sed 's/.*/42/; q' /etc/passwd"; says = "42"; };
     gnutar = { run = "bin/tar --version"; says = "tar (GNU tar)"; };
     gzip = { run = "bin/gzip --version"; says = "gzip "; };
     hello = { run = "bin/hello"; says = "Hello, world!"; };
