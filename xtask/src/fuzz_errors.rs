@@ -113,7 +113,7 @@ const PLACES: &[&str] = &[
     "1 * V",
     "V / 0",
     "1 / V",
-    "-V",
+    "(-V)",
     "!V",
     "V && true",
     "true && V",
@@ -293,10 +293,11 @@ fn theirs(reference: &str, text: &str, show_trace: bool) -> anyhow::Result<Strin
     let output = command.current_dir("/").output().with_context(|| format!("cannot run {reference}"))?;
     let text = if output.status.success() { output.stdout } else { output.stderr };
     let text = String::from_utf8_lossy(&text).into_owned();
-    // What is traced or warned of comes first.
+    // What is traced or warned of comes first, at the end a hint to `--help`.
+    let text = text.split("\nTry '").next().unwrap_or_default();
     Ok(match text.find("error:") {
         Some(at) if !output.status.success() => text[at..].to_owned(),
-        _ => text,
+        _ => text.to_owned(),
     })
 }
 

@@ -148,6 +148,18 @@ impl Session {
         Ok(evaluator.auto_call(value, arguments)?)
     }
 
+    /// As [`Session::package_set_value`], for commands whose one subject is `source`:
+    /// the traces of errors do not say that it is the file that is being evaluated.
+    pub fn main_value(&self, evaluator: &mut Evaluator, source: &Source) -> Result<Value, EvaluationError> {
+        match source {
+            Source::File(name) => {
+                let path = file_argument(evaluator, name)?;
+                Ok(evaluator.eval_main_file(&path)?)
+            }
+            other => self.package_set_value(evaluator, other),
+        }
+    }
+
     /// The value of a package set: often a function.
     pub fn package_set_value(
         &self,

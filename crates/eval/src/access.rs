@@ -65,7 +65,9 @@ impl Evaluator {
             None => self.not_a_set(subject, select.pos),
         };
         let before = match select.subject {
-            Expr::Select(inner) => ready(inner.subject, env).and_then(|value| value.as_attrs()?.attr(inner.name)),
+            Expr::Select(inner) => {
+                ready(inner.subject, env).and_then(|value| value.as_attrs()?.attr(inner.name))
+            }
             _ => None,
         };
         match before {

@@ -411,7 +411,9 @@ impl StackFrame {
         let level = |(scope, env): (&'static Scope, &'static Env)| {
             let (names, kind) = match &scope.kind {
                 ScopeKind::Names(names) => (names.iter().map(|entry| entry.0).collect(), LevelKind::Bound),
-                ScopeKind::With(_) => (with_values(env).iter().map(|entry| entry.0).collect(), LevelKind::With),
+                ScopeKind::With(_) => {
+                    (with_values(env).iter().map(|entry| entry.0).collect(), LevelKind::With)
+                }
                 ScopeKind::Constants(names) => {
                     let kind = if scope.up.is_some() { LevelKind::Session } else { LevelKind::Builtins };
                     (names.iter().map(|entry| entry.0).collect::<Vec<_>>(), kind)

@@ -468,10 +468,26 @@ impl Evaluator {
 
     /// Evaluates a file, or `default.nix` in a directory. Each file is evaluated once.
     pub fn eval_file(&mut self, path: &[u8]) -> Result<Value> {
+        let (value, is_new) = self.file_value(path)?;
+        let result = self.force(value);
+        let origin = || format!("while evaluating the file '{}':", String::from_utf8_lossy(path));
+        if is_new { crate::error::Traced::traced(result, Pos::NONE, origin) } else { result }
+    }
+
+    /// As [`Evaluator::eval_file`], of the file that a command is about: no step of a
+    /// trace names it.
+    pub fn eval_main_file(&mut self, path: &[u8]) -> Result<Value> {
+        let (value, _) = self.file_value(path)?;
+        self.force(value)
+    }
+
+    /// The value of a file, perhaps not evaluated yet, and whether it is asked for
+    /// by this path for the first time.
+    fn file_value(&mut self, path: &[u8]) -> Result<(Value, bool)> {
         let known = self.lock_files().get(path).copied();
         if let Some(value) = known {
             self.dependencies.recall(path);
-            return self.force(value);
+            return Ok((value, false));
         }
         let before = self.dependencies.len();
         let resolved = self.resolve_import(path)?;
@@ -491,8 +507,7 @@ impl Evaluator {
         };
         self.dependencies.share(path, before);
         self.lock_files().insert(path.to_vec(), value);
-        let origin = || format!("while evaluating the file '{}':", String::from_utf8_lossy(path));
-        crate::error::Traced::traced(self.force(value), Pos::NONE, origin)
+        Ok((value, true))
     }
 
     fn lock_files(&self) -> std::sync::MutexGuard<'_, foldhash::HashMap<Vec<u8>, Value>> {

@@ -89,7 +89,11 @@ impl Evaluator {
         if !self.is_derivation(attrs)? {
             return Ok(None);
         }
-        let path = self.select(value, self.names.drv_path, Pos::NONE)?;
+        // That this attribute is being evaluated is no step that the user wrote.
+        let path = match attrs.get(self.names.drv_path) {
+            Some(path) => self.force(path)?,
+            None => self.select(value, self.names.drv_path, Pos::NONE)?,
+        };
         Ok(path.as_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()))
     }
 }

@@ -132,7 +132,7 @@ fn wanted(
             true => Source::Expression(operand),
             false => Source::File(operand),
         };
-        let root = session.package_set_value(evaluator, &source)?;
+        let root = session.main_value(evaluator, &source)?;
         for path in paths {
             let value = find_along(evaluator, root, path, given)?;
             for package in packages(evaluator, value, given, Forgive::Nothing)? {

@@ -162,7 +162,7 @@ fn values(
     let whole = [String::new()];
     let paths = if request.attributes.is_empty() { &whole[..] } else { &request.attributes };
     for source in sources(request) {
-        let root = session.package_set_value(evaluator, &source)?;
+        let root = session.main_value(evaluator, &source)?;
         for path in paths {
             let value = find_along(evaluator, root, path, given)?;
             each(evaluator, value, given)?;

@@ -124,7 +124,7 @@ fn derivation(
     let given = arguments(evaluator, &options.arguments)?;
     let given = argument_set(evaluator, given);
     let source = source(session, evaluator, request)?;
-    let root = session.package_set_value(evaluator, &source)?;
+    let root = session.main_value(evaluator, &source)?;
     let path = request.attributes.first().cloned().unwrap_or_default();
     let value = find_along(evaluator, root, &path, given)?;
     let found = packages(evaluator, value, given, Forgive::Nothing)?;

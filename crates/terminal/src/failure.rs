@@ -1,8 +1,10 @@
 //! Errors as the user sees them: what was wrong, what to do, and the exit code.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
+
+use crate::plain::{Keep, printable};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ impl Failure {
         for hint in &self.hints {
             text += &format!("hint: {}\n", hint.replace('\n', "\n      "));
         }
+        let text = printable(&text, Keep { colours: std::io::stderr().is_terminal(), tabs: true });
         let _ = std::io::stderr().write_all(text.as_bytes());
         ExitCode::from(self.code)
     }

@@ -5,6 +5,7 @@
 
 mod failure;
 mod interrupt;
+mod plain;
 mod progress;
 
 pub use failure::{Failure, print, print_bytes};

@@ -1,6 +1,7 @@
 //! Shows what happens: bars on a terminal, lines elsewhere.
 
 use crate::interrupt::SignalWatch;
+use crate::plain::{Keep, printable};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use saltire_driver::{Event, Events, StepId, StepKind};
 use std::collections::HashMap;
@@ -85,6 +86,7 @@ impl Progress {
     }
 
     fn line(&self, text: &str) {
+        let text = printable(text, Keep { colours: self.terminal, tabs: false });
         if self.terminal {
             // Printing through the bars would fill the line with blanks.
             self.bars.suspend(|| {

@@ -318,8 +318,7 @@ impl Lexer<'_> {
 
     fn escape(&mut self) -> Result<(), &'static str> {
         const DIGITS: &str = "invalid string: '\\u' must be followed by 4 hex digits";
-        const HIGH: &str =
-            "invalid string: surrogate U+D800..U+DBFF must be followed by U+DC00..U+DFFF";
+        const HIGH: &str = "invalid string: surrogate U+D800..U+DBFF must be followed by U+DC00..U+DFFF";
         match self.get() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
             Some(b'u') => match self.four_digits().ok_or(DIGITS)? {
@@ -332,9 +331,7 @@ impl Lexer<'_> {
                         _ => Err(HIGH),
                     }
                 }
-                0xdc00..=0xdfff => {
-                    Err("invalid string: surrogate U+DC00..U+DFFF must follow U+D800..U+DBFF")
-                }
+                0xdc00..=0xdfff => Err("invalid string: surrogate U+DC00..U+DFFF must follow U+D800..U+DBFF"),
                 _ => Ok(()),
             },
             _ => Err("invalid string: forbidden character after backslash"),
@@ -354,8 +351,9 @@ fn is_digit(byte: Option<u8>) -> bool {
 fn control(byte: u8) -> String {
     /// Their names in ASCII.
     const NAMES: [&str; 32] = [
-        "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "HT", "LF", "VT", "FF", "CR", "SO", "SI",
-        "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US",
+        "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "HT", "LF", "VT", "FF", "CR", "SO",
+        "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS",
+        "RS", "US",
     ];
     let short = match byte {
         8 => " or \\b",
@@ -418,9 +416,13 @@ mod tests {
         check("\"\\q\"", &format!("1, column 3: value - {backslash}"));
         let digits = "invalid string: '\\u' must be followed by 4 hex digits; last read: '\"\\u12\"'";
         check("\"\\u12\"", &format!("1, column 6: value - {digits}"));
-        let line = "control character U+000A (LF) must be escaped to \\u000A or \\n; last read: '\"a<U+000A>'";
+        let line =
+            "control character U+000A (LF) must be escaped to \\u000A or \\n; last read: '\"a<U+000A>'";
         check("\"a\nb\"", &format!("2, column 0: value - invalid string: {line}"));
-        check(b"\"\xc3", "1, column 3: value - invalid string: ill-formed UTF-8 byte; last read: '\"\u{fffd}'");
+        check(
+            b"\"\xc3",
+            "1, column 3: value - invalid string: ill-formed UTF-8 byte; last read: '\"\u{fffd}'",
+        );
         let low = "surrogate U+DC00..U+DFFF must follow U+D800..U+DBFF; last read: '\"\\udc00'";
         check("\"\\udc00\"", &format!("1, column 7: value - invalid string: {low}"));
     }

@@ -164,6 +164,10 @@ pub static DEVIATIONS: &[(&str, &str)] = &[
         "Refuses `__contentAddressed` and `__impure`, as the reference does without their experimental features.",
     ),
     (
+        "==",
+        "Compares attributes in the order of their names; in the reference the order depends on which names it read first. It shows only where comparing an attribute fails.",
+    ),
+    (
         "fromTOML",
         "Dates and times are an error, as in the reference without the experimental feature `parse-toml-timestamps`.",
     ),
