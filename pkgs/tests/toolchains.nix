@@ -69,6 +69,8 @@ in
   riscv32 = program cross.riscv32-embedded bareRiscV;
   # With picolibc's start code, for an emulated machine.
   picolibc = program cross.riscv64-embedded { text = hello; flags = "--crt0=semihost --oslib=semihost"; };
+  # A compiler and newlib from source.
+  newlib = program cross.aarch64-embedded ({ text = hello; } // special.bare);
   avr = program cross.avr special.avr;
   # A crate whose build script runs here and tells the program what it is made for.
   rust = cross.aarch64-multiplatform.callPackage

@@ -14,6 +14,7 @@
 let
   source = debianSource "gcc-${major}";
   isFinal = stage == "final";
+  isBare = target.parsed.kernel.name == "none";
   goesOn = previous != null;
   inherit (target) gcc;
   targetPrefix = lib.optionalString isCross "${target.config}-";
@@ -32,12 +33,16 @@ let
       "--prefix=${prefix}" "--target=${target.config}" "--with-sysroot=/" "--with-native-system-header-dir=/include"
       # Not --with-ld: the wrapper's linker, which -B leads to, would not be asked.
       "--with-build-time-tools=${toolDirectory}" "--with-gnu-as" "--with-gnu-ld" "--with-system-zlib"
-      "--enable-languages=c,c++" "--enable-default-pie" "--enable-checking=release"
+      "--enable-languages=${if isBare then "c" else "c,c++"}" (if isBare then "--with-newlib" else "--enable-default-pie")
+      "--enable-checking=release"
       "--disable-nls" "--disable-multilib" "--disable-bootstrap" "--disable-libsanitizer"
       "--disable-libssp" "--disable-libvtv" "--disable-libquadmath" "--disable-libgomp" "--disable-libitm"
       "--disable-lto" "--disable-plugin" "--disable-analyzer" "--disable-werror" "--disable-libstdcxx-pch"
       "--disable-libstdcxx-filesystem-ts" "--disable-decimal-float" "--disable-gcov"
-      "--enable-shared" "--disable-static" "--enable-threads=posix"
+    ]
+    (if isBare then [ "--disable-shared" "--disable-threads" "--without-headers" ]
+     else [ "--enable-shared" "--disable-static" "--enable-threads=posix" ])
+    [
       # musl and glibc have what -fstack-protector needs. The compiler is asked for
       # before they are there to be looked at.
       "gcc_cv_libc_provides_ssp=yes"

@@ -7,6 +7,8 @@
 #   5 gccCrossStageFinal   C and C++, with the libraries that 4 allows
 #   6 gcc                  5 with 1 and 4, wrapped (toolchain.nix)
 #
+# Where there is no operating system 3 is left out, 4 is newlib and 5 is 2: C only.
+#
 # In the stage of packages that run on the build machine and make code for the
 # target. The kernel's headers are the seed's, so a Debian architecture with the
 # target's instruction set is needed.
@@ -38,8 +40,8 @@ let
     # Libraries that the chain can build, for platforms whose kernel headers the
     # seed has.
     supports = platform:
-      platform.isLinux && (platform.libc == "musl" || platform.libc == "glibc")
-      && platform.prebuilt != null;
+      if isBare platform then platform.isAarch64 || platform.isAarch32 || platform.isRiscV
+      else platform.isLinux && (platform.libc == "musl" || platform.libc == "glibc") && platform.prebuilt != null;
 
     binutils = import ./binutils.nix {
       inherit lib isCross;
@@ -47,24 +49,43 @@ let
       target = anyLibc;
     };
 
-    libcFor = platform: if platform.libc == "musl" then musl platform else glibc platform;
+    # What programs run with; newlib becomes a part of them.
+    libcFor = platform:
+      if isBare platform then { }
+      else if platform.libc == "musl" then musl platform
+      else glibc platform;
 
     # The compiler of a version, C library and all; its run-time libraries.
-    gcc = major: gccFor major "final"
-      (if runsHere then self.libcFor target else final.libc)
-      (if runsHere && isCross then staticFor major else null);
+    gcc = major:
+      if isBare target then staticFor major // {
+        machineFlags = [ "-isystem" "${newlib}/include" "-B${newlib}/lib/" "-L${newlib}/lib" ];
+      }
+      else gccFor major "final"
+        (if runsHere then self.libcFor target else final.libc)
+        (if runsHere && isCross then staticFor major else null);
     gccLibs = major:
       let gcc = self.gcc major;
-      in gcc.lib // { libDir = gcc.libDir; };
+      in if isBare target then null else gcc.lib // { libDir = gcc.libDir; };
 
     # The wiki's names, for each target.
     stages = lib.optionalAttrs isCross {
       binutilsCross = self.binutils;
       gccCrossStageStatic = static;
-      linuxHeadersCross = seed.kernelHeadersFor target;
-      libcCrossSource = self.libcFor target;
+      libcCrossSource = if isBare target then newlib else self.libcFor target;
       gccCrossStageFinal = self.gcc major;
+    } // lib.optionalAttrs (isCross && !isBare target) {
+      linuxHeadersCross = seed.kernelHeadersFor target;
     };
+  };
+
+  isBare = platform: platform.libc == "newlib" && platform.parsed.kernel.name == "none";
+
+  newlib = import ./newlib-libc.nix {
+    inherit lib;
+    inherit (build) stdenv debianSource;
+    platform = target;
+    compiler = static;
+    binutils = self.binutils;
   };
 
   musl = platform: import ./musl-libc.nix {

@@ -368,6 +368,17 @@ fn a_toolchain_from_source_compiles_c_and_cxx() {
     assert_eq!(stdout(&format!("exec {path}")), "Hello, C++: 42\n");
 }
 
+#[test]
+#[ignore = "compiles binutils, GCC and newlib: about 15 minutes of a processor"]
+fn a_compiler_and_newlib_from_source_make_programs_for_bare_machines() {
+    if !can_build() || !probe().has(Capability::NamespacedBinfmt) {
+        println!("skipped: packages can't be built or emulated here");
+        return;
+    }
+    let (path, _) = compiled("newlib", "program");
+    assert_eq!(stdout(&format!("exec {path}")), "Hello, world!\n");
+}
+
 /// A program of another machine on a display of this one: `xeyes`, cross-built for
 /// ARMv5, draws two white ellipses with black pupils.
 #[test]

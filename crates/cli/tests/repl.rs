@@ -1,92 +1,12 @@
 //! `nix repl` through a pseudo-terminal, as a person uses it.
 
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+#[path = "support/terminal.rs"]
+mod terminal;
+
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, Stdio};
 use std::time::Duration;
-
-/// A session, and what it has written.
-struct Terminal {
-    child: Child,
-    input: File,
-    output: Receiver<Vec<u8>>,
-    seen: String,
-}
-
-impl Terminal {
-    fn start(arguments: &[&str], directory: &Path) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-        let size = rustix::termios::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&slave, size).unwrap();
-        let slave = File::from(slave);
-        let mut command = Command::new("setsid");
-        command
-            .args(["--ctty", "--wait"])
-            .arg(env!("CARGO_BIN_EXE_saltire"))
-            .args(arguments)
-            .current_dir(directory);
-        command.env("HOME", directory).env("XDG_CACHE_HOME", directory).env("XDG_DATA_HOME", directory);
-        command.env("XDG_CONFIG_HOME", directory).env("NIX_CONF_DIR", directory);
-        command.env("SALTIRE_STORE", directory.join("root")).env("NIX_PATH", "").env("TERM", "xterm");
-        command.env("NO_COLOR", "1");
-        command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
-        command.process_group(0);
-        let child = command.spawn().unwrap();
-        drop(command);
-        let input = File::from(master);
-        let mut reader = input.try_clone().unwrap();
-        let (sender, output) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, input, output, seen: String::new() }
-    }
-
-    /// Waits until something was written, and gives what was up to it.
-    fn expect(&mut self, text: &str) -> String {
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                let rest = self.seen.split_off(at + text.len());
-                return std::mem::replace(&mut self.seen, rest);
-            }
-            match self.output.recv_timeout(Duration::from_secs(60)) {
-                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
-                Err(_) => panic!("{text:?} was not written, but: {:?}", self.seen),
-            }
-        }
-    }
-
-    fn send(&mut self, text: &str) {
-        self.input.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Types a line at a prompt and gives what is written before the next prompt.
-    fn line(&mut self, line: &str) -> String {
-        self.send(&format!("{line}\r"));
-        self.expect("\r\n");
-        let shown = self.expect("nix-repl> ");
-        shown.trim_end_matches("nix-repl> ").to_owned()
-    }
-
-    fn end(mut self) {
-        self.send(":q\r");
-        assert!(self.child.wait().unwrap().success());
-    }
-}
+use terminal::Terminal;
 
 /// Starts a session and waits for its first words.
 fn start(arguments: &[&str]) -> Option<(tempfile::TempDir, Terminal)> {
@@ -107,7 +27,7 @@ fn begin(arguments: &[&str]) -> Option<(tempfile::TempDir, Terminal)> {
          pkgsCross = { riscv64 = { a = 1; }; riscv32 = { }; \"x y\" = 2; }; number = 5; }",
     )
     .unwrap();
-    let terminal = Terminal::start(arguments, directory.path());
+    let terminal = Terminal::start(arguments, directory.path(), &[]);
     Some((directory, terminal))
 }
 
@@ -202,7 +122,7 @@ fn what_was_typed_is_kept_for_the_next_session() {
     terminal.expect("nix-repl> ");
     terminal.line("40 + 2");
     terminal.end();
-    let mut terminal = Terminal::start(&["nix", "repl"], directory.path());
+    let mut terminal = Terminal::start(&["nix", "repl"], directory.path(), &[]);
     terminal.expect("nix-repl> ");
     // Up to the end of the session before, up to the line before, Enter.
     terminal.send("\u{1b}[A\u{1b}[A\r");
@@ -260,7 +180,7 @@ fn the_debugger_stops_at_errors_in_their_scope() {
     assert!(terminal.line(":?").contains(":bt, :backtrace"));
     terminal.send(":c\r");
     terminal.expect("error: no 3\r\n");
-    assert_eq!(terminal.child.wait().unwrap().code(), Some(1));
+    assert_eq!(terminal.wait(), Some(1));
 }
 
 #[test]
@@ -277,7 +197,7 @@ fn breakpoints_steps_and_traces_stop_and_go_on() {
     assert!(terminal.line(":c").contains("trace: here"));
     terminal.send(":c\r");
     terminal.expect("2\r\n");
-    assert!(terminal.child.wait().unwrap().success());
+    assert_eq!(terminal.wait(), Some(0));
 }
 
 #[test]

@@ -50,12 +50,90 @@ fn deep_expressions() {
         ("assert true;", "1", ""),
         ("if true then ", "1", " else 2"),
         ("{}.a or ", "1", ""),
+        ("false||", "true", ""),
+        ("true -> ", "true", ""),
+        ("{${\"a\"}=", "1", ";}"),
+        ("{inherit(", "{a=1;}", ")a;}"),
+        ("({a?", "1", "}:a)"),
+        ("/* */", "1", ""),
+        ("#\n", "1", ""),
     ] {
         nested(open, inner, close).unwrap_or_else(|error| panic!("{open}: {error}"));
     }
     for open in ["(", "[", "{a=", "\"${", "''${", "{a?", "let a=", "if ", "f ", "./a/${"] {
         nested(open, "", "").expect_err(open);
     }
+}
+
+#[test]
+fn long_chains() {
+    const LENGTH: usize = 10_000;
+    let good = |text: String| drop(evaluate(text.as_bytes()).unwrap_or_else(|error| panic!("{error}")));
+    good("{a=".repeat(LENGTH) + "1" + &";}".repeat(LENGTH) + &".a".repeat(LENGTH));
+    good(format!("{{ {}a = 1; }}{}", "a.".repeat(LENGTH), ".a".repeat(LENGTH)));
+    good(format!("{{ }} ? {}a", "a.".repeat(LENGTH)));
+    good(format!("{}1", "(x: x) ".repeat(LENGTH)));
+    good("1".to_owned() + &" + 1".repeat(LENGTH));
+    good("[ ]".to_owned() + &" ++ [ 1 ]".repeat(LENGTH));
+    good("{ }".to_owned() + &" // { a = 1; }".repeat(LENGTH));
+    good(format!("{}1", "with { a = 1; }; ".repeat(LENGTH)));
+    // Calls are counted: an error, or not, but no crash.
+    let _ = evaluate(("builtins.add 1 (".repeat(LENGTH) + "1" + &")".repeat(LENGTH)).as_bytes());
+}
+
+#[test]
+fn deep_texts_of_other_languages() {
+    const DEPTH: usize = 10_000;
+    let nested = |open: &str, close: &str| open.repeat(DEPTH) + "1" + &close.repeat(DEPTH);
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let json = nested(open, close);
+        let read = format!("builtins.fromJSON ''{json}''");
+        evaluate(format!("builtins.stringLength (builtins.toJSON ({read}))").as_bytes()).unwrap();
+        let _ = evaluate(format!("builtins.stringLength (builtins.toXML ({read}))").as_bytes());
+        evaluate(format!("builtins.fromJSON ''{}''", open.repeat(DEPTH)).as_bytes()).unwrap_err();
+    }
+    for toml in [format!("a = {}", nested("[", "]")), format!("a = {}", nested("{a=", "}"))] {
+        let _ = evaluate(format!("builtins.fromTOML ''{toml}''").as_bytes());
+    }
+    let _ = evaluate(format!("builtins.match ''{}'' \"1\"", nested("(", ")")).as_bytes());
+}
+
+#[test]
+fn truncated_files() {
+    fn files(directory: &std::path::Path, found: &mut Vec<Vec<u8>>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "nix") {
+                found.push(std::fs::read(path).unwrap());
+            }
+        }
+    }
+    let mut texts = Vec::new();
+    files(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lang"), &mut texts);
+    let options = saltire_syntax::ParseOptions { pipe_operators: true };
+    let mut arena = bumpalo::Bump::new();
+    for text in texts.iter().filter(|text| text.len() < 4_000) {
+        for end in 0..text.len() {
+            let _ = saltire_syntax::parse(&arena, &text[..end], &options);
+            arena.reset();
+        }
+    }
+}
+
+/// By hand: `cargo test -p saltire-eval --test robustness -- --ignored`.
+#[test]
+#[ignore = "needs several gigabytes of memory"]
+fn enormous_strings() {
+    let double = "let f = n: s: if n == 0 then s else f (n - 1) (s + s); in ";
+    assert_eq!(
+        evaluate(format!("{double}builtins.stringLength (f 30 \"a\")").as_bytes()),
+        Ok("1073741824".to_owned())
+    );
+    evaluate(format!("{double}builtins.stringLength (f 60 \"a\")").as_bytes()).unwrap_err();
+    let list = "builtins.genList (n: f 20 \"a\") 1000000";
+    evaluate(format!("{double}builtins.concatStringsSep \"\" ({list})").as_bytes()).unwrap_err();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::messages::{BuildMode, BuildOptions, BuildResult, BuildStatus};
 use crate::peer::{Closure, Log, Peer, WriteNar};
 use crate::stream::Stream;
 use crate::wire::{WireRead, WireWrite};
-use crate::worker::{derived_path, expect_magic, version, version_text};
+use crate::worker::{derived_path, greet, version, version_text};
 use saltire_store_model::{Derivation, Hash, HashAlgorithm, PathInfo, StoreDir, StorePath};
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -49,16 +49,8 @@ pub struct ServeClient {
 impl ServeClient {
     /// Greets the other side.
     pub fn connect(mut stream: Stream, store: StoreDir) -> Result<Self, RemoteError> {
-        let Stream { input, output } = &mut stream;
-        output.put_number(CLIENT_MAGIC)?;
-        output.put_number(NEWEST)?;
-        output.flush()?;
-        expect_magic(input, SERVER_MAGIC)?;
-        let other = input.number()?;
-        if other < OLDEST || other >> 8 != NEWEST >> 8 {
-            return Err(RemoteError::TooOld { has: version_text(other), wanted: version_text(OLDEST) });
-        }
-        Ok(Self { stream, store, version: other.min(NEWEST), options: BuildOptions::default() })
+        let version = greet(&mut stream, [CLIENT_MAGIC, SERVER_MAGIC], OLDEST..=NEWEST)?;
+        Ok(Self { stream, store, version, options: BuildOptions::default() })
     }
 
     fn parts(&self) -> ResultParts {

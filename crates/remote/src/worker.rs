@@ -15,6 +15,7 @@ use crate::wire::{WireRead, WireWrite};
 use saltire_store_model::{Derivation, PathInfo, StoreDir, StorePath};
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the client says first (`nixc`, or so).
@@ -76,16 +77,8 @@ pub struct WorkerClient {
 impl WorkerClient {
     /// Greets the other side.
     pub fn connect(mut stream: Stream, store: StoreDir, log: Log<'_>) -> Result<Self, RemoteError> {
+        let version = greet(&mut stream, [CLIENT_MAGIC, SERVER_MAGIC], OLDEST..=NEWEST)?;
         let Stream { input, output } = &mut stream;
-        output.put_number(CLIENT_MAGIC)?;
-        output.put_number(NEWEST)?;
-        output.flush()?;
-        expect_magic(input, SERVER_MAGIC)?;
-        let other = input.number()?;
-        if other < OLDEST || other >> 8 != NEWEST >> 8 {
-            return Err(RemoteError::TooOld { has: version_text(other), wanted: version_text(OLDEST) });
-        }
-        let version = other.min(NEWEST);
         if version >= self::version(1, 38) {
             // No feature is needed here.
             output.put_number(0)?;
@@ -156,6 +149,26 @@ impl WorkerClient {
     fn result_parts(&self) -> ResultParts {
         ResultParts { times: true, processor_time: self.version >= version(1, 37), outputs: true }
     }
+}
+
+/// Greets the other side of either protocol with the client's magic number; gives the
+/// version to speak. The second number is the server's.
+pub(crate) fn greet(
+    stream: &mut Stream,
+    [ours, theirs]: [u64; 2],
+    versions: RangeInclusive<u64>,
+) -> Result<u64, RemoteError> {
+    let (oldest, newest) = versions.into_inner();
+    let Stream { input, output } = stream;
+    output.put_number(ours)?;
+    output.put_number(newest)?;
+    output.flush()?;
+    expect_magic(input, theirs)?;
+    let other = input.number()?;
+    if other < oldest || other >> 8 != newest >> 8 {
+        return Err(RemoteError::TooOld { has: version_text(other), wanted: version_text(oldest) });
+    }
+    Ok(other.min(newest))
 }
 
 /// Checks the first number that the other side sends.

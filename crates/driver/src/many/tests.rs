@@ -8,9 +8,11 @@ use crate::{Directories, Error, Forgive, Session, Settings, Silent, argument_set
 
 /// A package set in a temporary directory, and a cache for it.
 struct Fixture {
-    directory: tempfile::TempDir,
+    directory: PathBuf,
     division: Division,
     eval_cache: bool,
+    /// Removes the directory in the end.
+    _temporary: Option<tempfile::TempDir>,
 }
 
 /// Packages `a0` to `a9`, each in its file, that use what they like of each other.
@@ -25,12 +27,9 @@ const SET: &str = "let
 
 impl Fixture {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let this = Self {
-            directory,
-            division: Division { workers: 2, items: 3, memory: 1 << 30, alone: 2 },
-            eval_cache: true,
-        };
+        let temporary = tempfile::tempdir().unwrap();
+        let mut this = Self::at(temporary.path());
+        this._temporary = Some(temporary);
         fs::create_dir(this.path("set")).unwrap();
         this.write("default.nix", SET);
         this.write("common.nix", "\"/bin/sh\"");
@@ -40,8 +39,18 @@ impl Fixture {
         this
     }
 
+    /// One that is there already.
+    fn at(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            division: Division { workers: 2, items: 3, memory: 1 << 30, alone: 2 },
+            eval_cache: true,
+            _temporary: None,
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().canonicalize().unwrap().join(name)
+        self.directory.canonicalize().unwrap().join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -85,10 +94,12 @@ impl Fixture {
             answer.rows.iter().map(|row| (row.path.clone(), text(row))).collect()
         };
         let answer = self.ask().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
         let plain = Fixture {
-            directory: tempfile::tempdir().unwrap(),
+            directory: temporary.path().to_owned(),
             division: Division { workers: 0, ..self.division },
             eval_cache: false,
+            _temporary: Some(temporary),
         };
         std::os::unix::fs::symlink(self.path("set"), plain.path("set")).unwrap();
         let plain = plain.ask().unwrap();
@@ -186,6 +197,64 @@ fn what_can_not_be_asked_again_is_not_kept() {
     fixture.write("a5.nix", "self: self.derive { name = \"p\"; v = builtins.seq builtins.currentTime 1; }");
     fixture.check();
     assert_eq!(fixture.check().1.evaluated, 1);
+    // Nothing says when what is fetched without a hash changes: it is looked at each time.
+    fs::write(fixture.path("fetched"), "1").unwrap();
+    let fetch = format!(
+        "(builtins.fetchTree {{ type = \"path\"; path = \"{}\"; }}).narHash",
+        fixture.path("fetched").display()
+    );
+    fixture.write("a5.nix", &format!("self: self.derive {{ name = \"p\"; v = {fetch}; }}"));
+    let before = fixture.check().0;
+    fs::write(fixture.path("fetched"), "2").unwrap();
+    let (after, effort) = fixture.check();
+    assert_eq!(effort.evaluated, 1);
+    assert_eq!(before.iter().zip(&after).filter(|(before, after)| before != after).count(), 1);
+}
+
+/// Runs one test of this program again, in a process with no other thread.
+fn alone(test: &str, variables: &[(&str, &str)]) -> String {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([&format!("many::tests::{test}"), "--exact", "--nocapture", "--test-threads=1"])
+        .env("SALTIRE_TEST_ALONE", "1")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn is_alone() -> bool {
+    std::env::var_os("SALTIRE_TEST_ALONE").is_some()
+}
+
+#[test]
+fn a_changed_environment_variable_counts() {
+    if is_alone() {
+        let directory = std::env::var_os("SALTIRE_TEST_SET").unwrap();
+        let (rows, effort) = Fixture::at(Path::new(&directory)).check();
+        println!("evaluated={} {}", effort.evaluated, rows[5].1);
+        return;
+    }
+    let fixture = Fixture::new();
+    let text = "self: self.derive { name = \"p\"; v = builtins.getEnv \"SALTIRE_TEST_VALUE\"; }";
+    fixture.write("a5.nix", text);
+    let set = fixture.directory.to_str().unwrap();
+    let ask = |value: &str| {
+        let variables = [("SALTIRE_TEST_SET", set), ("SALTIRE_TEST_VALUE", value)];
+        let text = alone("a_changed_environment_variable_counts", &variables);
+        let answer = text.split_once("evaluated=").unwrap().1.lines().next().unwrap();
+        let (evaluated, derivation) = answer.split_once(' ').unwrap();
+        (evaluated.parse::<usize>().unwrap(), derivation.to_owned())
+    };
+    std::thread::sleep(std::time::Duration::from_millis(80));
+    let (_, first) = ask("1");
+    assert_eq!(ask("1"), (0, first.clone()));
+    let (evaluated, second) = ask("2");
+    assert_eq!(evaluated, 1);
+    assert_ne!(first, second);
+    assert_eq!(ask("2"), (0, second));
+    assert_eq!(ask("1"), (1, first));
 }
 
 #[test]
@@ -239,7 +308,13 @@ fn several_at_once_do_not_disturb_each_other() {
 
 #[test]
 fn a_worker_that_is_killed_loses_nothing() {
+    if !is_alone() {
+        // Other tests' threads would keep workers from being started.
+        alone("a_worker_that_is_killed_loses_nothing", &[]);
+        return;
+    }
     let fixture = Fixture::new();
+    let first_process = rustix::process::getpid();
     let kill = |times: u32| {
         let marks = fixture.path("marks");
         fs::write(&marks, "").unwrap();
@@ -255,6 +330,7 @@ fn a_worker_that_is_killed_loses_nothing() {
                 if package.path.as_bytes() == b"a4" && killed < times {
                     fs::write(&marks, vec![b'.'; killed as usize + 1]).unwrap();
                     let me = rustix::process::getpid();
+                    assert_ne!(me, first_process, "only a worker is killed");
                     rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
                 }
                 Ok(Some(Vec::new()))
@@ -265,11 +341,6 @@ fn a_worker_that_is_killed_loses_nothing() {
             division: fixture.division,
         })
     };
-    // Where other tests' threads keep workers from being started, the kill would hit the tests.
-    if std::env::var_os("SALTIRE_TEST_KILL").is_none() {
-        println!("skipped: it kills processes; set SALTIRE_TEST_KILL and run it alone");
-        return;
-    }
     assert_eq!(kill(1).unwrap().rows.len(), 10);
     let error = kill(9).unwrap_err();
     assert_eq!(error.to_string(), "a process that evaluates 'a4' was killed by signal 9");
