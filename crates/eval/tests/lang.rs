@@ -142,7 +142,11 @@ fn evaluate(case: &Case) -> (bool, String) {
 }
 
 fn in_lang(text: &str) -> String {
-    text.replace(&*directory().to_string_lossy(), "/lang")
+    let text = text.replace(&*directory().to_string_lossy(), "/lang");
+    match std::env::var("HOME") {
+        Ok(home) if home.len() > 1 => text.replace(&format!("{home}/"), "/home-directory/"),
+        _ => text,
+    }
 }
 
 #[test]
