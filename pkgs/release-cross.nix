@@ -14,6 +14,7 @@ let
   # the text that its output begins with.
   programs = {
     bash = { run = "bin/bash -c 'echo $((6 * 7))'"; says = "42"; };
+    binutils = { run = "bin/ld --version"; says = "GNU ld"; };
     bison = { run = "bin/bison --version"; says = "bison (GNU Bison)"; };
     busybox = { run = "bin/busybox expr 6 '*' 7"; says = "42"; };
     bzip2 = { run = "bin/bzip2 --help"; says = "bzip2, a block-sorting file compressor"; };
@@ -28,6 +29,7 @@ let
     findutils = { run = "bin/find --version"; says = "find (GNU findutils)"; };
     flex = { run = "bin/flex --version"; says = "flex "; };
     gawk = { run = "bin/gawk 'BEGIN { print 6 * 7 }'"; says = "42"; };
+    gcc = { run = "bin/gcc --version"; says = "gcc (GCC) "; };
     gnumake = { run = "bin/make --version"; says = "GNU Make"; };
     gnugrep = { run = "bin/grep --version"; says = "grep (GNU grep)"; };
     gnupatch = { run = "bin/patch --version"; says = "GNU patch"; };
@@ -64,16 +66,28 @@ let
 
   # What runs a platform's programs where no emulator of QEMU's does: a package of
   # this machine with arguments.
-  simulators.avr = "simavr -- -m atmega328p -f 16000000";
+  simulators = {
+    avr = "simavr -- -m atmega328p -f 16000000";
+    mingwW64 = "wine --";
+    wasi32 = "wasi-run --";
+  };
+
+  # Why a platform's programs can't be run.
+  cannotRun = {
+    arc = "QEMU's user-mode emulators know no ARC";
+    gnux32 = "programs need a kernel with CONFIG_X86_X32_ABI, which QEMU's emulators don't stand for";
+    sh4 = "QEMU 7.2 stops in the dynamic linker, and does not come to an end in static programs";
+    mingw32 = "Debian's Wine for this machine runs 64-bit programs only";
+  };
 
   few = [ "hello" "zlib" ];
   some = few ++ [ "bison" "expat" "bzip2" "tree" "ncurses" "readline" "dropbear" "busybox" "strace" "openssl" ];
-  every = builtins.attrNames (builtins.removeAttrs programs [ "program" "sourceHello" "sourceCxx" ]);
+  every = builtins.attrNames (builtins.removeAttrs programs [ "program" "sourceHello" "sourceCxx" "binutils" "gcc" ]);
 
   # A compiled program for every platform that has a compiler, and packages for some.
   wanted = lib.mapAttrs (name: _: [ "program" ] ++ packages.${name} or [ ]) compiled;
   packages = {
-    riscv64 = lib.remove "uboot" every;
+    riscv64 = lib.remove "uboot" every ++ [ "binutils" "gcc" ];
     sheevaplug = some ++ [ "linux" "uboot" ];
     mips-linux-gnu = some;
     aarch64-multiplatform = every;
@@ -108,10 +122,15 @@ lib.mapAttrs jobsOf wanted
     (platform: map (package: {
       inherit platform package;
       check =
-        if programs.${package} == null then null
-        else programs.${package} // { simulator = simulators.${platform} or null; };
+        if programs.${package} == null || cannotRun ? ${platform} then null
+        else programs.${package} // { simulator = simulators.${platform} or null; }
+          // lib.optionalAttrs (package == "program" && pkgs.pkgsCross.${platform}.stdenv.hostPlatform.isWindows)
+            { run = "bin/program.exe"; };
     }))
     wanted);
   # What makes code for each platform (docs/packages.md).
   toolchains = lib.mapAttrs (name: set: set.buildPackages.toolchainKind) pkgs.pkgsCross;
+  # Why nothing runs, or is built.
+  remarks = lib.filterAttrs (name: remark: remark != null)
+    (lib.mapAttrs (name: set: cannotRun.${name} or set.buildPackages.toolchainMissing) pkgs.pkgsCross);
 }

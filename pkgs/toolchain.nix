@@ -11,8 +11,10 @@ let
   wrapperArguments = {
     inherit lib hostPlatform targetPlatform;
     bootstrapTools = seed.tools;
-    # Wrappers are made, as everything is, on the build machine.
+    # Wrappers are made, as everything is, on the build machine, and are scripts that
+    # run where the compiler does.
     inherit (final) buildPlatform;
+    shell = if runsHere then "${seed.tools}/bin/bash" else "${final.bash}/bin/bash";
   };
   isNative = runsHere && lib.systems.equals hostPlatform targetPlatform;
   runsHere = lib.systems.equals hostPlatform final.buildPlatform;
@@ -28,6 +30,8 @@ let
     let
       inherit (platform) prebuilt;
       hasPrebuilt = prebuilt != null && prebuilt.kind != "headers" && runsHere
+        # Debian's libraries of MIPS need a floating-point unit.
+        && !(platform.isMips && platform.gcc.float or "hard" == "soft")
         && (!builtins.elem prebuilt.kind [ "glibc" "musl" "uclibc" ] || seed.hasGcc platform major);
     in
     # The build machine's own compiler has to come from somewhere.
@@ -111,8 +115,10 @@ source.stages
   gcc = final."gcc${toString config.gccVersion}" or (throw
     "config.gccVersion is ${toString config.gccVersion}, but there are only 11 and 12");
 
-  # Whether a toolchain's programs can be had, for lists of what can be built.
+  # Whether a toolchain's programs can be had, for lists of what can be built, and
+  # why not.
   toolchainKind = kind;
+  toolchainMissing = if kind == "missing" then missing.reason else null;
 
   bootstrapTools = seed.tools;
   inherit (seed) emulators allEmulators sandboxShell;

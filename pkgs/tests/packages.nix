@@ -50,11 +50,17 @@ assert
 assert
   let
     package = cross.callPackage
-      ({ stdenv, zlib, m4 }: stdenv.mkDerivation { name = "test"; buildInputs = [ zlib ]; buildNativeInputs = [ m4 ]; })
+      ({ stdenv, zlib, m4, flex }: stdenv.mkDerivation {
+        name = "test";
+        buildInputs = [ zlib ];
+        buildNativeInputs = [ m4 ];
+        propagatedBuildNativeInputs = [ flex ];
+      })
       { };
   in
   map (p: p.outPath) package.buildInputs == [ cross.zlib.dev.outPath ]
-  && map pathOf package.nativeBuildInputs == [ (pathOf pkgs.m4) ];
+  && map pathOf package.nativeBuildInputs == [ (pathOf pkgs.m4) ]
+  && map pathOf package.propagatedNativeBuildInputs == [ (pathOf pkgs.flex) ];
 assert pathOf cross.bison.buildDrv == pathOf pkgs.bison && pathOf cross.bison.hostDrv == pathOf cross.bison;
 assert pathOf pkgs.bison.hostDrv == pathOf pkgs.bison;
 

@@ -83,7 +83,8 @@ assert
     };
   in
   comtrend.config == "mips-unknown-linux" && comtrend.libc == "uclibc" && comtrend.isBigEndian
-  && comtrend.gcc.arch == "mips32" && comtrend.openssl.system == "linux-generic32";
+  && comtrend.gcc == { arch = "mips32"; float = "soft"; } && comtrend.emulatorName == "mips"
+  && comtrend.dynamicLinker == all.mips-linux-uclibc.dynamicLinker && comtrend.openssl.system == "linux-generic32";
 
 # Running
 assert x86_64.canExecute (elaborate "i686-linux") && !(elaborate "i686-linux").canExecute x86_64;

@@ -119,6 +119,30 @@ builtins.mapAttrs (name: make: make name) {
     grep -q 'cpu@0 {' again.dts
   '';
   strace = uses [ "strace" ] ''strace -V | grep -q "^strace -- version"'';
+  # A compiler that runs there makes a program for there.
+  gcc = uses [ "gcc" "binutils" ] ''
+    printf '#include <stdio.h>\nint main(void) { puts("compiled where it runs"); return 0; }\n' > a.c
+    gcc -O1 a.c -o a
+    same "compiled where it runs" ./a
+    printf '#include <iostream>\nint main() { std::cout << "and C++" << std::endl; }\n' > b.cc
+    g++ b.cc -o b
+    same "and C++" ./b
+    gcc -c a.c && ar rcs liba.a a.o
+    same main sh -c "nm liba.a | sed -n 's/.* T //p'"
+  '';
+  gnutar = uses [ "gnutar" "gzip" "xz" "bzip2" ] ''
+    echo text > file
+    for kind in gzip xz bzip2; do
+      tar --$kind -cf archive file
+      same text tar --$kind -xOf archive file
+    done
+  '';
+  diffutils = uses [ "diffutils" "gnupatch" "gnugrep" "gnused" ] ''
+    printf 'a\nb\n' > old
+    sed 's/b/c/' old > new
+    same 0 sh -c 'diff -u old new > change; cp old again; patch -s again < change; cmp again new; echo $?'
+    same 1:a grep -n '^[[:lower:]]$' -m1 again
+  '';
   perl = uses [ "perl" ] ''
     same "The answer is 42" perl -e '$_ = "answer 42"; /(\w+) (\d+)/; printf "The %s is %d\n", $1, $2'
     # Modules that are compiled.

@@ -1,6 +1,9 @@
 # A C program for each kind of target that the seed has a compiler for, or that one
 # is made for.
-{ pkgs ? import ../. { } }:
+{ pkgs ? import ../. { }
+, # Of the compilers from source.
+  gccVersion ? "12"
+}:
 
 let
   hello = ''
@@ -42,15 +45,19 @@ let
     text = builtins.readFile ./bare/riscv.c;
     flags = "-nostartfiles -T ${./bare/riscv.ld} ${./bare/riscv-start.S}";
   };
+  # A compiler and newlib from source.
+  newlib = program cross.aarch64-embedded ({ text = hello; } // special.bare);
   kindOf = set: set.buildPackages.toolchainKind;
 in
 {
-  # One for each platform that has a prebuilt toolchain, by the platform's name.
+  # One for each platform that has a prebuilt toolchain, and for one that has newlib
+  # from source, by the platform's name.
   everywhere = builtins.mapAttrs
     (name: set:
       if kindOf set == "bare" && set.stdenv.hostPlatform.isRiscV then program set bareRiscV
       else program set ({ text = hello; } // special.${kindOf set} or { }))
-    (pkgs.lib.filterAttrs (name: set: !builtins.elem (kindOf set) [ "missing" "source" ]) cross);
+    (pkgs.lib.filterAttrs (name: set: !builtins.elem (kindOf set) [ "missing" "source" ]) cross)
+  // { aarch64-embedded = newlib; };
 
   # C and C++ with a toolchain that was itself built from source.
   fromSource = builtins.mapAttrs
@@ -58,7 +65,10 @@ in
       inherit (set) hello;
       helloCxx = program set { text = helloCxx; isCxx = true; flags = "-pthread"; };
     })
-    (import ../. { system = pkgs.stdenv.buildPlatform.system; config.toolchain = "source"; }).pkgsCross;
+    (import ../. {
+      system = pkgs.stdenv.buildPlatform.system;
+      config = { toolchain = "source"; inherit gccVersion; };
+    }).pkgsCross;
 
   musl = program cross.riscv64-musl { text = hello; };
   static = program cross.riscv64.pkgsStatic { text = hello; };
@@ -69,8 +79,7 @@ in
   riscv32 = program cross.riscv32-embedded bareRiscV;
   # With picolibc's start code, for an emulated machine.
   picolibc = program cross.riscv64-embedded { text = hello; flags = "--crt0=semihost --oslib=semihost"; };
-  # A compiler and newlib from source.
-  newlib = program cross.aarch64-embedded ({ text = hello; } // special.bare);
+  inherit newlib;
   avr = program cross.avr special.avr;
   # A crate whose build script runs here and tells the program what it is made for.
   rust = cross.aarch64-multiplatform.callPackage
@@ -84,4 +93,19 @@ in
     })
     { };
   wasi = program cross.wasi32 { text = hello; };
+  # Uses what WASI offers: arguments, the environment, files, an exit code.
+  wasiCat = program cross.wasi32 {
+    text = ''
+      #include <stdio.h>
+      #include <stdlib.h>
+      int main(int count, char **arguments)
+      {
+        FILE *file = fopen(arguments[count - 1], "r");
+        if (file == NULL) { perror(arguments[count - 1]); return 1; }
+        printf("%s ", getenv("GREETING"));
+        for (int c; (c = getc(file)) != EOF; ) putchar(c);
+        return 7;
+      }
+    '';
+  };
 }

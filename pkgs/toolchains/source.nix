@@ -3,7 +3,7 @@
 #   1 binutilsCross        assembler and linker for the target
 #   2 gccCrossStageStatic  a C compiler that needs no C library
 #   3 linuxHeadersCross    the kernel's headers
-#   4 libcCross            glibc or musl, compiled with 2
+#   4 libcCross            glibc, musl or uClibc-ng, compiled with 2
 #   5 gccCrossStageFinal   C and C++, with the libraries that 4 allows
 #   6 gcc                  5 with 1 and 4, wrapped (toolchain.nix)
 #
@@ -17,12 +17,22 @@
 let
   major = toString config.gccVersion;
   target = targetPlatform;
+  # GCC and binutils want to hear of uClibc, which the early form of a platform says
+  # apart from the triple.
+  named =
+    if target.isUClibc && target.isGnu
+    then target // {
+      config = "${target.parsed.cpu.name}-unknown-linux-uclibc${lib.optionalString target.isAarch32 "eabi"}";
+      isGnu = false;
+    }
+    else target;
   isCross = !lib.systems.equals hostPlatform targetPlatform;
   build = final.pkgsBuildBuild;
   runsHere = lib.systems.equals hostPlatform final.buildPlatform;
 
   gccFor = major: stage: libc: previous: import ./gcc.nix {
-    inherit lib target major stage libc previous isCross;
+    inherit lib major stage libc previous isCross;
+    target = named;
     inherit (final) stdenv debianSource;
     inherit (final) gmp mpfr libmpc zlib;
     binutils = self.binutils;
@@ -32,16 +42,16 @@ let
 
   # Binutils know no C library, so targets that differ in nothing else share them.
   anyLibc =
-    if target.isMusl && isCross
-    then target // { config = lib.replaceStrings [ "-linux-musl" ] [ "-linux-gnu" ] target.config; }
-    else target;
+    if (target.isMusl || target.isUClibc) && isCross
+    then named // { config = lib.replaceStrings [ "-linux-musl" "-linux-uclibc" ] [ "-linux-gnu" "-linux-gnu" ] named.config; }
+    else named;
 
   self = {
     # Libraries that the chain can build, for platforms whose kernel headers the
-    # seed has.
+    # seed has; without a kernel, for the processors that both GCC 12 and newlib know.
     supports = platform:
-      if isBare platform then platform.isAarch64 || platform.isAarch32 || platform.isRiscV
-      else platform.isLinux && (platform.libc == "musl" || platform.libc == "glibc") && platform.prebuilt != null;
+      if isBare platform then !(platform.isVc4 || platform.isLoongArch64)
+      else platform.isLinux && builtins.elem platform.libc [ "glibc" "musl" "uclibc" ] && platform.prebuilt != null;
 
     binutils = import ./binutils.nix {
       inherit lib isCross;
@@ -52,8 +62,9 @@ let
     # What programs run with; newlib becomes a part of them.
     libcFor = platform:
       if isBare platform then { }
-      else if platform.libc == "musl" then musl platform
-      else glibc platform;
+      else {
+        inherit musl glibc uclibc;
+      }.${platform.libc} platform;
 
     # The compiler of a version, C library and all; its run-time libraries.
     gcc = major:
@@ -89,6 +100,13 @@ let
   };
 
   musl = platform: import ./musl-libc.nix {
+    inherit lib platform;
+    inherit (build) stdenv debianSource;
+    kernelHeaders = seed.kernelHeadersFor platform;
+    compiler = static;
+    binutils = self.binutils;
+  };
+  uclibc = platform: import ./uclibc-libc.nix {
     inherit lib platform;
     inherit (build) stdenv debianSource;
     kernelHeaders = seed.kernelHeadersFor platform;

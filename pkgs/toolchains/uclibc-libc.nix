@@ -42,7 +42,7 @@ let
     # MIPS has one of its own, which this version does not know.
     LDSO_GNU_HASH_SUPPORT = !platform.isMips;
     DOSTRIP = false;
-  };
+  } // lib.optionalAttrs (platform.gcc.float or "hard" == "soft") { UCLIBC_HAS_FPU = false; };
   line = name: value:
     if value == true then "${name}=y"
     else if value == false then "# ${name} is not set"

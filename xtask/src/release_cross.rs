@@ -69,6 +69,14 @@ impl Outcome {
     }
 }
 
+/// What the release file says of platforms, by their names.
+struct Facts {
+    /// What makes code for them.
+    toolchains: BTreeMap<String, String>,
+    /// Why nothing can be built for some, or run.
+    remarks: BTreeMap<String, String>,
+}
+
 /// Outcomes by platform and package.
 type Results = BTreeMap<String, BTreeMap<String, Outcome>>;
 
@@ -78,7 +86,10 @@ pub fn run(arguments: &ReleaseArguments) -> Result<()> {
     let release = root.join("pkgs/release-cross.nix");
     let record = root.join("docs/platforms.results");
     let mut results = read(&record)?;
-    let toolchains: BTreeMap<String, String> = evaluate(arguments, &release, "toolchains")?;
+    let facts = Facts {
+        toolchains: evaluate(arguments, &release, "toolchains")?,
+        remarks: evaluate(arguments, &release, "remarks")?,
+    };
     if !arguments.page_only {
         let jobs: Vec<Job> = evaluate(arguments, &release, "list")?;
         let chosen = |wanted: &[String], name: &String| wanted.is_empty() || wanted.contains(name);
@@ -92,7 +103,7 @@ pub fn run(arguments: &ReleaseArguments) -> Result<()> {
         }
     }
     let page = root.join("docs/platforms.md");
-    std::fs::write(&page, describe(&results, &toolchains)).with_context(|| format!("{}", page.display()))?;
+    std::fs::write(&page, describe(&results, &facts)).with_context(|| format!("{}", page.display()))?;
     Ok(())
 }
 
@@ -128,12 +139,17 @@ fn attempt(arguments: &ReleaseArguments, release: &Path, job: &Job) -> Result<Ou
     let Some(check) = &job.check else { return Ok(Outcome::Built) };
     let paths = String::from_utf8(output.stdout)?;
     let Some(path) = paths.lines().next() else { bail!("{attribute}: built, but no path was printed") };
+    let home = tempfile::tempdir()?;
     let with = check.simulator.as_ref().map(|simulator| format!("run -f \"$SET\" {simulator}"));
     let ran = Command::new("sh")
         .arg("-c")
         .arg(format!("exec \"$SALTIRE\" {} {path}/{}", with.as_deref().unwrap_or("exec"), check.run))
         .env("SALTIRE", std::fs::canonicalize(&arguments.saltire)?)
         .env("SET", release.with_file_name(""))
+        // Wine's: its files, no messages of its own, no window.
+        .env("WINEPREFIX", home.path())
+        .env("WINEDEBUG", "-all")
+        .env_remove("DISPLAY")
         .output()?;
     // Some print their version to standard error.
     let said = [ran.stdout, ran.stderr].concat();
@@ -175,7 +191,7 @@ fn print(results: &Results) -> String {
 }
 
 /// The page. A platform's tier is the best that one of its packages came to.
-fn describe(results: &Results, toolchains: &BTreeMap<String, String>) -> String {
+fn describe(results: &Results, facts: &Facts) -> String {
     let mut text = String::from(
         "# Platforms\n\n\
          Written by `cargo xtask release-cross`, which builds the jobs of `pkgs/release-cross.nix` on\n\
@@ -184,12 +200,12 @@ fn describe(results: &Results, toolchains: &BTreeMap<String, String>) -> String 
          - **builds**: packages are cross-built\n\
          - **evaluates**: derivations can be computed; the toolchain may be missing\n\n\
          Toolchains are explained in [packages.md](packages.md#toolchains).\n\n\
-         | platform | tier | toolchain | packages that run | only built | failed |\n\
-         |---|---|---|---|---|---|\n",
+         | platform | tier | toolchain | packages that run | only built | failed | why not more |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     let none = BTreeMap::new();
     let tier = |platform: &String| results.get(platform).unwrap_or(&none).values().max().copied();
-    let mut platforms: Vec<&String> = toolchains.keys().collect();
+    let mut platforms: Vec<&String> = facts.toolchains.keys().collect();
     platforms.sort_by_key(|platform| std::cmp::Reverse(tier(platform)));
     for platform in platforms {
         let packages = results.get(platform).unwrap_or(&none);
@@ -204,11 +220,12 @@ fn describe(results: &Results, toolchains: &BTreeMap<String, String>) -> String 
         };
         let _ = writeln!(
             text,
-            "| `{platform}` | {tier} | {} | {} | {} | {} |",
-            toolchains[platform],
+            "| `{platform}` | {tier} | {} | {} | {} | {} | {} |",
+            facts.toolchains[platform],
             with(Outcome::Ran),
             with(Outcome::Built),
-            with(Outcome::Failed)
+            with(Outcome::Failed),
+            facts.remarks.get(platform).map_or("", String::as_str)
         );
     }
     text
@@ -216,21 +233,23 @@ fn describe(results: &Results, toolchains: &BTreeMap<String, String>) -> String 
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, Results, describe, print};
-    use std::collections::BTreeMap;
+    use super::{Facts, Outcome, Results, describe, print};
 
     #[test]
     fn a_page() {
         let packages = |list: &[(&str, Outcome)]| list.iter().map(|(n, o)| ((*n).to_owned(), *o)).collect();
         let results: Results =
             [("b".to_owned(), packages(&[("hello", Outcome::Ran), ("zlib", Outcome::Built)]))].into();
-        let toolchains: BTreeMap<String, String> =
-            [("a", "missing"), ("b", "glibc")].map(|(n, k)| (n.to_owned(), k.to_owned())).into();
-        let page = describe(&results, &toolchains);
+        let texts = |list: &[(&str, &str)]| list.iter().map(|&(n, k)| (n.to_owned(), k.to_owned())).collect();
+        let facts = Facts {
+            toolchains: texts(&[("a", "missing"), ("b", "glibc")]),
+            remarks: texts(&[("a", "no headers")]),
+        };
+        let page = describe(&results, &facts);
         let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         assert_eq!(
             rows,
-            ["| `b` | runs | glibc | hello | zlib |  |", "| `a` | evaluates | missing |  |  |  |"]
+            ["| `b` | runs | glibc | hello | zlib |  |  |", "| `a` | evaluates | missing |  |  |  | no headers |"]
         );
         assert!(print(&results).ends_with("b hello ran\nb zlib built\n"));
     }

@@ -187,18 +187,19 @@ mod tests {
             "7f454c4602010100000000000000000002002690",
             "ffffffffffffff00fffffffffffffffffeffffff",
         );
+        // Distributions' mask has fe, and leaves out what Release 6 is compiled for.
         check(
             "mipsel",
             "7f454c460101010000000000000000000200080000000000000000000000000000000000\
              00",
-            "ffffffffffffff00fefffffffffffffffeffffff00000000000000000000000000000000\
+            "ffffffffffffff00f8fffffffffffffffeffffff00000000000000000000000000000000\
              20",
         );
         check(
             "mipsn32",
             "7f454c460102010000000000000000000002000800000000000000000000000000000000\
              00000020",
-            "ffffffffffffff00fefffffffffffffffffeffff00000000000000000000000000000000\
+            "ffffffffffffff00f8fffffffffffffffffeffff00000000000000000000000000000000\
              00000020",
         );
     }

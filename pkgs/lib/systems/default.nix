@@ -21,13 +21,21 @@ let
   aliases = builtins.removeAttrs (indexBy (record: record.aliases or [ ])) (map (r: r.name) records);
   byConfig = indexBy (record: [ record.config ]);
   bySystem = indexBy (record: [ "${record.cpu}-${record.kernel}" ]);
+  byLibc = indexBy (record: lib.optional (record ? libc) "${record.cpu}-${record.kernel}-${record.libc}");
 
   # The record that a set of attributes means, or { }.
   recordOf = args:
     if args ? platformName then byName.${args.platformName} or { }
     # Shorter triples mean the same: mips-unknown-linux.
-    else if args ? config
-    then byConfig.${args.config} or byConfig.${parse.toTriple (parse.fromTriple args.config)} or { }
+    else if args ? config then
+      let
+        parsed = parse.fromTriple args.config;
+        record = byConfig.${args.config} or byConfig.${parse.toTriple parsed} or { };
+      in
+      # The early form says the C library by itself.
+      if args ? libc && args.libc != record.libc or null
+      then byLibc."${parsed.cpu.name}-${parsed.kernel.name}-${args.libc}" or record
+      else record
     else if args ? system then bySystem.${args.system} or { }
     else { };
 
@@ -123,7 +131,10 @@ let
 
         libc = record.libc or (defaultLibc final.parsed);
         abi = record.abi or null;
-        gcc = record.gcc or { };
+        gcc =
+          # The early form says this of the platform, not of its compiler.
+          lib.optionalAttrs (args ? float && (final.isMips || final.isAarch32)) { inherit (args) float; }
+          // args.gcc or record.gcc or { };
         linker = if final.useLLVM then "lld" else if final.isDarwin then "cctools" else "bfd";
         useLLVM = false;
         isStatic = final.isWasm || final.isRedox;
@@ -167,7 +178,7 @@ let
       // predicates final
       // record.facts or { }
       # Facts that the caller knows better win, `config` and `system` included.
-      // builtins.removeAttrs args [ "platformName" "parsed" ];
+      // builtins.removeAttrs args [ "platformName" "parsed" "gcc" ];
     in final;
 in
 {

@@ -21,6 +21,8 @@ stdenv.mkDerivation {
   configureFlags = [ "M4=${lib.getBin m4}/bin/m4" ];
   # Several hundred grammars, compiled and run.
   doCheck = config.slowChecks;
+  ${if config.slowChecks then "preCheck" else null} =
+    ''checkFlagsArray+=("TESTSUITEFLAGS=--jobs=$NIX_BUILD_CORES")'';
   meta = {
     description = "Parser generator";
     homepage = "https://www.gnu.org/software/bison/";

@@ -24,7 +24,6 @@ writeCMakeToolchainFile() {
     if [ -n "${PKG_CONFIG-}" ]; then
       printf 'set(PKG_CONFIG_EXECUTABLE %s CACHE FILEPATH "")\n' "$(type -P "$PKG_CONFIG")"
     fi
-    if [ -n "${hostEmulator-}" ]; then printf 'set(CMAKE_CROSSCOMPILING_EMULATOR "")\n'; fi
   } > "$cmakeToolchainFile"
 }
 

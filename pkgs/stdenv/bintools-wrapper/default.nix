@@ -1,7 +1,7 @@
 # The assembler, linker and object tools for one platform, under the names and
 # with the defaults that builds expect: `<triple>-ld` and so on, where ld sets
 # the program interpreter and the run-time library path to paths in the store.
-{ lib, buildPlatform, hostPlatform, targetPlatform, bootstrapTools, bintools, libc }:
+{ lib, buildPlatform, hostPlatform, targetPlatform, bootstrapTools, shell, bintools, libc }:
 
 let
   isCross = !lib.systems.equals hostPlatform targetPlatform;
@@ -24,7 +24,7 @@ lib.extendDerivation true attributes (derivation {
   preferLocalBuild = true;
   inherit bintools targetPrefix suffixSalt;
   inherit (bintools) programPrefix;
-  shell = "${bootstrapTools}/bin/bash";
+  inherit shell;
   linker = bintools.linker or "ld.bfd";
   # Empty where programs are linked statically only, or the compiler's own tree
   # holds its C library.

@@ -4,7 +4,7 @@
 # `cc` says how its programs are called: programPrefix and programSuffix around
 # the names in `drivers`, by default those of GCC. `machineFlags` are options that
 # it needs always, `linkFlags` options for the linker.
-{ lib, buildPlatform, hostPlatform, targetPlatform, bootstrapTools, cc, libc, bintools, gccLibs
+{ lib, buildPlatform, hostPlatform, targetPlatform, bootstrapTools, shell, cc, libc, bintools, gccLibs
 , stage ? "final"
 }:
 
@@ -42,7 +42,7 @@ lib.extendDerivation true attributes (derivation {
   inherit (cc) programPrefix programSuffix;
   inherit (drivers) c cpp;
   cxx = if cc.langCC or true then drivers.cxx else "";
-  shell = "${bootstrapTools}/bin/bash";
+  inherit shell;
   # Absent where the compiler's own tree holds its C library.
   sysroot = libc.dev or "";
   gccLibraryPath = if gccLibs == null then "" else "${gccLibs}/${gccLibs.libDir}";
