@@ -23,6 +23,10 @@ pub(crate) struct BenchArguments {
     /// How often each is run; medians are shown. What takes over 10 s is run once
     #[arg(long, default_value_t = 9)]
     runs: usize,
+    /// Run this build of the program, which also writes what it evaluates, as the
+    /// reference does, instead of the evaluator alone
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Only these rows
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Row>,
@@ -113,14 +117,19 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
 
 fn compare(row: Row, tree: &Path, trees: Option<&Path>, arguments: &BenchArguments) -> anyhow::Result<()> {
     let trees = trees.filter(|_| row != Row::Parse);
+    let home = tempfile::tempdir()?;
+    let ours_once = || match &arguments.program {
+        Some(program) => measure(whole(row, tree, program, home.path())?),
+        None => measure(this(&job(row, tree)?, trees)?),
+    };
     if trees.is_some() {
-        measure(this(&job(row, tree)?, trees)?)?;
+        ours_once()?;
     }
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     // In turns, so that both see the same load of the machine.
     for _ in 0..arguments.runs.max(1) {
         theirs.push(measure(reference(row, tree, &arguments.reference)?)?);
-        ours.push(measure(this(&job(row, tree)?, trees)?)?);
+        ours.push(ours_once()?);
         if theirs.last().is_some_and(|usage| usage.cpu > 10.0) {
             break;
         }
@@ -167,7 +176,7 @@ fn threads(tree: &Path, trees: Option<&Path>, runs: usize) -> anyhow::Result<()>
     Ok(())
 }
 
-fn nixos(tree: &Path, module: &str) -> String {
+pub(crate) fn nixos(tree: &Path, module: &str) -> String {
     let tree = tree.display();
     format!(
         "(import {tree}/nixos/lib/eval-config.nix {{ system = \"x86_64-linux\"; modules = [ {{ \
@@ -226,6 +235,15 @@ fn this(job: &Job, trees: Option<&Path>) -> anyhow::Result<Command> {
         command.env(bench_child::TREES, trees);
     }
     command.args(["bench-eval", "--child"]).args(job.to_words());
+    Ok(command)
+}
+
+/// The command in which a build of the program does the same as the reference.
+fn whole(row: Row, tree: &Path, program: &Path, home: &Path) -> anyhow::Result<Command> {
+    let theirs = reference(row, tree, Path::new("nix-instantiate"))?;
+    let mut command = Command::new(program);
+    command.arg(theirs.get_program()).args(theirs.get_args());
+    command.env("SALTIRE_STORE", "private").env("XDG_DATA_HOME", home).env("XDG_CACHE_HOME", home);
     Ok(command)
 }
 

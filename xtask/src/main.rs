@@ -10,6 +10,7 @@ mod fuzz_errors;
 mod fuzz_expressions;
 mod parity;
 mod parity_book;
+mod release;
 mod release_cross;
 #[cfg(feature = "relock")]
 mod relock;
@@ -28,6 +29,8 @@ struct Arguments {
 enum Task {
     /// Makes pkgs/seed/debian.lock.json from pkgs/seed/packages.toml and the signed indexes of a Debian mirror
     Relock(RelockArguments),
+    /// Builds the program as it is released: twice, the second time with a profile of evaluation
+    Release(release::ReleaseArguments),
     /// Cross-builds the jobs of pkgs/release-cross.nix, runs what was built, and writes docs/platforms.md
     ReleaseCross(release_cross::ReleaseArguments),
     /// Unpacks Debian packages into a tree that runs from a given path
@@ -65,6 +68,7 @@ struct RelockArguments {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Relock(arguments) => relock(&arguments),
+        Task::Release(arguments) => release::run(&arguments),
         Task::ReleaseCross(arguments) => release_cross::run(&arguments),
         Task::UnpackDeb(arguments) => unpack_deb::run(&arguments),
         Task::Parity(arguments) => parity::run(&arguments),

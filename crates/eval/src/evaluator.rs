@@ -129,8 +129,6 @@ pub struct Evaluator {
 impl Evaluator {
     /// An evaluator without any file read.
     pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
-        let dependencies = settings.dependencies.unwrap_or(&crate::dependencies::NOTHING);
-        let profile = settings.profile.map(|frequency| Box::new(Profile::new(frequency)));
         let shared = Arc::new(Shared {
             host,
             settings,
@@ -141,8 +139,23 @@ impl Evaluator {
             sources_in_store: Mutex::default(),
         });
         static NOTHING: Scope = Scope { up: None, kind: ScopeKind::Hidden };
+        let mut evaluator = Self::on_this_thread(shared, None, &NOTHING, Value::NULL);
+        let settings = &evaluator.shared.settings;
+        evaluator.profile = settings.profile.map(|frequency| Box::new(Profile::new(frequency)));
+        evaluator.dependencies = settings.dependencies.unwrap_or(&crate::dependencies::NOTHING);
+        evaluator.make_globals();
+        evaluator
+    }
+
+    /// An evaluator for the thread that it is made on.
+    fn on_this_thread(
+        shared: Arc<Shared>,
+        owner: Option<Owner>,
+        globals: &'static Scope,
+        builtins: Value,
+    ) -> Self {
         let (max_depth, unwatched) = shared.settings.for_calls();
-        let mut evaluator = Self {
+        Self {
             shared,
             region: Region::new(),
             code: Region::new(),
@@ -154,18 +167,16 @@ impl Evaluator {
             unwatched,
             nesting: 0,
             stack_limit: stack::limit(),
-            owner: None,
-            globals: &NOTHING,
-            builtins: Value::NULL,
+            owner,
+            globals,
+            builtins,
             characters: Box::new([None; 256]),
             regexes: HashMap::new(),
-            profile,
+            profile: None,
             debug: None,
-            dependencies,
+            dependencies: &crate::dependencies::NOTHING,
             not_send: PhantomData,
-        };
-        evaluator.make_globals();
-        evaluator
+        }
     }
 
     fn make_globals(&mut self) {
@@ -293,29 +304,7 @@ impl Evaluator {
         let shared = Arc::clone(&self.shared);
         let owner = Some(shared.threads.register()?);
         let (globals, builtins) = (self.globals, self.builtins);
-        let (max_depth, unwatched) = shared.settings.for_calls();
-        Some(move || Evaluator {
-            owner,
-            shared,
-            region: Region::new(),
-            code: Region::new(),
-            arena: Bump::new(),
-            tree_bytes: 0,
-            names: WellKnown::get(),
-            depth: 0,
-            max_depth,
-            unwatched,
-            nesting: 0,
-            stack_limit: stack::limit(),
-            globals,
-            builtins,
-            characters: Box::new([None; 256]),
-            regexes: HashMap::new(),
-            profile: None,
-            debug: None,
-            dependencies: &crate::dependencies::NOTHING,
-            not_send: PhantomData,
-        })
+        Some(move || Self::on_this_thread(shared, owner, globals, builtins))
     }
 
     fn add_source(&mut self, source: Option<Arc<SourceFile>>, base: &[u8]) -> Result<&'static FileCode> {
