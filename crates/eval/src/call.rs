@@ -133,6 +133,10 @@ impl Evaluator {
         while let [argument, others @ ..] = *arguments {
             *arguments = others;
             env = self.bind_arguments(code, env, *argument, pos)?;
+            while let (Some(next), [argument, others @ ..]) = (code.continued(), *arguments) {
+                (code, *arguments) = (next, others);
+                self.bind_next(code, env, *argument);
+            }
             if arguments.is_empty() {
                 break;
             }
@@ -181,13 +185,42 @@ impl Evaluator {
     ) -> Result<&'static Env> {
         self.region.counts.calls += 1;
         match &code.formals {
-            None => Ok(Env::with_value(&mut self.region, env, argument)),
+            None => Ok(self.bind_argument(code, env, argument)),
             Some(formals) => {
                 let env = Env::new(&mut self.region, env, code.slots as usize);
                 self.bind_formals(code, formals, env, argument, pos)?;
                 Ok(env)
             }
         }
+    }
+
+    /// The environment of a function that takes any argument.
+    #[inline(always)]
+    fn bind_argument(
+        &mut self,
+        code: &'static LambdaCode,
+        env: &'static Env,
+        argument: Value,
+    ) -> &'static Env {
+        if code.slots == 1 {
+            return Env::with_value(&mut self.region, env, argument);
+        }
+        let slots = code.slots as usize;
+        let env = match code.filled {
+            0 => Env::new(&mut self.region, env, slots),
+            // Other calls may go on from the same.
+            filled => env.copy(&mut self.region, filled as usize, slots),
+        };
+        env.slot(code.filled).set(argument);
+        env
+    }
+
+    /// As [`Evaluator::bind_arguments`], of a function that goes on in an environment that
+    /// was made for the same call.
+    #[inline(always)]
+    pub(crate) fn bind_next(&mut self, code: &'static LambdaCode, env: &'static Env, argument: Value) {
+        self.region.counts.calls += 1;
+        env.slot(code.filled).set(argument);
     }
 
     #[inline(never)]

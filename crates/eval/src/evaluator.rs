@@ -581,6 +581,12 @@ impl Evaluator {
         Value::from_str(Str::new(&mut self.region, text, context))
     }
 
+    /// As [`Evaluator::new_string_with_context`], without copying a long text.
+    pub(crate) fn new_text(&mut self, mut text: Vec<u8>, context: Context) -> Value {
+        text.truncate(crate::string::MAX_LEN);
+        Value::from_str(Str::from_vec(&mut self.region, text, context))
+    }
+
     /// A path; `text` is absolute and normal.
     pub fn new_path(&mut self, text: &[u8]) -> Value {
         let text = Str::new(&mut self.region, text, Context::EMPTY);

@@ -227,11 +227,25 @@ pub(crate) struct LambdaCode {
     /// `x` in `x: …` and `x@{ … }: …`.
     pub(crate) argument: Option<Symbol>,
     pub(crate) formals: Option<&'static Formals>,
-    /// The argument alone, or the formals and then the argument.
+    /// The argument alone, or the formals and then the argument. Functions that only
+    /// give a function (`a: b: …`) share one environment, in which each has a slot.
     pub(crate) slots: u32,
+    /// How many slots the functions around this one have filled that share its environment.
+    pub(crate) filled: u32,
     pub(crate) body: ExprRef,
     pub(crate) pos: Pos,
     pub(crate) first: FirstCache,
+}
+
+impl LambdaCode {
+    /// The function that the body is, if it goes on in the same environment.
+    #[inline(always)]
+    pub(crate) fn continued(&self) -> Option<&'static LambdaCode> {
+        match self.body {
+            Expr::Lambda(next) if next.filled > 0 => Some(next),
+            _ => None,
+        }
+    }
 }
 
 /// `{ a, b ? default, ... }`, sorted by symbol; each has the slot of its index.

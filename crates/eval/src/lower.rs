@@ -347,6 +347,9 @@ impl Lowerer<'_> {
         scope: ScopeRef,
         name: Option<Symbol>,
     ) -> Result<Expr> {
+        if lambda.formals.is_none() && self.places.is_none() {
+            return self.functions(lambda, pos, scope, name);
+        }
         let mut formals: Vec<(Symbol, Pos, Option<&Ast<'_>>)> = Vec::new();
         if let Some(pattern) = &lambda.formals {
             for formal in pattern.formals {
@@ -384,9 +387,62 @@ impl Lowerer<'_> {
         if let Some(places) = &mut self.places {
             places.add_body(body, name, inner, pos);
         }
-        let code =
-            LambdaCode { name, argument, formals: formals_code, slots, body, pos, first: Default::default() };
+        let first = Default::default();
+        let code = LambdaCode { name, argument, formals: formals_code, slots, filled: 0, body, pos, first };
         Ok(Expr::Lambda(self.region.alloc(code)))
+    }
+
+    /// A function of any argument, and those that it gives, in one environment. (A
+    /// debugger shows one for each.)
+    fn functions(
+        &mut self,
+        lambda: &Lambda<'_>,
+        pos: Pos,
+        scope: ScopeRef,
+        name: Option<Symbol>,
+    ) -> Result<Expr> {
+        let mut arguments = Vec::new();
+        let (mut lambda, mut pos) = (lambda, pos);
+        let body = loop {
+            arguments.push((lambda.argument.map(|name| self.names.intern(name.text)), pos));
+            match &lambda.body.kind {
+                ExprKind::Lambda(next) if next.formals.is_none() => {
+                    pos = self.pos(lambda.body.span);
+                    lambda = next;
+                }
+                _ => break lambda.body,
+            }
+        };
+        // Of a name that is given twice the last one counts.
+        let mut names: Vec<(Symbol, u32)> = Vec::with_capacity(arguments.len());
+        for (slot, (argument, _)) in arguments.iter().enumerate() {
+            names.retain(|known| Some(known.0) != *argument);
+            names.extend(argument.map(|name| (name, slot as u32)));
+        }
+        names.sort_unstable_by_key(|entry| entry.0);
+        let names = self.region.alloc_slice(names);
+        let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::Names(names) });
+        let mut body = self.named(body, inner, name)?;
+        let slots = arguments.len() as u32;
+        let function = |this: &mut Self, filled: usize, body| {
+            let ((argument, pos), first) = (arguments[filled], Default::default());
+            let (formals, filled) = (None, filled as u32);
+            Expr::Lambda(this.region.alloc(LambdaCode {
+                name,
+                argument,
+                formals,
+                slots,
+                filled,
+                body,
+                pos,
+                first,
+            }))
+        };
+        for filled in (1..slots as usize).rev() {
+            let inner = function(self, filled, body);
+            body = self.node(inner);
+        }
+        Ok(function(self, 0, body))
     }
 
     /// The attributes sorted by symbol.

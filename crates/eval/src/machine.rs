@@ -428,6 +428,14 @@ impl Evaluator {
             };
             inner = self.bind_arguments(code, inner, argument, pos)?;
             arguments = others;
+            while let (Some(next), [argument, others @ ..]) = (code.continued(), arguments) {
+                let argument = match arguments.len() == strict {
+                    true => self.strict_argument(argument, env),
+                    false => self.delay(argument, env),
+                };
+                (code, arguments) = (next, others);
+                self.bind_next(code, inner, argument);
+            }
             if arguments.is_empty() {
                 break;
             }

@@ -84,6 +84,11 @@ impl Region {
         self.finished + (self.cursor - self.start) as u64
     }
 
+    /// Counts bytes that an object refers to outside of the region.
+    pub(crate) fn count_outside(&mut self, bytes: usize) {
+        self.finished += bytes as u64;
+    }
+
     /// Uninitialised memory for `words` 8-byte words, aligned to 8.
     #[inline(always)]
     pub(crate) fn words(&mut self, words: usize) -> NonNull<u64> {

@@ -21,9 +21,8 @@ const UNKNOWN: u8 = 0;
 const NONE: u8 = u8::MAX;
 
 impl LambdaCode {
-    /// How far out the variable is that the body evaluates first, if that is the only
-    /// variable of its scope: zero for the function's own parameter, one for that of
-    /// the function around. [`usize::MAX`] if there is none, or it isn't known yet.
+    /// How far out the parameter is that the body evaluates first: zero for the function's
+    /// own, one for that of the function around. [`usize::MAX`] if there is none, or it isn't known yet.
     #[inline(always)]
     pub(crate) fn first(&self) -> usize {
         match self.first.0.load(Ordering::Relaxed) {
@@ -39,8 +38,13 @@ impl LambdaCode {
             return usize::MAX;
         }
         let mut steps = STEPS;
-        let found = match first_variable(self.body, &mut steps) {
-            Some((depth, 0)) if depth < u32::from(NONE) - 1 => depth as u8 + 1,
+        let distance = match first_variable(self.body, &mut steps) {
+            Some((0, slot)) if self.formals.is_none() => self.filled.checked_sub(slot),
+            Some((depth, 0)) if self.slots == 1 => Some(depth),
+            _ => None,
+        };
+        let found = match distance {
+            Some(distance) if distance < u32::from(NONE) - 1 => distance as u8 + 1,
             _ => NONE,
         };
         self.first.0.store(found, Ordering::Relaxed);

@@ -19,6 +19,9 @@ use crate::symbol::Symbol;
 /// From this length on, appending leaves room for more.
 const GROWABLE: usize = 512;
 
+/// From this length on, a text is not copied when it becomes a string.
+const LONG: usize = 1 << 20;
+
 /// `StrObj::symbol`: not looked up.
 const NO_SYMBOL: u32 = u32::MAX;
 /// `StrObj::symbol`: the bytes lie in a [`Buffer`].
@@ -127,6 +130,19 @@ impl Str {
         // SAFETY: `allocate` made room for as many bytes.
         unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), data, text.len()) };
         string
+    }
+
+    /// As [`Str::new`]; the bytes of a long text stay where they are.
+    pub(crate) fn from_vec(region: &mut Region, text: Vec<u8>, context: Context) -> Str {
+        if text.len() < LONG {
+            return Self::new(region, &text, context);
+        }
+        region.counts.strings += 1;
+        region.counts.string_bytes += (size_of::<StrObj>() + text.len()) as u64;
+        region.count_outside(text.len());
+        let text: &'static [u8] = Box::leak(text.into_boxed_slice());
+        let symbol = AtomicU32::new(NO_SYMBOL);
+        Str(region.alloc(StrObj { len: text.len() as u32, symbol, context, data: text.as_ptr() }))
     }
 
     /// The same text with another context, sharing the bytes.

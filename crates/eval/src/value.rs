@@ -467,12 +467,12 @@ impl Closure {
 /// Variables of one scope, and the scope around it.
 #[repr(C)]
 pub(crate) struct Env {
-    up: Option<&'static Env>,
+    up: &'static Env,
     slots: [Slot; 0],
 }
 
 /// The scope of builtins and of every file: all its variables are constants.
-pub(crate) static EMPTY_ENV: Env = Env { up: None, slots: [] };
+pub(crate) static EMPTY_ENV: Env = Env { up: &EMPTY_ENV, slots: [] };
 
 impl Env {
     /// A scope with unset variables.
@@ -483,7 +483,7 @@ impl Env {
         region.counts.env_slots += slots as u64;
         // SAFETY: there is room for the header and the slots; zero is an unset slot.
         unsafe {
-            at.cast::<Option<&'static Env>>().write(Some(up));
+            at.cast::<&'static Env>().write(up);
             if slots <= 8 {
                 // Volatile, so that this becomes no call, which costs more than these words.
                 for index in 1..=slots {
@@ -504,10 +504,20 @@ impl Env {
         region.counts.env_slots += 1;
         // SAFETY: there is room for the header and the slot.
         unsafe {
-            at.cast::<Option<&'static Env>>().write(Some(up));
+            at.cast::<&'static Env>().write(up);
             at.add(1).write(value.0);
             at.cast::<Env>().as_ref()
         }
+    }
+
+    /// A copy of a scope of which the first `filled` variables are set.
+    #[inline]
+    pub(crate) fn copy(&self, region: &mut Region, filled: usize, slots: usize) -> &'static Env {
+        let copy = Self::new(region, self.up, slots);
+        for index in 0..filled as u32 {
+            copy.slot(index).set(self.slot(index).get().shorten());
+        }
+        copy
     }
 
     /// A variable. The caller has `index` from lowering, which counted the slots.
@@ -522,7 +532,7 @@ impl Env {
     pub(crate) fn outer(&'static self, depth: u32) -> &'static Env {
         let mut env = self;
         for _ in 0..depth {
-            env = env.up.unwrap_or(&EMPTY_ENV);
+            env = env.up;
         }
         env
     }

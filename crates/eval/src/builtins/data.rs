@@ -310,7 +310,7 @@ fn to_json(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let (mut text, mut context) = (Vec::new(), Context::EMPTY);
     e.to_json(a[0], true, pos, &mut text, &mut context)?;
     e.check_length(text.len(), pos)?;
-    Ok(e.new_string_with_context(&text, context))
+    Ok(e.new_text(text, context))
 }
 
 /// A list or an object that is being read.

@@ -104,7 +104,7 @@ fn concat_strings_sep(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value>
         e.coerce_into(item, Coerce::INTERPOLATION, pos, what, &mut text, &mut context)?;
     }
     e.check_length(text.len(), pos)?;
-    Ok(e.new_string_with_context(&text, context))
+    Ok(e.new_text(text, context))
 }
 
 fn replace_strings(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {

@@ -25,7 +25,7 @@ pub(super) static BUILTINS: &[Builtin] = &[builtin(
 fn to_xml(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let (text, context) = write(e, a[0], Writer::default(), pos)?;
     e.check_length(text.len(), pos)?;
-    Ok(e.new_string_with_context(&text, context))
+    Ok(e.new_text(text, context))
 }
 
 impl Evaluator {
