@@ -1,7 +1,7 @@
 # What is cross-built for which platform, as jobs: an attribute for each
 # platform, with one for each package.
 #
-#   saltire build -f pkgs/release-cross.nix                 everything
+#   saltire build -f pkgs/release-cross.nix --keep-going    everything, and a table of it
 #   saltire build -f pkgs/release-cross.nix riscv64         one platform
 #   cargo xtask release-cross                               builds, runs, and writes docs/platforms.md
 { system ? builtins.currentSystem, config ? { } }:

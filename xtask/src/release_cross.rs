@@ -249,7 +249,10 @@ mod tests {
         let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         assert_eq!(
             rows,
-            ["| `b` | runs | glibc | hello | zlib |  |  |", "| `a` | evaluates | missing |  |  |  | no headers |"]
+            [
+                "| `b` | runs | glibc | hello | zlib |  |  |",
+                "| `a` | evaluates | missing |  |  |  | no headers |"
+            ]
         );
         assert!(print(&results).ends_with("b hello ran\nb zlib built\n"));
     }

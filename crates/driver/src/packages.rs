@@ -147,7 +147,8 @@ pub(crate) fn is_package_name(name: &[u8]) -> bool {
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+".contains(byte))
 }
 
-fn join(path: &str, name: &str) -> String {
+/// An attribute path, one step longer.
+pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

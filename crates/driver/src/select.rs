@@ -4,6 +4,7 @@ use crate::attribute_path::find_along;
 use crate::error::Error;
 use crate::graph::Wanted;
 use crate::machines::Machines;
+use crate::packages::{Forgive, join, packages};
 use crate::session::{EvaluationError, Session};
 use saltire_diagnostics::{Origin, Pos};
 use saltire_eval::{Attrs, ErrorKind, Evaluator, Symbol, Value, paths};
@@ -69,16 +70,32 @@ impl Session {
         platform: &'static Platform,
         via: Via,
     ) -> Result<Target, Error> {
+        let mut targets = self.targets(set, package, platform, via)?;
+        match targets.pop() {
+            Some(target) if targets.is_empty() => Ok(target),
+            _ => Err(Error::NotADerivation(package.to_owned())),
+        }
+    }
+
+    /// As [`Session::target`], for what may be a set as well: all derivations in it,
+    /// at least one ([`packages`] says which).
+    pub fn targets(
+        self: &Arc<Self>,
+        set: &PackageSet,
+        package: &str,
+        platform: &'static Platform,
+        via: Via,
+    ) -> Result<Vec<Target>, Error> {
         if let Some(target) = self.store_target(package, platform)? {
-            return Ok(target);
+            return Ok(vec![target]);
         }
         let emulator = platform.emulator().map(|emulator| emulator.program());
         let facts = self.route_facts(platform, emulator.as_deref(), self.machines()?);
         let choices = routes(via, &facts).map_err(Error::NoRoute)?;
         let mut first_error = None;
         for route in choices {
-            match self.target_by(set, package, platform, route) {
-                Ok(target) => return Ok(target),
+            match self.targets_by(set, package, platform, route) {
+                Ok(targets) => return Ok(targets),
                 Err(error @ Error::Evaluation(_)) => first_error = first_error.or(Some(error)),
                 Err(error) => return Err(error),
             }
@@ -104,13 +121,13 @@ impl Session {
         }
     }
 
-    fn target_by(
+    fn targets_by(
         self: &Arc<Self>,
         set: &PackageSet,
         package: &str,
         platform: &'static Platform,
         route: RouteChoice,
-    ) -> Result<Target, Error> {
+    ) -> Result<Vec<Target>, Error> {
         let (path, local) = match route.route {
             Route::Native => (package.to_owned(), None),
             Route::Cross => (format!("pkgsCross.{}.{package}", platform.name), None),
@@ -118,14 +135,35 @@ impl Session {
         };
         let found = self.evaluate(|evaluator| {
             let value = self.select(evaluator, set, local, &path)?;
-            describe(evaluator, value, package)
+            if let Some(one) = describe(evaluator, value)? {
+                return Ok(vec![(package.to_owned(), one)]);
+            }
+            let none = argument_set(evaluator, Vec::new());
+            let inside = match evaluator.force(value)?.as_attrs() {
+                Some(_) => packages(evaluator, value, none, Forgive::Nothing)?,
+                None => Vec::new(),
+            };
+            let mut found = Vec::new();
+            for one in inside {
+                if let Some(described) = describe(evaluator, one.value)? {
+                    found.push((join(package, &one.path.to_string()), described));
+                }
+            }
+            Ok(found)
         })?;
-        let derivation = self.parse(&found.derivation)?;
-        let wanted = Wanted { derivation, outputs: found.outputs };
-        // A whole file or expression has no attribute path.
-        let name = wanted.derivation.name();
-        let name = if package.is_empty() { name.strip_suffix(".drv").unwrap_or(name) } else { package };
-        Ok(Target { package: name.to_owned(), platform, route, wanted, program: found.program })
+        if found.is_empty() {
+            return Err(Error::NotADerivation(package.to_owned()));
+        }
+        let target = |(package, described): (String, Described)| {
+            let derivation = self.parse(&described.derivation)?;
+            // A whole file or expression has no attribute path.
+            let name = derivation.name();
+            let name = if package.is_empty() { name.strip_suffix(".drv").unwrap_or(name) } else { &package };
+            let package = name.to_owned();
+            let wanted = Wanted { derivation, outputs: described.outputs };
+            Ok(Target { package, platform, route: route.clone(), wanted, program: described.program })
+        };
+        found.into_iter().map(target).collect()
     }
 
     /// The value at an attribute path of a package set, for another build platform
@@ -258,10 +296,9 @@ struct Described {
     program: String,
 }
 
-fn describe(evaluator: &mut Evaluator, value: Value, package: &str) -> Result<Described, EvaluationError> {
-    let Some(derivation) = evaluator.derivation_path(value)? else {
-        return Err(Error::NotADerivation(package.to_owned()).into());
-    };
+/// That, of a derivation.
+fn describe(evaluator: &mut Evaluator, value: Value) -> Result<Option<Described>, EvaluationError> {
+    let Some(derivation) = evaluator.derivation_path(value)? else { return Ok(None) };
     let outputs = strings(evaluator, value, &["meta", "outputsToInstall"])?;
     let output = strings(evaluator, value, &["outputName"])?;
     let mut program = Vec::new();
@@ -269,7 +306,7 @@ fn describe(evaluator: &mut Evaluator, value: Value, package: &str) -> Result<De
         program.extend(strings(evaluator, value, path)?);
     }
     let outputs = if outputs.is_empty() { output } else { outputs };
-    Ok(Described { derivation, outputs, program: program.into_iter().next().unwrap_or_default() })
+    Ok(Some(Described { derivation, outputs, program: program.into_iter().next().unwrap_or_default() }))
 }
 
 /// The string, or the strings of the list, at a path; empty if there is none.

@@ -19,8 +19,14 @@ pub fn run(global: &Global, args: &BuildArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let announce = |plan: &Plan| progress.announce(&super::plan::summary(&targets, plan));
-    session.realise_as_planned(&wanted, args.selection.via, &announce)?;
+    let before = targets.iter().map(|target| is_there(&session, target)).collect::<Result<Vec<_>, _>>()?;
+    let done = session.realise_as_planned(&wanted, args.selection.via, &announce);
     progress.finish();
+    // Of what was not named one by one.
+    if targets.len() > args.selection.packages.len().max(1) * args.selection.platforms.len().max(1) {
+        progress.announce(&table(&session, &targets, &before)?);
+    }
+    done?;
     let mut paths = Vec::new();
     for target in &targets {
         for output in &target.wanted.outputs {
@@ -67,10 +73,38 @@ pub fn targets(session: &Arc<Session>, selection: &Selection) -> Result<Vec<Targ
     let mut targets = Vec::new();
     for platform in platforms_or_own(session, &selection.platforms)? {
         for package in &packages {
-            targets.push(session.target(&set, package, platform, selection.via)?);
+            targets.extend(session.targets(&set, package, platform, selection.via)?);
         }
     }
     Ok(targets)
+}
+
+/// Whether all outputs that are wanted are in the store.
+fn is_there(session: &Session, target: &Target) -> Result<bool, saltire_driver::Error> {
+    for output in &target.wanted.outputs {
+        let Ok(path) = session.output(&target.wanted.derivation, output) else { return Ok(false) };
+        if !session.store().is_valid(&path)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What became of each target, and of how many.
+fn table(session: &Session, targets: &[Target], before: &[bool]) -> Result<String, saltire_driver::Error> {
+    let width = targets.iter().map(|target| target.package.len()).max().unwrap_or(0);
+    let (mut text, mut good) = (String::new(), 0);
+    for (target, before) in targets.iter().zip(before) {
+        let result = match (before, is_there(session, target)?) {
+            (true, _) => "was in the store",
+            (false, true) => "built",
+            (false, false) => "not built",
+        };
+        good += usize::from(result != "not built");
+        text += &format!("{:width$}  {result}\n", target.package);
+    }
+    text += &format!("{good} of {}\n", targets.len());
+    Ok(text)
 }
 
 /// As Nix names links: `result`, `result-1`, … and `result-dev` for other outputs.

@@ -77,11 +77,23 @@ pub fn summary(targets: &[Target], plan: &Plan) -> String {
 /// More builds than this are counted, not named.
 const MAX_NAMES: usize = 3;
 
-/// A line for each target: which variant, and why.
+/// A line for each target: which variant, and why; for the many of a set one line.
 fn choices(targets: &[Target]) -> String {
-    let line = |target: &Target| {
-        let (package, platform, route) = (&target.package, &target.platform.name, &target.route);
-        format!("{package} for {platform}: {}, because {}\n", route.route, route.reason)
+    let alike = |one: &Target, other: &Target| {
+        one.platform.name == other.platform.name && one.route.reason == other.route.reason
     };
-    targets.iter().map(line).collect()
+    let line = |what: &str, target: &Target| {
+        let (platform, route) = (&target.platform.name, &target.route);
+        format!("{what} for {platform}: {}, because {}\n", route.route, route.reason)
+    };
+    let lines = |group: &[Target]| -> String {
+        match group {
+            [first, ..] if group.len() > MAX_LINES => line(&format!("{} packages", group.len()), first),
+            _ => group.iter().map(|target| line(&target.package, target)).collect(),
+        }
+    };
+    targets.chunk_by(alike).map(lines).collect()
 }
+
+/// More targets of one kind than this are counted, not named.
+const MAX_LINES: usize = 20;
