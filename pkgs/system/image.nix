@@ -6,6 +6,7 @@ let
   inherit (lib) mkOption types;
   inherit (pkgs) runCommand;
   host = pkgs.stdenv.hostPlatform;
+  outside = config.virtualisation.host.pkgs;
   kernel = config.boot.kernelPackages.kernel;
   name = config.networking.hostName;
 
@@ -102,8 +103,8 @@ let
 
   vm =
     if machine == null then throw "QEMU has no machine that is known to boot a system for ${host.config}"
-    else pkgs.buildPackages.writeShellScriptBin "run-${name}-vm" ''
-      exec ${pkgs.buildPackages.qemu-system}/bin/${machine.program} ${machine.options} \
+    else outside.writeShellScriptBin "run-${name}-vm" ''
+      exec ${outside.qemu-system}/bin/${machine.program} ${machine.options} \
         -m ''${MEMORY:-256} -nographic -no-reboot \
         -kernel ${image}/kernel -append ${lib.escapeShellArg (toString config.boot.kernelParams)} \
         -drive file=${image}/root.squashfs,format=raw,if=none,id=root,readonly=on -device virtio-blk-device,drive=root \
@@ -112,6 +113,12 @@ let
     '';
 in
 {
+  options.virtualisation.host.pkgs = mkOption {
+    type = types.raw;
+    default = pkgs.buildPackages;
+    description = "The package set for the machine that QEMU runs on.";
+  };
+
   config = {
     boot.kernelParams = [ "root=/dev/vda" "ro" "init=/init" "panic=1" ]
       ++ lib.optional (machine != null) "console=${machine.console}";

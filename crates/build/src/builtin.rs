@@ -129,6 +129,7 @@ impl Run<'_> {
         }
         let report = report.map_err(|error| match error {
             Unusable::Unpack(UnpackError::Cancelled) => BuildError::Interrupted,
+            Unusable::Unpack(source) => BuildError::Package { name: self.derivation.name.clone(), source },
             other => self.wrong(other.to_string()),
         })?;
         for missing in &report.missing {

@@ -36,6 +36,14 @@ pub enum BuildError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A Debian package that it unpacks is broken.
+    #[error("derivation '{name}' can't be built: {source}")]
+    Package {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        source: saltire_debian::UnpackError,
+    },
     /// An output refers to something that the derivation forbids.
     #[error("derivation '{name}': {source}")]
     References {
@@ -147,6 +155,9 @@ impl BuildError {
                 Some("'--max-silent-time SECONDS' gives it more time, 0 any time".into())
             }
             BuildError::TimedOut { .. } => Some("'--timeout SECONDS' gives it more time, 0 any time".into()),
+            BuildError::Package { source: saltire_debian::UnpackError::Deb(_), .. } => {
+                Some("check where the file comes from: it is cut short, damaged, or something else".into())
+            }
             BuildError::Substitute { .. } => Some("build it from source with '--fallback'".into()),
             BuildError::Fetch(error) => error.hint(),
             _ => None,

@@ -15,6 +15,8 @@ pub enum StepKind {
     Build,
     /// Runs a `builtin:` builder.
     Builtin,
+    /// Fetches an input that an evaluation asks for; no part of what was planned.
+    Input,
 }
 
 /// Something that happened.
@@ -33,8 +35,10 @@ pub enum Event<'a> {
         step: StepId,
         /// What it does.
         kind: StepKind,
-        /// The derivation's name.
+        /// The derivation's name, or the input's address.
         name: &'a str,
+        /// The store path of the derivation, if there is one.
+        derivation: &'a str,
         /// How and why, such as "cross: …".
         reason: &'a str,
     },

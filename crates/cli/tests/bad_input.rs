@@ -108,7 +108,7 @@ fn a_broken_deb() {
     for content in ["", "no archive at all", "!<arch>\ndebian-binary   0 0 0 100644 4  `\n2.0\n"] {
         std::fs::write(home.path().join("broken.deb"), content).unwrap();
         let text = home.failure(&["build", "--no-link", "-f", "tree.nix"]);
-        assert!(text.contains("broken.deb"), "{content:?}: {text}");
+        assert!(text.contains("broken.deb") && text.contains("\nhint: check where"), "{content:?}: {text}");
         home.check_clean("tree");
     }
 }

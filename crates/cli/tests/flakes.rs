@@ -25,7 +25,7 @@ fn example() -> tempfile::TempDir {
         format!(
             "{{ description = \"A flake\"; inputs.dep.url = \"path:{}/dep\"; outputs = {{ self, dep }}: {{ x = dep.lib.x + 1;
              packages.x86_64-linux.default = derivation {{ name = \"a-1.0\"; system = \"x86_64-linux\"; builder = \"/b\"; }} // {{ meta.description = \"A thing\"; }};
-             overlays.default = a: b: {{ }}; nixosConfigurations.lp4a = {{ config.system.build.toplevel = self.packages.x86_64-linux.default; }}; }}; }}",
+             overlays.default = final: prev: {{ }}; nixosConfigurations.lp4a = {{ config.system.build.toplevel = self.packages.x86_64-linux.default; }}; }}; }}",
             base.display()
         ),
     );
@@ -102,9 +102,38 @@ fn flakes_are_shown() {
     );
     assert!(
         stdout(&["flake", "archive", "--json"], directory)
-            .contains("\"inputs\":{\"dep\":{\"path\":\"/nix/store/")
+            .contains("\"inputs\":{\"dep\":{\"inputs\":{},\"path\":\"/nix/store/")
     );
+    // The same from the cache.
+    assert_eq!(stdout(&["flake", "show"], directory), shown);
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&["flake", "metadata", "--json"], directory)).unwrap();
+    assert_eq!(json["locked"]["__final"], true);
+    assert_eq!(json["fingerprint"].as_str().unwrap().len(), 64);
     stdout(&["flake", "check", "--no-build"], directory);
+    let check = |output: &str, expected: &str| {
+        let flake = format!("{{ outputs = {{ self }}: {{ {output} }}; }}");
+        std::fs::write(directory.join("dep/flake.nix"), flake).unwrap();
+        let output = run(&["flake", "check", "--no-build", "../dep"], directory);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.success(), expected.starts_with("warning"), "{error}");
+        assert!(error.contains(expected), "{error}");
+    };
+    check("overlays.a = x: y: { };", "overlay 'overlays.a' does not take an argument named 'final'");
+    check("overlay = 1;", "overlay 'overlay' is not a function");
+    check("nixosModules.a = throw \"no\";", "while checking 'nixosModules.a'");
+    check("apps.x86_64-linux.a = { };", "app 'apps.x86_64-linux.a' lacks attribute 'type'");
+    check("packages.x86_64-linux.a = 1;", "flake attribute 'packages.x86_64-linux.a' is not a derivation");
+    check("packages.x86.a = 1;", "'x86' is not a valid system type");
+    check(
+        "templates.a = { path = ./no; description = \"\"; };",
+        "template 'templates.a' refers to a non-existent path",
+    );
+    check("hydraJobs.a.b = 1;", "while checking 'hydraJobs.a.b'");
+    check("bundlers.x86_64-linux.a = 1;", "bundler 'bundlers.x86_64-linux.a' must be a function");
+    check("nixosConfigurations.a.config = { };", "attribute 'system' missing");
+    check("strange = 1;", "warning: unknown flake output 'strange'");
+    check("devShell = { };", "warning: flake output attribute 'devShell' is deprecated");
     assert!(stdout(&["search", ".", "THING"], directory).contains("A thing"));
 }
 
@@ -215,7 +244,7 @@ fn what_is_wrong_with_inputs_is_said_and_the_lock_file_stays() {
     };
     let with =
         |inputs: &str| format!("{{ inputs = {{ {inputs} }}; outputs = {{ self, ... }}: {{ x = 1; }}; }}");
-    check(&with("a.url = \"hg+file:///x\";"), &[], &["Mercurial repositories can't be fetched"]);
+    check(&with("a.url = \"svn+file:///x\";"), &[], &["input 'svn+file:///x' is unsupported"]);
     check(
         &with("a.url = \"http://127.0.0.1:1/x.tar.gz\";"),
         &[],
@@ -239,6 +268,25 @@ fn what_is_wrong_with_inputs_is_said_and_the_lock_file_stays() {
         &["--no-update-lock-file"],
         &["can't read /x", "while updating the flake input 'a'"],
     );
+    // What the lock file says of an input is not what there is.
+    std::fs::create_dir(base.join("dep")).unwrap();
+    std::fs::write(base.join("dep/flake.nix"), "{ outputs = { self }: { }; }").unwrap();
+    let dep = format!(
+        "{{ inputs.a.url = \"path:{}/dep\"; outputs = {{ self, a }}: {{ x = a ? y; }}; }}",
+        base.display()
+    );
+    std::fs::write(base.join("main/flake.nix"), &dep).unwrap();
+    stdout(&["flake", "lock"], &base);
+    let text_of_lock = std::fs::read_to_string(&lock).unwrap();
+    let hash = text_of_lock.split('"').find(|word| word.starts_with("sha256-")).unwrap();
+    let other = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    std::fs::write(&lock, text_of_lock.replace(hash, other)).unwrap();
+    check(&dep, &[], &["NAR hash mismatch in input", other, "the input was changed where it comes from"]);
+    // An attribute that is not there.
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::write(base.join("main/flake.nix"), "{ outputs = { self }: { xy = 1; }; }").unwrap();
+    let error = text(&run(&["eval", ".#xz"], &base).stderr);
+    assert!(error.contains("does not provide attribute") && error.contains("Did you mean xy?"), "{error}");
     std::fs::write(&lock, "{\"nodes\":{\"root\":{}},\"root\":\"root\",\"version\":8}").unwrap();
     check(&with(""), &[], &["has unsupported version 8", "a newer Nix wrote it"]);
     std::fs::write(&lock, "{\"nodes\":").unwrap();
@@ -292,5 +340,64 @@ fn files_that_git_does_not_know_are_named() {
         text(&log.stdout).starts_with("locked\n\nFlake lock file updates:\n\n• Added input 'dep':"),
         "{}",
         text(&log.stdout)
+    );
+}
+
+#[test]
+fn mercurial_repositories_are_inputs() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().canonicalize().unwrap();
+    let (main, dep) = (base.join("main"), base.join("dep"));
+    std::fs::create_dir_all(&main).unwrap();
+    std::fs::create_dir_all(&dep).unwrap();
+    let hg = |arguments: &[&str]| {
+        let mut command = Command::new("hg");
+        command.args(["--config", "ui.username=a"]).args(arguments).current_dir(&dep).env("HGRCPATH", "");
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    if !hg(&["init"]) {
+        println!("skipped: hg is not installed");
+        return;
+    }
+    std::fs::write(dep.join("flake.nix"), "{ outputs = { self }: { x = self.revCount or \"changed\"; }; }")
+        .unwrap();
+    assert!(hg(&["add", "flake.nix"]) && hg(&["commit", "-m", "first"]) && hg(&["tag", "v1"]));
+    let flake = format!(
+        "{{ inputs.dep.url = \"hg+file://{}\"; outputs = {{ self, dep }}: {{ inherit (dep) x; }}; }}",
+        dep.display()
+    );
+    std::fs::write(main.join("flake.nix"), flake).unwrap();
+    assert_eq!(stdout(&["eval", ".#x"], &base), "1\n");
+    let lock = std::fs::read_to_string(main.join("flake.lock")).unwrap();
+    for part in ["\"type\": \"hg\"", "\"ref\": \"default\"", "\"revCount\": 1"] {
+        assert!(lock.contains(part), "{lock}");
+    }
+    let tag = format!("hg+file://{}?ref=v1#x", dep.display());
+    assert_eq!(stdout(&["eval", &tag], &base), "0\n");
+    let url = format!("hg+file://{}", dep.display());
+    let error = text(&run(&["eval", &format!("{url}?ref=nowhere#x")], &base).stderr);
+    assert!(error.contains("there is no branch, tag or commit 'nowhere' in file://"), "{error}");
+    // A working tree with changes is taken as it is, without what is not tracked.
+    std::fs::write(dep.join("other"), "").unwrap();
+    std::fs::write(dep.join("flake.nix"), "{ outputs = { self }: { x = builtins.pathExists ./other; }; }")
+        .unwrap();
+    let output = run(&["eval", &format!("{url}#x")], &base);
+    assert_eq!(text(&output.stdout), "false\n", "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("Mercurial tree '"), "{}", text(&output.stderr));
+    let output = run(&["eval", &format!("{url}#x"), "--no-allow-dirty"], &base);
+    assert!(
+        text(&output.stderr).contains("is unclean\nhint: commit the changes"),
+        "{}",
+        text(&output.stderr)
+    );
+    // The lock still says which commit.
+    assert_eq!(stdout(&["eval", ".#x"], &base), "1\n");
+    let names = format!(
+        "builtins.attrNames (builtins.fetchMercurial {{ url = \"{}\"; rev = \"v1\"; }})",
+        dep.display()
+    );
+    assert_eq!(
+        stdout(&["eval", "--impure", "--json", "--expr", &names], &base),
+        "[\"branch\",\"outPath\",\"rev\",\"revCount\",\"shortRev\"]\n"
     );
 }

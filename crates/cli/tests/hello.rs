@@ -203,3 +203,26 @@ fn a_shell_has_the_packages_on_its_path() {
     let output = saltire("shell hello --command no-such-program").output().unwrap();
     assert!(text(&output.stderr).contains("there is no program 'no-such-program' on PATH"));
 }
+
+/// A dynamic program as another distribution has it: its interpreter is where that of
+/// musl is there, and nothing of this machine is.
+#[test]
+#[ignore = "builds musl for riscv64, 1 CPU minute; 5 s when it is built"]
+fn a_foreign_program_with_musl_that_was_not_built_here_runs() {
+    if !can_build() {
+        return;
+    }
+    let [path] = build("hello", &["riscv64-musl"], "").try_into().unwrap();
+    let mut bytes = std::fs::read(physical(&path).join("bin/hello")).unwrap();
+    let identity = saltire_platforms::identify_elf(&bytes).unwrap();
+    let interpreter = identity.interpreter.unwrap().into_bytes();
+    let at = bytes.windows(interpreter.len()).position(|part| part == interpreter).unwrap();
+    let mut usual = b"/lib/ld-musl-riscv64.so.1".to_vec();
+    usual.resize(interpreter.len(), 0);
+    bytes[at..at + usual.len()].copy_from_slice(&usual);
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("hello");
+    std::fs::write(&program, bytes).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    assert_eq!(stdout(&format!("exec {}", program.display())), "Hello, world!\n");
+}

@@ -122,3 +122,58 @@ fn packages_are_built_and_linked() {
     let run = ["nix", "run", "--impure", "--expr", &app, "", "--", "echo", "-n", "there"];
     assert_eq!(stdout_in(&run, directory.path()), "there");
 }
+
+#[test]
+fn environments_of_builds_are_what_setup_makes_of_them() {
+    let output = saltire("build stdenvNoCC --no-link").output().unwrap();
+    if text(&output.stderr).contains("can't fetch") || !saltire_driver::probe().can_build() {
+        println!("skipped: no Debian mirror can be reached, or the kernel does not allow a sandbox");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("shell.nix");
+    std::fs::write(
+        &file,
+        format!(
+            "with import {} {{ }}; stdenvNoCC.mkDerivation {{
+               name = \"thing-1\"; outputs = [ \"out\" \"dev\" ]; line = \"a\\t\\\"b\\\"\\n\\\\c\"; text = \"it's ${{placeholder \"out\"}}\";
+               buildPhase = \"echo building $name\"; shellHook = \"echo hooked >&2\";
+               allowedReferences = [ ];
+             }}",
+            package_set().display()
+        ),
+    )
+    .unwrap();
+    let json = stdout_in(&["nix", "print-dev-env", "--json", "-f", "shell.nix"], directory.path());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let variable = |name: &str| json["variables"][name].clone();
+    assert_eq!(variable("line"), serde_json::json!({ "type": "exported", "value": "a\t\"b\"\n\\c" }));
+    assert_eq!(variable("name")["value"], "thing-1-env");
+    assert_eq!(variable("seenDependencies")["type"], "associative");
+    assert!(variable("PATH")["value"].as_str().unwrap().contains("seed-tools"), "{json}");
+    assert!(json["bashFunctions"]["genericBuild"].as_str().unwrap().contains("\n"), "{json}");
+    // The commands make the same, with outputs below the working directory.
+    let commands = stdout_in(&["nix", "print-dev-env", "-f", "shell.nix"], directory.path());
+    std::fs::write(directory.path().join("commands"), commands).unwrap();
+    let script = ". ./commands; printf '%s|' \"$line\" \"$text\" \"$dev\"; declare -F runHook";
+    let shell =
+        std::process::Command::new("bash").args(["-c", script]).current_dir(directory.path()).output();
+    let here = directory.path().canonicalize().unwrap();
+    let here = here.display();
+    let expected = format!("a\t\"b\"\n\\c|it's {here}/outputs/out|{here}/outputs/dev|runHook\n");
+    assert_eq!(text(&shell.unwrap().stdout), expected);
+    let develop = |words: &[&str]| {
+        let output = run(&[&["nix", "develop", "-f", "shell.nix"], words].concat(), directory.path());
+        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let script = "echo $IN_NIX_SHELL $name $((2 + 2)); exit 0";
+    assert_eq!(develop(&["-c", "bash", "-c", script]), "impure thing-1-env 4\n");
+    assert!(develop(&["--build"]).ends_with("building thing-1-env\n"));
+    let clean =
+        ["-i", "-k", "HOME", "-s", "SAID", "x", "-c", "bash", "-c", "echo ${HOME:+home} $SAID ${USER-none}"];
+    assert_eq!(develop(&clean), "home x none\n");
+    develop(&["--profile", "kept", "-c", "true"]);
+    let kept = run(&["nix", "develop", "./kept", "-c", "bash", "-c", "echo $name"], directory.path());
+    assert_eq!(text(&kept.stdout), "thing-1-env\n", "{}", text(&kept.stderr));
+}

@@ -151,6 +151,25 @@ fn nix_env_installs_upgrades_and_goes_back() {
     let error = world.messages("nix-env -p n -f set.nix --dry-run -i c", 1);
     assert_eq!(error, "error: selector 'c' matches no derivations\n");
     assert_eq!(world.run("nix-env -qa -f set.nix"), "a-1\nb-10\nb-2\n");
+    assert_eq!(world.run("nix-env -qa -f set.nix -P b.*"), "c  b-10\nb  b-2\n");
+    assert_eq!(world.run("nix-env -p e -qas -f set.nix a"), "---  a-1\n");
+    assert_eq!(world.run("nix-env -p e -qs one"), "IP-  one-1.0\n");
+    std::fs::write(
+        world.path().join("newer.nix"),
+        "derivation { name = \"one-1.1\"; system = \"x86_64-linux\"; builder = \"/b\"; } // { meta = { n = 1; f = x: x; }; }",
+    )
+    .unwrap();
+    assert_eq!(world.run("nix-env -p e -qc -f newer.nix"), "one-1.0  < 1.1\ntwo-2.0  - ?\n");
+    assert_eq!(world.run("nix-env -p e -qac -f newer.nix"), "one-1.1  > 1.0\n");
+    let json: serde_json::Value =
+        serde_json::from_str(&world.run("nix-env -qa --json --meta -f newer.nix")).unwrap();
+    assert_eq!(json[""]["meta"], serde_json::json!({ "f": null, "n": 1 }));
+    let xml = world.run("nix-env -qa --xml --meta -f newer.nix");
+    assert!(xml.contains("<meta name=\"n\" type=\"int\" value=\"1\" />"), "{xml}");
+    let error = world.messages("nix-env -qa -f newer.nix on", 1);
+    assert_eq!(error, "error: selector 'on' matches no derivations, maybe you meant:\n       one\n");
+    let error = world.messages("nix-env -q -P", 1);
+    assert!(error.contains("only works with --available"), "{error}");
 }
 
 #[test]
@@ -235,7 +254,9 @@ fn commands_that_run_programs_say_what_is_missing() {
     check("nix daemon", "there is no daemon");
     check("nix-copy-closure", "no host name specified");
     check("nix realisation info", "there are no realisations");
-    check("nix flake clone path:flake --dest x", "is no Git repository");
+    world.messages("nix flake clone path:flake --dest x", 0);
+    assert!(world.path().join("x/flake.nix").is_file());
+    check("nix flake clone path:flake --dest x", "there is something at 'x' already");
     check("nix flake clone path:flake", "missing flag '--dest'");
     check(
         "nix bundle --bundler path:flake path:flake",
@@ -243,6 +264,11 @@ fn commands_that_run_programs_say_what_is_missing() {
     );
     check("nix store frobnicate", "'nix store frobnicate' is a command of Nix that saltire does not have");
     check("nix frobnicate", "'frobnicate' is not a recognised command");
-    let environment = world.run("nix print-dev-env path:flake");
-    assert!(environment.contains("export name='a'\n") && !environment.contains("exec "), "{environment}");
+    check(
+        "nix print-dev-env path:flake",
+        "only works on derivations that use 'bash' as their builder, not '/b'",
+    );
+    check("nix develop path:flake --phase build -c x", "you cannot use both '--command' and '--phase'");
+    check("nix develop path:flake -k HOME", "--keep-env-var does not make sense without --ignore-env");
+    check("nix build --log-format loud path:flake", "option 'log-format' has an invalid value 'loud'");
 }

@@ -178,6 +178,7 @@ impl Execution<'_> {
     fn prepare<'s>(&self, systems: impl Iterator<Item = &'s String>) -> Result<(), Error> {
         let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
         if local.shell.is_none() {
+            self.session.tell_of_sandbox();
             no_sandbox().map_or(Ok(()), |finding| Err(Error::NoSandbox(finding)))?;
             local.shell = Some(self.session.tool("sandboxShell")?.join("bin/busybox"));
         }
@@ -203,7 +204,8 @@ impl Execution<'_> {
             Some(way) if !may_go => format!("{}: the other machines are busy; {}", way.method, way.reason),
             _ => format!("{}: {}", step.method, step.reason),
         };
-        session.tell(Event::Started { step: id, kind, name: &step.name, reason: &reason });
+        let (name, derivation) = (step.name.as_str(), step.derivation.as_str());
+        session.tell(Event::Started { step: id, kind, name, derivation, reason: &reason });
         let (_, derivation) = &self.loaded.derivations[step.node];
         let result = match step.method {
             Method::Substitute => session.substitute_outputs(derivation).map_err(Failure::from),
@@ -224,7 +226,8 @@ impl Execution<'_> {
         let (id, name) = (StepId(0), step.name.as_str());
         let kind = if runs_programs { StepKind::Build } else { StepKind::Builtin };
         self.session.tell(Event::Planned { downloads: 0, builds: 1 });
-        self.session.tell(Event::Started { step: id, kind, name, reason: "again, to compare" });
+        let derivation = step.derivation.as_str();
+        self.session.tell(Event::Started { step: id, kind, name, derivation, reason: "again, to compare" });
         let (builder, request) = self.request(step, id, step.method, &step.emulate);
         let result = builder.check(&request);
         self.session.tell(Event::Finished { step: id, name, success: result.is_ok() });

@@ -260,6 +260,30 @@ impl Session {
         defaults: &[String],
         prefixes: &[String],
     ) -> Result<FlakeAttribute, EvaluationError> {
+        let mut found = self.find_in_flake(evaluator, flake, fragment, (defaults, prefixes), 1)?;
+        Ok(found.remove(0))
+    }
+
+    /// As [`Self::flake_attribute`], but all that are there; at least one.
+    pub fn flake_attributes(
+        &self,
+        evaluator: &mut Evaluator,
+        flake: &LockedFlake,
+        fragment: &str,
+        defaults: &[String],
+        prefixes: &[String],
+    ) -> Result<Vec<FlakeAttribute>, EvaluationError> {
+        self.find_in_flake(evaluator, flake, fragment, (defaults, prefixes), usize::MAX)
+    }
+
+    fn find_in_flake(
+        &self,
+        evaluator: &mut Evaluator,
+        flake: &LockedFlake,
+        fragment: &str,
+        (defaults, prefixes): (&[String], &[String]),
+        most: usize,
+    ) -> Result<Vec<FlakeAttribute>, EvaluationError> {
         let root = self.flake_value(evaluator, flake)?;
         let outputs = Symbol::intern("outputs");
         let root = evaluator.force(root)?;
@@ -274,14 +298,17 @@ impl Session {
                 }
             },
         };
-        let mut candidates = Vec::new();
+        let (mut all, mut candidates) = (Vec::new(), Vec::new());
         for path in &paths {
             match look(evaluator, root, path)? {
-                Found::Value(value) => return Ok(FlakeAttribute { value, path: path.clone() }),
+                Found::Value(value) => all.push(FlakeAttribute { value, path: path.clone() }),
                 Found::Nothing { name, present } => candidates.push((name, present)),
             }
+            if all.len() == most {
+                break;
+            }
         }
-        Err(missing(flake, &paths, &candidates).into())
+        if all.is_empty() { Err(missing(flake, &paths, &candidates).into()) } else { Ok(all) }
     }
 }
 

@@ -26,15 +26,19 @@ pub(crate) fn fetch(
     match kind {
         FetchKind::Url => fetch_file(inputs, request),
         FetchKind::Tarball => fetch_tarball(inputs, request),
-        FetchKind::Git | FetchKind::Tree => {
+        FetchKind::Git | FetchKind::Mercurial | FetchKind::Tree => {
             let mut input = tree_input(kind, request)?;
             if input.is_indirect() {
                 input = flakes.resolve_input(&input)?;
             }
-            inputs.fetch(&input).map(told).map_err(host_error)
-        }
-        FetchKind::Mercurial => {
-            Err(HostError::new("Mercurial repositories can't be fetched; use an archive of the revision"))
+            let mut fetched = inputs.fetch(&input).map(|stored| {
+                let branch = stored.input.text("ref").map(str::to_owned);
+                (told(stored), branch)
+            });
+            if let (FetchKind::Mercurial, Ok((fetched, Some(branch)))) = (kind, &mut fetched) {
+                fetched.attributes.insert("branch".into(), FetchValue::String(branch.clone()));
+            }
+            fetched.map(|(fetched, _)| fetched).map_err(host_error)
         }
         FetchKind::Closure => closure::fetch_closure(inputs, request),
     }
@@ -87,8 +91,11 @@ pub(crate) fn host_error(error: InputStoreError) -> HostError {
     HostError::new(format!("{error}{hint}"))
 }
 
-/// The input that `fetchGit` and `fetchTree` mean.
+/// The input that `fetchGit`, `fetchMercurial` and `fetchTree` mean.
 fn tree_input(kind: FetchKind, request: &FetchAttrs) -> HostResult<Input> {
+    if kind == FetchKind::Mercurial {
+        return mercurial_input(request);
+    }
     let mut attributes = to_attributes(request);
     let wrong = |error: saltire_fetch::input::InputError| HostError::new(error.to_string());
     let url = text(request, "url");
@@ -112,6 +119,20 @@ fn tree_input(kind: FetchKind, request: &FetchAttrs) -> HostResult<Input> {
         }
     }
     Input::from_attributes(attributes).map_err(wrong)
+}
+
+/// The input that `fetchMercurial` means: `rev` may be a branch or tag as well.
+fn mercurial_input(request: &FetchAttrs) -> HostResult<Input> {
+    let url = text(request, "url").unwrap_or_default();
+    let url = if url.contains("://") { url.to_owned() } else { format!("file://{url}") };
+    let mut attributes: Attributes = [("type".into(), "hg".into()), ("url".into(), url.into())].into();
+    let name = text(request, "name").filter(|name| *name != "source");
+    attributes.extend(name.map(|name| ("name".to_owned(), name.into())));
+    if let Some(rev) = text(request, "rev") {
+        let is_hash = rev.len() == 40 && rev.bytes().all(|byte| byte.is_ascii_hexdigit());
+        attributes.insert(if is_hash { "rev" } else { "ref" }.into(), rev.into());
+    }
+    Input::from_attributes(attributes).map_err(|error| HostError::new(error.to_string()))
 }
 
 /// A repository's address as a URL: it may be a path, or `user@host:path`.

@@ -4,9 +4,9 @@
 //! below the cache directory, named by a hash of what was asked. A file appears
 //! whole or not at all, so that several processes can use them.
 
-use saltire_build::{Event, Events};
+use saltire_build::{Event, Events, StepId, StepKind};
 use saltire_fetch::input::{Attribute, Attributes, Input, Kind, attributes};
-use saltire_fetch::{Downloader, Fetcher, TreeError, Unobserved};
+use saltire_fetch::{Downloader, Fetcher, Observer, TreeError};
 use saltire_store::{Store, StoreError};
 use saltire_store_model::nar::FileKind;
 use saltire_store_model::{Hash, HashAlgorithm, Ingestion, References, StorePath};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
@@ -115,6 +115,39 @@ pub struct Inputs {
     pub cancelled: Arc<AtomicBool>,
 }
 
+/// Shows how an input comes, from the time that it is asked for until it is dropped.
+struct Coming<'i> {
+    events: &'i dyn Events,
+    step: StepId,
+    name: String,
+    came: AtomicBool,
+}
+
+impl<'i> Coming<'i> {
+    fn new(events: &'i dyn Events, input: &Input) -> Self {
+        /// Inputs are counted from far behind the steps of any plan.
+        static NEXT: AtomicUsize = AtomicUsize::new(usize::MAX / 2);
+        let step = StepId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = input.to_url().to_string();
+        let kind = StepKind::Input;
+        events.event(Event::Started { step, kind, name: &name, derivation: "", reason: "input" });
+        Self { events, step, name, came: AtomicBool::new(false) }
+    }
+}
+
+impl Observer for Coming<'_> {
+    fn received(&self, bytes: u64, total: Option<u64>) {
+        self.events.event(Event::Received { step: self.step, bytes, total });
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        let success = self.came.load(Ordering::Relaxed);
+        self.events.event(Event::Finished { step: self.step, name: &self.name, success });
+    }
+}
+
 impl Inputs {
     /// Makes an input's tree valid in the store.
     pub fn fetch(&self, input: &Input) -> Result<StoredInput, InputStoreError> {
@@ -130,6 +163,7 @@ impl Inputs {
         {
             return Ok(found);
         }
+        let coming = Coming::new(&*self.events, input);
         let warn = |text: &str| self.events.event(Event::Warning(&text));
         let clones = self.cache.join("git");
         let fetcher = Fetcher {
@@ -138,19 +172,22 @@ impl Inputs {
             access_tokens: &self.settings.access_tokens,
             allow_dirty: self.settings.allow_dirty,
             warn_dirty: self.settings.warn_dirty,
-            observer: &Unobserved,
+            observer: &coming,
             warn: &warn,
             cancelled: &self.cancelled,
         };
         let locked = fetcher.lock(input)?;
         let key = without_facts(&locked);
-        let is_version = matches!(locked.kind(), Kind::Git | Kind::Forge(_)) && locked.is_locked();
+        let is_version =
+            matches!(locked.kind(), Kind::Git | Kind::Mercurial | Kind::Forge(_)) && locked.is_locked();
         if is_version && let Some(found) = self.remembered(&key, Duration::MAX)?.and_then(|known| known.fresh)
         {
             self.remember_version(&asked, &key, &found)?;
+            coming.came.store(true, Ordering::Relaxed);
             return self.checked(input, found);
         }
         let (found, etag) = self.fetch_version(&fetcher, &locked, &key)?;
+        coming.came.store(true, Ordering::Relaxed);
         if is_version || matches!(locked.kind(), Kind::Tarball | Kind::File) {
             self.remember(&key, &found, etag.as_deref())?;
             self.remember_version(&asked, &key, &found)?;
@@ -158,16 +195,15 @@ impl Inputs {
         self.checked(input, found)
     }
 
+    /// The path that an input with a `narHash` has or will have.
+    pub fn path_of(&self, input: &Input) -> Option<StorePath> {
+        let (store, hash) = (self.store.store_dir(), nar_hash(input)?);
+        store.make_fixed_path(input.name(), Ingestion::Nar, &hash, &References::default()).ok()
+    }
+
     /// The path that an input's `narHash` leads to, if it is valid.
     fn by_nar_hash(&self, input: &Input) -> Result<Option<StoredInput>, InputStoreError> {
-        let Some(hash) = nar_hash(input) else { return Ok(None) };
-        let path = self.store.store_dir().make_fixed_path(
-            input.name(),
-            Ingestion::Nar,
-            &hash,
-            &References::default(),
-        );
-        let path = path.map_err(StoreError::from)?;
+        let Some(path) = self.path_of(input) else { return Ok(None) };
         self.store.add_temp_root(&path)?;
         Ok(self.store.is_valid(&path)?.then(|| StoredInput { path, input: input.clone() }))
     }

@@ -66,6 +66,6 @@ pub use select::{
 };
 pub use served::{ServedStore, ToClient};
 pub use session::{EvaluationError, MakeDebugger, Session};
-pub use settings::{CacheSettings, Directories, LockSettings, Settings};
+pub use settings::{CacheSettings, Directories, DownloadSettings, LockSettings, Settings};
 pub use ssh_store::SshStore;
 pub use statistics::ProfileSettings;

@@ -35,6 +35,16 @@ impl Launch {
         self
     }
 
+    /// Lets the program see these environment variables instead of this process's;
+    /// those that it needs stay.
+    #[must_use]
+    pub fn with_environment(mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let needed = std::mem::take(&mut self.spec.env);
+        self.spec.env = variables.into_iter().chain(needed).collect();
+        self.spec.inherit = false;
+        self
+    }
+
     /// Becomes the program, which so has this process's terminal, signals, working
     /// directory, user and network. Returns only on failure.
     ///

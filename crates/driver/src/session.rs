@@ -47,6 +47,8 @@ pub struct Session {
     debugger: OnceLock<(MakeDebugger, StopAt)>,
     pub(crate) substituters: Substituters,
     machines: OnceLock<Machines>,
+    /// Whether the user was told that a sandbox can't be done without.
+    sandbox_told: AtomicBool,
 }
 
 /// Makes the debugger of an evaluation.
@@ -78,6 +80,9 @@ impl Session {
         let platform = Platform::current().ok_or(Error::UnknownMachine)?;
         let mut options = Options::new(directories.cache.join("downloads"), mirrors(&settings));
         options.offline = settings.offline;
+        options.tries = settings.downloads.tries.unwrap_or(options.tries);
+        options.connect = settings.downloads.connect.unwrap_or(options.connect);
+        options.stall = settings.downloads.stall.unwrap_or(options.stall);
         let downloader = Arc::new(Downloader::new(options));
         let inputs = Arc::new(Inputs {
             store: Arc::clone(&store),
@@ -103,6 +108,7 @@ impl Session {
             debugger: OnceLock::new(),
             substituters: Substituters::default(),
             machines: OnceLock::new(),
+            sandbox_told: AtomicBool::new(false),
         }))
     }
 
@@ -453,6 +459,15 @@ impl Session {
     /// Tells the user something.
     pub(crate) fn tell(&self, event: Event<'_>) {
         self.events.event(event);
+    }
+
+    /// Tells the user who wanted builds without a sandbox that there are none; once.
+    pub(crate) fn tell_of_sandbox(&self) {
+        if !self.settings.sandbox && !self.sandbox_told.swap(true, Ordering::Relaxed) {
+            self.tell(Event::Warning(
+                &"builds are always in a sandbox: the setting 'sandbox' changes nothing",
+            ));
+        }
     }
 
     /// Whether the user called it off.

@@ -17,6 +17,10 @@ pub struct Settings {
     pub mirrors: Vec<String>,
     /// Use no network.
     pub offline: bool,
+    /// How downloads are done.
+    pub downloads: DownloadSettings,
+    /// Whether builds are to be in a sandbox. They always are; the user is told so.
+    pub sandbox: bool,
     /// Builds at the same time.
     pub jobs: usize,
     /// Cores that one build may use; 0 for all.
@@ -79,6 +83,28 @@ pub struct Settings {
     pub profile: Option<ProfileSettings>,
 }
 
+/// How downloads are done, as far as the user has said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DownloadSettings {
+    /// How often an address is tried.
+    pub tries: Option<u32>,
+    /// How long to wait for a connection; not bounded if it is zero.
+    pub connect: Option<Duration>,
+    /// How long a server may send nothing.
+    pub stall: Option<Duration>,
+}
+
+impl DownloadSettings {
+    fn from_config(config: &NixConfig) -> Self {
+        let number = |name: &str| config.is_set(name).then(|| config.number(name));
+        Self {
+            tries: number("download-attempts").map(|tries| u32::try_from(tries).unwrap_or(u32::MAX).max(1)),
+            connect: number("connect-timeout").map(Duration::from_secs),
+            stall: number("stalled-download-timeout").map(Duration::from_secs),
+        }
+    }
+}
+
 /// How flakes are locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockSettings {
@@ -135,6 +161,8 @@ impl Default for Settings {
             store: None,
             mirrors: Vec::new(),
             offline: false,
+            downloads: DownloadSettings::default(),
+            sandbox: true,
             jobs: 1,
             cores: 0,
             keep_failed: false,
@@ -226,6 +254,8 @@ impl Settings {
             use_registries: config.is_on("use-registries"),
         };
         self.caches = CacheSettings::from_config(config);
+        self.downloads = DownloadSettings::from_config(config);
+        self.sandbox = !config.is_set("sandbox") || config.text("sandbox") == "true";
         self.inputs.trusted_keys = config.list("trusted-public-keys");
         self.flake_registry = config.text("flake-registry").to_owned();
         let system =

@@ -208,6 +208,11 @@ impl Session {
         Ok(all.iter().map(entry).collect())
     }
 
+    /// Which of these paths binary caches have, as text.
+    pub fn substitutable(&self, paths: &[StorePath]) -> HashSet<String> {
+        self.query_substitutes(paths).into_keys().collect()
+    }
+
     /// Gets a valid path again if its files are not what was registered; false if no
     /// cache has what they were.
     pub fn repair(&self, path: &StorePath) -> Result<bool, CopyError> {

@@ -442,6 +442,12 @@ impl ClosureObj {
 }
 
 impl Closure {
+    /// The name of its argument, if that is taken as it is and not by its attributes.
+    pub fn argument(self) -> Option<crate::Symbol> {
+        let code = self.0.code;
+        if code.formals.is_some() { None } else { code.argument }
+    }
+
     /// The environment. The closure counts as used.
     #[inline(always)]
     pub(crate) fn env(self) -> &'static Env {

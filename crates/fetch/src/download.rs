@@ -27,7 +27,9 @@ pub struct Options {
     pub tries: u32,
     /// The wait before the second try; doubled before each further one.
     pub pause: Duration,
-    /// How long to wait for a connection or an answer.
+    /// How long to wait for a connection; not bounded if it is zero.
+    pub connect: Duration,
+    /// How long to wait for an answer.
     pub patience: Duration,
     /// How long a server may send nothing in the middle of a file.
     pub stall: Duration,
@@ -37,7 +39,7 @@ impl Options {
     /// Three tries, half a second apart at first, half a minute of patience.
     pub fn new(cache: PathBuf, mirrors: Mirrors) -> Self {
         let (pause, patience) = (Duration::from_millis(500), Duration::from_secs(30));
-        Self { cache, mirrors, offline: false, tries: 3, pause, patience, stall: patience }
+        Self { cache, mirrors, offline: false, tries: 3, pause, connect: patience, patience, stall: patience }
     }
 }
 
@@ -105,7 +107,7 @@ pub struct Downloader {
 impl Downloader {
     /// Makes no connection yet.
     pub fn new(options: Options) -> Self {
-        let client = Client::new(options.patience, options.stall);
+        let client = Client::new(&options);
         Self { options, client }
     }
 

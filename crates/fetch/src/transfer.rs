@@ -6,6 +6,7 @@
 //! says nothing). The thread then ends at its next byte, or when the server has
 //! been silent for too long.
 
+use crate::download::Options;
 use crate::error::Reason;
 use std::fs::File;
 use std::io::{self, Read};
@@ -97,20 +98,21 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `patience` bounds connecting and the wait for an answer's header, `stall`
-    /// each wait for further bytes; nothing bounds the whole transfer.
-    pub fn new(patience: Duration, stall: Duration) -> Self {
+    /// Connecting, the wait for an answer's header and each wait for further bytes are
+    /// bounded; nothing bounds the whole transfer.
+    pub fn new(options: &Options) -> Self {
+        let connect = Some(options.connect).filter(|time| !time.is_zero());
         let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build();
         let config = ureq::Agent::config_builder()
-            .timeout_resolve(Some(patience))
-            .timeout_connect(Some(patience))
-            .timeout_recv_response(Some(patience))
-            .timeout_per_read(Some(stall))
+            .timeout_resolve(connect)
+            .timeout_connect(connect)
+            .timeout_recv_response(Some(options.patience))
+            .timeout_per_read(Some(options.stall))
             .http_status_as_error(false)
             .user_agent(concat!("saltire/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
-        Self { agent: config.into(), stall }
+        Self { agent: config.into(), stall: options.stall }
     }
 
     /// Asks for a file, and waits for the answer's header.
@@ -250,6 +252,8 @@ fn head(response: &ureq::http::Response<ureq::Body>, ask: &Ask) -> Result<Head, 
 fn reason(error: &ureq::Error, stall: Duration) -> Reason {
     match error {
         ureq::Error::Timeout(ureq::Timeout::PerRead) => Reason::Stalled(stall),
+        // The library says first of which kind it is.
+        ureq::Error::Io(error) => Reason::Connection(error.to_string()),
         other => Reason::Connection(other.to_string()),
     }
 }

@@ -8,6 +8,7 @@ use crate::archive::{UnpackError, unpack_archive};
 use crate::download::{Downloader, Observer, Received, Unpinned};
 use crate::error::FetchError;
 use crate::input::git::Git;
+use crate::input::mercurial::{self, Mercurial};
 use crate::input::url::Url;
 use crate::input::{Forge, Input, InputError, Kind, is_revision};
 use rustix::fs::{FlockOperation, flock};
@@ -66,14 +67,21 @@ pub enum TreeError {
         source: UnpackError,
     },
     /// A working tree has changes, which the settings forbid.
-    #[error("Git tree '{}' is dirty", .0.display())]
-    Dirty(PathBuf),
-    /// The `git` program is not there.
-    #[error("the program 'git' is needed to fetch Git repositories, and it is not installed")]
-    NoGit,
-    /// `git` failed.
-    #[error("'git {command}' failed in {}{}", .repository.display(), message_text(.message))]
-    Git {
+    #[error("{kind} tree '{}' is {what}", .path.display(), kind = repositories(.program), what = if *.program == "git" { "dirty" } else { "unclean" })]
+    Dirty {
+        /// The program of its kind of repositories.
+        program: &'static str,
+        /// Where.
+        path: PathBuf,
+    },
+    /// The program is not there that knows a kind of repositories.
+    #[error("the program '{0}' is needed to fetch {kind} repositories, and it is not installed", kind = repositories(.0))]
+    NoProgram(&'static str),
+    /// The program of a repository failed.
+    #[error("'{program} {command}' failed in {}{}", .repository.display(), message_text(.message))]
+    Program {
+        /// The program.
+        program: &'static str,
         /// The directory in which it ran.
         repository: PathBuf,
         /// Its first argument.
@@ -126,20 +134,27 @@ impl TreeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fetch(error) => error.hint(),
-            Self::Dirty(_) => Some("commit the changes, or set 'allow-dirty'".into()),
+            Self::Dirty { .. } => Some("commit the changes, or set 'allow-dirty'".into()),
             Self::Shallow(_) => {
                 Some("get the rest with 'git fetch --unshallow', or add '?shallow=1' to its address".into())
             }
-            Self::NoGit => Some("install git, or use an input that is fetched as an archive".into()),
+            Self::NoProgram(program) => {
+                Some(format!("install {program}, or use an input that is fetched as an archive"))
+            }
             Self::Indirect(id) => {
                 Some(format!("write where it is, such as 'github:OWNER/{id}', or add it to a registry"))
             }
-            Self::Git { message, .. } if message.contains("dubious ownership") => {
+            Self::Program { message, .. } if message.contains("dubious ownership") => {
                 Some("the repository belongs to another user; see 'safe.directory' in git-config(1)".into())
             }
             _ => None,
         }
     }
+}
+
+/// What a program's repositories are called.
+fn repositories(program: &str) -> &'static str {
+    if program == "git" { "Git" } else { "Mercurial" }
 }
 
 fn message_text(message: &str) -> String {
@@ -179,6 +194,7 @@ impl Fetcher<'_> {
                 Some(path) => self.lock_working_tree(input, &path),
                 None => self.lock_git(input),
             },
+            Kind::Mercurial => self.lock_mercurial(input),
             Kind::Indirect => Err(TreeError::Indirect(input.text("id").unwrap_or_default().to_owned())),
             _ => Ok(input.clone()),
         }
@@ -190,6 +206,7 @@ impl Fetcher<'_> {
         match input.kind() {
             Kind::Path => self.fetch_path(input).map(Some),
             Kind::Git => self.fetch_git(input, place).map(Some),
+            Kind::Mercurial => self.fetch_mercurial(input, place).map(Some),
             Kind::Forge(forge) => {
                 let rev = input.text("rev").unwrap_or_default();
                 let token = self.access_tokens.get(forge.host(input));
@@ -317,19 +334,25 @@ impl Fetcher<'_> {
         if let Some(path) = crate::input::git::local_repository(input) {
             return Ok((path, None));
         }
-        let url = input.text("url").unwrap_or_default();
-        let path = self.cache.join(Hash::sha256(url).to_nix_base32());
+        let (path, lock) = self.locked_clone("", input.text("url").unwrap_or_default())?;
+        if !path.join("HEAD").exists() {
+            let error = |source| TreeError::File { action: "create", path: path.clone(), source };
+            fs::create_dir_all(&path).map_err(error)?;
+            Git::new(&path, self.cancelled).run(&["init", "--quiet", "--bare", "."])?;
+        }
+        Ok((path, Some(lock)))
+    }
+
+    /// Where the clone of an address is, and the lock that keeps others away from it.
+    fn locked_clone(&self, prefix: &str, url: &str) -> Result<(PathBuf, File), TreeError> {
+        let path = self.cache.join(format!("{prefix}{}", Hash::sha256(url).to_nix_base32()));
         let file_error =
             |action, path: &Path, source| TreeError::File { action, path: path.to_owned(), source };
         fs::create_dir_all(self.cache).map_err(|e| file_error("create", self.cache, e))?;
         let lock_path = path.with_extension("lock");
         let lock = File::create(&lock_path).map_err(|e| file_error("write", &lock_path, e))?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|e| file_error("lock", &lock_path, e.into()))?;
-        if !path.join("HEAD").exists() {
-            fs::create_dir_all(&path).map_err(|e| file_error("create", &path, e))?;
-            Git::new(&path, self.cancelled).run(&["init", "--quiet", "--bare", "."])?;
-        }
-        Ok((path, Some(lock)))
+        Ok((path, lock))
     }
 
     /// A working tree without changes is the commit that is checked out.
@@ -382,7 +405,7 @@ impl Fetcher<'_> {
                 }
             })?;
             return match tree.input.text("rev") {
-                None if !self.allow_dirty => Err(TreeError::Dirty(path.clone())),
+                None if !self.allow_dirty => Err(TreeError::Dirty { program: "git", path: path.clone() }),
                 _ => Ok(tree),
             };
         };
@@ -428,6 +451,57 @@ impl Fetcher<'_> {
         Ok(Tree::new(place.to_owned(), found))
     }
 
+    /// The commit that an input means; a working tree with changes stays as it is.
+    fn lock_mercurial(&self, input: &Input) -> Result<Input, TreeError> {
+        if let Some(path) = input.local_directory()
+            && Mercurial::new(&path, self.cancelled).is_dirty()?
+        {
+            return Ok(input.clone());
+        }
+        let url = input.text("url").unwrap_or_default();
+        let (clone, _lock) = self.locked_clone("hg-", url)?;
+        let repository = Mercurial::new(&clone, self.cancelled);
+        repository.copy_from(&mercurial_address(input))?;
+        let name = mercurial::reference(input).to_owned();
+        let commit = repository.commit(&name)?;
+        let commit = commit.ok_or_else(|| TreeError::NoCommit { name, place: url.to_owned() })?;
+        let mut input = input.clone();
+        input.set("rev", commit.rev);
+        input.set("ref", commit.branch);
+        Ok(input)
+    }
+
+    fn fetch_mercurial(&self, input: &Input, place: &Path) -> Result<Tree, TreeError> {
+        let url = input.text("url").unwrap_or_default();
+        let Some(rev) = input.text("rev") else {
+            let path = input.local_directory().unwrap_or_default();
+            if !self.allow_dirty {
+                return Err(TreeError::Dirty { program: "hg", path });
+            }
+            if self.warn_dirty {
+                (self.warn)(&format!("Mercurial tree '{}' is unclean", path.display()));
+            }
+            return Mercurial::new(&path, self.cancelled).working_tree(input);
+        };
+        let (clone, _lock) = self.locked_clone("hg-", url)?;
+        let repository = Mercurial::new(&clone, self.cancelled);
+        let known = if clone.exists() { repository.commit(rev)? } else { None };
+        let commit = match known {
+            Some(commit) => Some(commit),
+            None => {
+                repository.copy_from(&mercurial_address(input))?;
+                repository.commit(rev)?
+            }
+        };
+        let missing = || TreeError::NoCommit { name: rev.to_owned(), place: url.to_owned() };
+        let commit = commit.ok_or_else(missing)?;
+        repository.export(&commit.rev, place)?;
+        let mut found = input.clone();
+        found.set("ref", commit.branch);
+        found.set("revCount", commit.number);
+        Ok(Tree::new(place.to_owned(), found))
+    }
+
     /// The repositories that a commit's `.gitmodules` names, by their paths.
     fn submodules(
         &self,
@@ -438,7 +512,7 @@ impl Fetcher<'_> {
         let blob = format!("{rev}:.gitmodules");
         let listing = match git.run(&["config", "--blob", &blob, "--list", "-z"]) {
             Ok(listing) => String::from_utf8_lossy(&listing).into_owned(),
-            Err(TreeError::Git { .. }) => return Ok(BTreeMap::new()),
+            Err(TreeError::Program { .. }) => return Ok(BTreeMap::new()),
             Err(error) => return Err(error),
         };
         let settings: BTreeMap<&str, &str> =
@@ -453,6 +527,12 @@ impl Fetcher<'_> {
         }
         Ok(modules)
     }
+}
+
+/// The address of a repository as `hg` takes it: a path if it is on this machine.
+fn mercurial_address(input: &Input) -> String {
+    let local = crate::input::git::local_repository(input);
+    local.map_or_else(|| input.text("url").unwrap_or_default().to_owned(), |path| path.display().to_string())
 }
 
 fn is_bare(path: &Path) -> bool {

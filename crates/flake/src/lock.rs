@@ -68,9 +68,11 @@ pub enum LockError {
     /// There is no place to write the lock file to.
     #[error("cannot write modified lock file of flake '{0}' (use '--no-write-lock-file' to ignore)")]
     NotLocal(String),
-    /// `git` failed.
-    #[error("'git {command}' failed: {message}")]
-    Git {
+    /// The program of a repository failed.
+    #[error("'{program} {command}' failed: {message}")]
+    Program {
+        /// The program.
+        program: &'static str,
         /// Its first argument.
         command: String,
         /// What it said.
@@ -101,7 +103,8 @@ impl LockError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Untracked { file, repository } => {
-                Some(format!("to make it visible, run: git -C \"{}\" add \"{file}\"", repository.display()))
+                let add = if repository.join(".hg").exists() { "hg --cwd" } else { "git -C" };
+                Some(format!("to make it visible, run: {add} \"{}\" add \"{file}\"", repository.display()))
             }
             Self::Circular(_) => {
                 Some("let one of the flakes follow the other, or name it without the cycle".into())
@@ -674,15 +677,19 @@ impl LockedFlake {
         source.warn(&format!("{verb} lock file \"{}\"{colon}\n{changes}", path.display()));
         write_whole(&path, &self.lock.to_text())?;
         if let (Some(root), None) = (local, &flags.output_lock_file) {
-            if root.join(".git").exists() {
+            let program = [("git", ".git"), ("hg", ".hg")].iter().find(|(_, mark)| root.join(mark).exists());
+            if let Some((program, _)) = program {
+                let add: &[&str] =
+                    if *program == "git" { &["add", "--intent-to-add", "--"] } else { &["add", "--"] };
                 // If that fails the file is only not part of the tree yet.
-                let _ = git(&root, &["add", "--intent-to-add", "--"], &relative);
+                let _ = repository_command(program, &root, add, &relative);
                 if flags.commit {
                     let title = if existed { "Update" } else { "Add" };
                     let usual = || format!("{}: {title}", relative.display());
                     let summary = flags.commit_summary.clone().unwrap_or_else(usual);
                     let message = format!("--message={summary}\n\nFlake lock file updates:\n\n{changes}");
-                    git(&root, &["commit", "--quiet", &message, "--"], &relative)?;
+                    let commit = ["commit", "--quiet", &message, "--"];
+                    repository_command(program, &root, &commit, &relative)?;
                 }
             }
             // The lock file belongs to the tree.
@@ -693,15 +700,21 @@ impl LockedFlake {
     }
 }
 
-/// Runs `git` on a file of a repository.
-fn git(root: &Path, arguments: &[&str], file: &Path) -> Result<(), LockError> {
-    let mut command = std::process::Command::new("git");
-    command.arg("-C").arg(root).args(arguments).arg(file).stdin(std::process::Stdio::null());
+/// Runs `git` or `hg` on a file of a repository.
+fn repository_command(
+    program: &'static str,
+    root: &Path,
+    arguments: &[&str],
+    file: &Path,
+) -> Result<(), LockError> {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).arg(file).current_dir(root).stdin(std::process::Stdio::null());
     let output = command.output();
-    let output = output.map_err(|source| LockError::File { action: "run", path: "git".into(), source })?;
+    let output = output.map_err(|source| LockError::File { action: "run", path: program.into(), source })?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(LockError::Git {
+        false => Err(LockError::Program {
+            program,
             command: arguments.first().copied().unwrap_or_default().to_owned(),
             message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         }),

@@ -301,7 +301,7 @@ fn is_locked(reference: &FlakeRef) -> bool {
     // Whatever it is, its content is known by the hash.
     input.is_locked()
         || input.relative_path().is_some()
-        || (input.text("narHash").is_some() && input.kind() != Kind::Git)
+        || (input.text("narHash").is_some() && !matches!(input.kind(), Kind::Git | Kind::Mercurial))
 }
 
 struct Reader<'a> {

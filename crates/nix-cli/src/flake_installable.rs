@@ -200,6 +200,19 @@ impl FlakeInstallable {
     }
 }
 
+impl FlakeInstallable {
+    /// All values that may be meant, and where they were found; at least one.
+    pub fn find_all(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+    ) -> Result<Vec<FlakeAttribute>, EvaluationError> {
+        let (defaults, prefixes) = self.options.purpose.places(session.system());
+        let flake = self.lock(session)?;
+        session.flake_attributes(evaluator, flake, &self.target.fragment, &defaults, &prefixes)
+    }
+}
+
 impl Purpose {
     /// Where to look without a fragment, and what to put before one.
     fn places(self, system: &str) -> (Vec<String>, Vec<String>) {

@@ -16,6 +16,7 @@ use saltire_eval::{Evaluator, Symbol, Value as NixValue};
 use saltire_terminal::Failure;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The options that say what installables are relative to, and the installables.
@@ -152,6 +153,17 @@ impl InstallableOptions {
         Ok(true)
     }
 
+    /// Other installables, relative to the same.
+    pub fn others<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str>,
+        options: &mut Options,
+    ) -> Result<Vec<Installable>, Failure> {
+        let operands = names.map(str::to_owned).collect();
+        let (file, expression) = (self.file.clone(), self.expression.clone());
+        Self { file, expression, operands, flake: self.flake.clone() }.all(options, None)
+    }
+
     /// Whether installables are attributes of a file.
     pub fn has_file(&self) -> bool {
         self.file.is_some()
@@ -227,7 +239,8 @@ impl InstallableOptions {
 
     fn parse(&self, source: Option<&Source>, operand: &str) -> Result<Installable, Failure> {
         let (name, outputs) = split_outputs(operand);
-        if source.is_none() && !is_store_path(name) {
+        let in_store = if source.is_none() { path_in_store(name) } else { None };
+        if source.is_none() && in_store.is_none() {
             let flake = FlakeInstallable::parse(operand, &self.flake)?;
             let outputs = flake.outputs();
             return Ok(Installable { kind: Kind::Flake(flake), outputs });
@@ -236,16 +249,25 @@ impl InstallableOptions {
             Some(source) => {
                 Kind::Attribute { source: source.clone(), path: name.trim_start_matches('.').to_owned() }
             }
-            None => Kind::StorePath(name.to_owned()),
+            None => Kind::StorePath(in_store.unwrap_or_else(|| name.to_owned())),
         };
         Ok(Installable { kind, outputs })
     }
 }
 
-fn is_store_path(name: &str) -> bool {
-    !name.contains('#')
-        && (name.starts_with("/nix/store/")
-            || std::fs::canonicalize(name).is_ok_and(|path| path.starts_with("/nix/store/")))
+/// The path in the store that a file or link of this name is or leads to. Links to what
+/// is in a private store lead to where that is on disk.
+fn path_in_store(name: &str) -> Option<String> {
+    const STORE: &str = "/nix/store/";
+    if name.contains('#') || !name.contains('/') {
+        return None;
+    }
+    if name.starts_with(STORE) {
+        return Some(name.to_owned());
+    }
+    let path = std::fs::canonicalize(name).ok()?;
+    let path = path.to_str()?;
+    Some(path[path.find(STORE)?..].to_owned())
 }
 
 /// Splits `a^out,dev`.
@@ -274,6 +296,12 @@ impl Installable {
         &self.outputs
     }
 
+    /// The directory that its flake is in, if that is one of this machine.
+    pub fn local_directory(&self, session: &Session) -> Result<Option<PathBuf>, Error> {
+        let Kind::Flake(flake) = &self.kind else { return Ok(None) };
+        Ok(flake.lock(session)?.resolved.input.local_directory())
+    }
+
     /// Its value, and the attribute path in a flake that that was found at.
     pub fn find(
         &self,
@@ -288,6 +316,24 @@ impl Installable {
                 Ok(FlakeAttribute { value, path: String::new() })
             }
         }
+    }
+
+    /// All its values, and the attribute paths in a flake that they were found at.
+    pub fn find_all(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+        options: &Options,
+    ) -> Result<Vec<FlakeAttribute>, EvaluationError> {
+        match &self.kind {
+            Kind::Flake(flake) => flake.find_all(session, evaluator),
+            _ => Ok(vec![self.find(session, evaluator, options)?]),
+        }
+    }
+
+    /// Whether it is an output of a flake.
+    pub fn is_flake(&self) -> bool {
+        matches!(self.kind, Kind::Flake(_))
     }
 
     /// What a profile's manifest says of it.
@@ -457,10 +503,7 @@ impl Installable {
     }
 
     fn store_goal(&self, session: &Session, path: &str) -> Result<Goal, Error> {
-        let resolved =
-            std::fs::canonicalize(path).map_or(path.to_owned(), |path| path.to_string_lossy().into_owned());
-        let store_path =
-            store_path_of(session, if path.starts_with("/nix/store/") { path } else { &resolved })?;
+        let store_path = store_path_of(session, path)?;
         Ok(match &self.outputs {
             Outputs::Default => Goal::Path(store_path),
             Outputs::All => Goal::Built(Wanted { derivation: store_path, outputs: Vec::new() }),

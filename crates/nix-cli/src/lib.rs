@@ -10,7 +10,7 @@ mod arguments;
 mod build;
 mod channel;
 mod collect;
-mod env;
+mod environment;
 mod flake;
 mod flake_config;
 mod flake_installable;
@@ -47,7 +47,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "nix-collect-garbage", run: collect::run, help: collect::HELP },
     Command { name: "nix-copy-closure", run: new::copy::closure, help: new::copy::CLOSURE_HELP },
     Command { name: "nix-daemon", run: serve::daemon, help: serve::DAEMON_HELP },
-    Command { name: "nix-env", run: profile::installed::run, help: env::HELP },
+    Command { name: "nix-env", run: profile::installed::run, help: profile::installed::HELP },
     Command { name: "nix-hash", run: hash::run, help: hash::HELP },
     Command { name: "nix-instantiate", run: instantiate::run, help: instantiate::HELP },
     Command { name: "nix-prefetch-url", run: prefetch::run, help: prefetch::HELP },

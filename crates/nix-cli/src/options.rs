@@ -3,7 +3,7 @@
 use crate::arguments::{Arguments, Word};
 use saltire_driver::{Argument, Found, NixConfig, Session, SettingKind, Settings, find_setting};
 use saltire_eval::StopAt;
-use saltire_terminal::{Failure, Interrupt, Progress, SignalWatch, Verbosity};
+use saltire_terminal::{Failure, Format, Interrupt, Progress, SignalWatch, Verbosity};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Options {
     pub verbosity: i32,
     /// `-L`
     pub build_logs: bool,
+    /// `--log-format`
+    format: Format,
     /// `--dry-run`
     pub dry_run: bool,
     /// `--impure`
@@ -55,6 +57,7 @@ impl Options {
             arguments: Vec::new(),
             verbosity: 0,
             build_logs: false,
+            format: Format::default(),
             dry_run: false,
             impure: false,
             read_only: false,
@@ -122,10 +125,27 @@ impl Options {
             "refresh" => self.set("tarball-ttl", "0")?,
             "no-net" => self.offline = true,
             "no-build-output" | "no-gc-warning" => {}
-            "log-format" | "eval-store" => drop(arguments.value(word)?),
+            "log-format" => self.set_format(&arguments.value(word)?)?,
+            "eval-store" => drop(arguments.value(word)?),
             _ => return self.take_setting(name, word, arguments),
         }
         Ok(true)
+    }
+
+    /// What `--log-format` names.
+    fn set_format(&mut self, text: &str) -> Result<(), Failure> {
+        let (name, logs) = text.strip_suffix("-with-logs").map_or((text, false), |name| (name, true));
+        self.format = match name {
+            "bar" | "multiline" => Format::Bars,
+            "raw" => Format::Lines,
+            "internal-json" if !logs => Format::Json,
+            _ => {
+                return Err(Failure::new(format_args!("option 'log-format' has an invalid value '{text}'"))
+                    .hint("there are 'bar', 'raw', both also with '-with-logs', and 'internal-json'"));
+            }
+        };
+        self.build_logs |= logs;
+        Ok(())
     }
 
     /// `--NAME VALUE`, or `--NAME` and `--no-NAME` for what is on or off.
@@ -161,6 +181,14 @@ impl Options {
         self.pure_by_default = true;
     }
 
+    /// How many processes evaluate at the same time where that is possible.
+    pub fn evaluators(&self) -> usize {
+        match self.config.text("eval-cores") {
+            "0" | "auto" => std::thread::available_parallelism().map_or(1, usize::from),
+            number => number.parse().unwrap_or(1),
+        }
+    }
+
     /// What the session is to be opened with.
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::default();
@@ -192,8 +220,12 @@ impl Options {
 
     /// Opens the store; Ctrl-C ends the command, or only what runs in a session.
     pub fn open_for(&self, interrupt: Interrupt) -> Result<Opened, Failure> {
-        let verbosity =
-            Verbosity { quiet: self.verbosity < 0, build_logs: self.build_logs, verbose: self.verbosity > 0 };
+        let verbosity = Verbosity {
+            format: self.format,
+            quiet: self.verbosity < 0,
+            build_logs: self.build_logs,
+            verbose: self.verbosity > 0,
+        };
         let progress = Arc::new(Progress::new(verbosity, SignalWatch::start(interrupt)?));
         let session = self.session(&progress)?;
         Ok(Opened { session, progress })

@@ -2,8 +2,9 @@
 
 use crate::arguments::{Arguments, Word, text};
 use crate::build::realise;
+use crate::environment::quoted;
 use crate::options::{Opened, Options};
-use crate::program::become_program;
+use crate::program::{Variables, become_program};
 use saltire_driver::{
     Error, EvaluationError, Forgive, Session, Source, StorePath, argument_set, arguments, find_along,
     packages,
@@ -63,17 +64,15 @@ struct Request {
 
 /// What is wanted of the shell.
 #[derive(Default)]
-pub struct Wanted {
+struct Wanted {
     /// Run this in the shell, then leave it.
-    pub run: Option<String>,
+    run: Option<String>,
     /// Run this in the shell first.
-    pub command: Option<String>,
-    /// Run this program with its arguments instead of a shell that is typed to.
-    pub words: Vec<OsString>,
+    command: Option<String>,
     /// See nothing of the environment outside.
-    pub pure: bool,
+    pure: bool,
     /// Nothing but these variables.
-    pub keep: Vec<String>,
+    keep: Vec<String>,
 }
 
 /// Runs `nix-shell`.
@@ -175,18 +174,8 @@ fn build_inputs(opened: &Opened, derivation: &Derivation) -> Result<(), Failure>
     realise(&opened.session, &opened.progress, &inputs)
 }
 
-/// Commands for Bash that make the environment of a build; what that needs is built.
-pub fn environment_commands(opened: &Opened, derivation: &Derivation) -> Result<String, Failure> {
-    build_inputs(opened, derivation)?;
-    let request = Wanted { words: vec![OsString::new()], ..Wanted::default() };
-    let text = script(derivation, &request, opened.session.store().store_dir().as_str());
-    // A shell that reads this is neither a file to remove nor to be replaced.
-    let kept = text.lines().filter(|line| !line.starts_with("rm -f ") && !line.starts_with("exec "));
-    Ok(kept.map(|line| format!("{line}\n")).collect())
-}
-
 /// Builds what a derivation needs and becomes the shell.
-pub fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Result<ExitCode, Failure> {
+fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Result<ExitCode, Failure> {
     build_inputs(&opened, derivation)?;
     let script = script(derivation, request, opened.session.store().store_dir().as_str());
     let failed =
@@ -197,37 +186,20 @@ pub fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Resul
     let (_, path) = file.keep().map_err(|error| failed(error.error))?;
     let shell = std::env::var_os("NIX_BUILD_SHELL").filter(|shell| !shell.is_empty());
     let shell = shell.map_or_else(|| PathBuf::from("/bin/bash"), PathBuf::from);
-    let mut words: Vec<OsString> = match request.is_interactive() {
+    let words: Vec<OsString> = match request.is_interactive() {
         false => vec![path.into_os_string()],
         true => vec!["--rcfile".into(), path.into_os_string()],
     };
-    words.extend(request.words.iter().cloned());
-    if !request.pure {
-        return become_program(opened, &shell, &words, &[]);
-    }
-    let mut clean: Vec<OsString> = vec!["-i".into()];
-    for name in KEPT.iter().map(|name| (*name).to_owned()).chain(request.keep.iter().cloned()) {
-        if let Some(value) = std::env::var_os(&name) {
-            let mut assignment = OsString::from(name);
-            assignment.push("=");
-            assignment.push(value);
-            clean.push(assignment);
-        }
-    }
-    clean.push(shell.into_os_string());
-    clean.append(&mut words);
-    become_program(opened, Path::new("/usr/bin/env"), &clean, &[])
+    let kept = KEPT.iter().map(|name| (*name).to_owned()).chain(request.keep.iter().cloned());
+    let variables = if request.pure { Variables::only(kept) } else { Variables::default() };
+    become_program(opened, &shell, &words, &variables, &[])
 }
 
 impl Wanted {
     /// Whether somebody types to the shell.
     fn is_interactive(&self) -> bool {
-        self.run.is_none() && self.words.is_empty()
+        self.run.is_none()
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// What the shell does first: the build's variables, `setup`, the user's commands.
@@ -260,9 +232,6 @@ fn script(derivation: &Derivation, request: &Wanted, store: &str) -> String {
         (Some(command), _) => text += &format!("{command}\nexit\n"),
         (None, Some(command)) => text += &format!("{command}\n"),
         (None, None) => {}
-    }
-    if !request.words.is_empty() {
-        text += "exec \"$@\"\n";
     }
     if request.is_interactive() {
         text += "if [ -z \"$NIX_SHELL_PRESERVE_PROMPT\" ]; then PS1='\\n\\[\\033[1;32m\\][nix-shell:\\w]\\$\\[\\033[0m\\] '; fi\n";

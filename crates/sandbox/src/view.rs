@@ -25,7 +25,7 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -57,8 +57,10 @@ pub struct ViewSpec {
     pub program: PathBuf,
     /// Its arguments, the first being its own name.
     pub args: Vec<OsString>,
-    /// Variables that are added to the environment.
+    /// Environment variables; of the same name, the last counts.
     pub env: Vec<(OsString, OsString)>,
+    /// Whether the variables of this process are seen as well.
+    pub inherit: bool,
     /// Directories that are seen at other places too, read-only.
     pub places: Vec<Place>,
     /// Emulators, registered for this program and all that it starts.
@@ -79,7 +81,7 @@ impl ViewSpec {
     pub fn new(program: impl Into<PathBuf>) -> Self {
         let program = program.into();
         let args = vec![program.clone().into_os_string()];
-        Self { program, args, env: Vec::new(), places: Vec::new(), binfmt: Vec::new() }
+        Self { program, args, env: Vec::new(), inherit: true, places: Vec::new(), binfmt: Vec::new() }
     }
 
     /// Becomes the program. Returns only if that is not possible; this process
@@ -99,13 +101,13 @@ impl ViewSpec {
     fn prepare(self) -> Result<Ready, SandboxError> {
         let program = c_string("the program", &self.program)?;
         let args = self.args.iter().map(|one| c_string("an argument", one)).collect::<Result<Vec<_>, _>>()?;
-        let mut variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        variables.retain(|(name, _)| self.env.iter().all(|(changed, _)| changed != name));
-        let variable = |(name, value): &(OsString, OsString)| {
+        let own = std::env::vars_os().filter(|_| self.inherit);
+        let variables: BTreeMap<OsString, OsString> = own.chain(self.env).collect();
+        let variable = |(name, value): (&OsString, &OsString)| {
             let both = [name.as_os_str(), value.as_os_str()].join("=".as_ref());
             c_string("an environment variable", both)
         };
-        let env = variables.iter().chain(&self.env).map(variable).collect::<Result<Vec<_>, _>>()?;
+        let env = variables.iter().map(variable).collect::<Result<Vec<_>, _>>()?;
         let changes = match self.places.is_empty() && self.binfmt.is_empty() {
             true => None,
             false => Some(Changes::new(&self.places, self.binfmt)?),

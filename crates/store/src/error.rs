@@ -20,7 +20,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The disk is full. Nothing was registered, temporary files are removed.
-    #[error("no space left on the device of '{}'; free some, for example with 'saltire store gc'", .0.display())]
+    #[error("no space left on the device of '{}'; free some, for example with 'saltire gc'", .0.display())]
     NoSpace(PathBuf),
     /// The store's directories can't be written to.
     #[error("no permission to write to the store at '{}'; choose another with '--store'", .0.display())]

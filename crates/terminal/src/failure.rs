@@ -39,6 +39,10 @@ impl Failure {
         for hint in &self.hints {
             text += &format!("hint: {}\n", hint.replace('\n', "\n      "));
         }
+        if crate::json::is_on() {
+            crate::json::error(&text, &self.message);
+            return ExitCode::from(self.code);
+        }
         let text = printable(&text, Keep { colours: std::io::stderr().is_terminal(), tabs: true });
         let _ = std::io::stderr().write_all(text.as_bytes());
         ExitCode::from(self.code)

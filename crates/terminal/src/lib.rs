@@ -5,9 +5,10 @@
 
 mod failure;
 mod interrupt;
+mod json;
 mod plain;
 mod progress;
 
 pub use failure::{Failure, print, print_bytes};
 pub use interrupt::{Interrupt, SignalWatch};
-pub use progress::{Progress, Verbosity};
+pub use progress::{Format, Progress, Verbosity};

@@ -1,8 +1,9 @@
-//! Shows what happens: bars on a terminal, lines elsewhere.
+//! Shows what happens: bars on a terminal, lines elsewhere, or JSON for programs.
 
 use crate::interrupt::SignalWatch;
+use crate::json;
 use crate::plain::{Keep, printable};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use saltire_driver::{Event, Events, StepId, StepKind};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -10,9 +11,23 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// In which form to show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Bars if standard error is a terminal, else lines.
+    #[default]
+    Bars,
+    /// Lines.
+    Lines,
+    /// Lines with `@nix` and a JSON text, for programs.
+    Json,
+}
+
 /// How much to show.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Verbosity {
+    /// The form.
+    pub format: Format,
     /// Errors and results only.
     pub quiet: bool,
     /// The output of builders as it comes.
@@ -42,16 +57,35 @@ struct State {
 
 struct Running {
     bar: ProgressBar,
+    name: String,
     started: Instant,
     kind: StepKind,
+}
+
+impl Running {
+    fn received(&self, bytes: u64, total: Option<u64>) {
+        if self.kind == StepKind::Input {
+            let of = total.map(|total| format!(" of {}", HumanBytes(total))).unwrap_or_default();
+            self.bar.set_message(format!("{} ({}{of})", self.name, HumanBytes(bytes)));
+            return;
+        }
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(bytes);
+    }
 }
 
 impl Progress {
     /// Bars if standard error is a terminal, else lines. Watches for signals as long
     /// as it exists.
     pub fn new(verbosity: Verbosity, signals: SignalWatch) -> Self {
-        let terminal =
-            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        let terminal = verbosity.format == Format::Bars
+            && std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        if verbosity.format == Format::Json {
+            json::switch_on();
+        }
         let target = if terminal && !verbosity.quiet {
             ProgressDrawTarget::stderr_with_hz(10)
         } else {
@@ -99,14 +133,15 @@ impl Progress {
 
     fn started(&self, state: &mut State, step: StepId, kind: StepKind, name: &str, reason: &str) {
         let verb = verb(kind);
-        if !self.terminal && kind != StepKind::Download || self.verbosity.verbose {
+        let is_work = matches!(kind, StepKind::Build | StepKind::Builtin);
+        if !self.terminal && is_work || self.verbosity.verbose {
             self.line(&format!("{verb} {name} ({reason})"));
         }
         let template = match kind {
             StepKind::Download => {
                 "  {prefix:>9} {msg:28!} [{bar:24}] {bytes:>10}/{total_bytes:10} {bytes_per_sec}"
             }
-            StepKind::Build | StepKind::Builtin => "  {prefix:>9} {msg} {elapsed:.dim}",
+            _ => "  {prefix:>9} {msg} {elapsed:.dim}",
         };
         // Added first: on its own it would draw a line that nothing removes.
         let bar = self.bars.add(ProgressBar::no_length());
@@ -118,13 +153,17 @@ impl Progress {
         if kind != StepKind::Download {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        state.steps.insert(step, Running { bar, started: Instant::now(), kind });
+        state.steps.insert(step, Running { bar, name: name.to_owned(), started: Instant::now(), kind });
     }
 
     fn finished(&self, state: &mut State, step: StepId, name: &str, success: bool) {
         let Some(running) = state.steps.remove(&step) else { return };
         running.bar.finish_and_clear();
         self.bars.remove(&running.bar);
+        // What was wrong with an input is an error of the evaluation.
+        if running.kind == StepKind::Input {
+            return;
+        }
         state.done += 1;
         if let Some(total) = &state.total {
             total.inc(1);
@@ -135,7 +174,7 @@ impl Progress {
             StepKind::Download if !self.terminal => {
                 self.line(&format!("[{}/{}] Fetched {name}", state.done, state.planned));
             }
-            StepKind::Download => {}
+            StepKind::Download | StepKind::Input => {}
             StepKind::Build | StepKind::Builtin => {
                 self.line(&format!("[{}/{}] Built {name} in {elapsed:.1} s", state.done, state.planned));
             }
@@ -145,7 +184,7 @@ impl Progress {
 
 fn verb(kind: StepKind) -> &'static str {
     match kind {
-        StepKind::Download => "Fetching",
+        StepKind::Download | StepKind::Input => "Fetching",
         StepKind::Build => "Building",
         StepKind::Builtin => "Unpacking",
     }
@@ -155,6 +194,9 @@ impl Events for Progress {
     fn event(&self, event: Event<'_>) {
         if self.verbosity.quiet && !matches!(event, Event::Warning(_)) {
             return;
+        }
+        if self.verbosity.format == Format::Json {
+            return json::show(event);
         }
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         match event {
@@ -170,14 +212,13 @@ impl Events for Progress {
                     state.total = Some(bar);
                 }
             }
-            Event::Started { step, kind, name, reason } => self.started(&mut state, step, kind, name, reason),
+            Event::Started { step, kind, name, reason, .. } => {
+                self.started(&mut state, step, kind, name, reason)
+            }
             Event::Received { step, bytes, total } => {
                 state.received.insert(step, bytes);
                 if let Some(running) = state.steps.get(&step) {
-                    if let Some(total) = total {
-                        running.bar.set_length(total);
-                    }
-                    running.bar.set_position(bytes);
+                    running.received(bytes, total);
                 }
             }
             Event::Output { step, name, line } => {

@@ -55,6 +55,7 @@ fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>)
         quiet: global.quiet,
         build_logs: execution.is_some_and(|execution| execution.print_build_logs),
         verbose: global.verbose > 0,
+        ..Verbosity::default()
     };
     let progress = Arc::new(Progress::new(verbosity, SignalWatch::start(Interrupt::Command)?));
     let mut settings = Settings {

@@ -86,6 +86,10 @@ fn fetch_file(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &s
 /// `fetchGit`, `fetchMercurial` and `fetchTree`.
 fn fetch_tree(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &str) -> Result<Value> {
     let request = tree_request(e, a[0], pos, kind, who)?;
+    if kind == FetchKind::Mercurial && e.settings().pure && !names_commit(&request) {
+        let message = format!("in pure evaluation mode, '{who}' requires a Mercurial revision");
+        return Err(EvalError::other(pos, message));
+    }
     if e.settings().pure && !request.contains_key("rev") && !request.contains_key("narHash") {
         let message = format!(
             "in pure evaluation mode, '{who}' doesn't fetch unlocked inputs: give 'rev' or 'narHash'"
@@ -94,6 +98,12 @@ fn fetch_tree(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &s
     }
     let fetched = e.host().fetch(kind, &request).map_err(|error| host_error(error).at(pos))?;
     Ok(tree_value(e, fetched, kind))
+}
+
+/// Whether `rev` is a hash; `fetchMercurial` takes branches and tags as well.
+fn names_commit(request: &FetchAttrs) -> bool {
+    let Some(FetchValue::String(rev)) = request.get("rev") else { return false };
+    rev.len() == 40 && rev.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A fetched tree as a set: `outPath`, `narHash`, `rev`, …
@@ -151,7 +161,14 @@ fn tree_request(e: &mut Evaluator, value: Value, pos: Pos, kind: FetchKind, who:
                 return Err(EvalError::type_error(pos, message));
             }
         };
-        request.insert(attr.name.as_bstr().to_string(), value);
+        let name = attr.name.as_bstr().to_string();
+        if kind == FetchKind::Mercurial && !matches!(name.as_str(), "url" | "rev" | "name") {
+            return Err(EvalError::other(attr.pos, format!("unsupported argument '{name}' to '{who}'")));
+        }
+        request.insert(name, value);
+    }
+    if kind == FetchKind::Mercurial && !request.contains_key("url") {
+        return Err(EvalError::other(pos, "'url' argument required"));
     }
     if kind == FetchKind::Tree && !request.contains_key("type") {
         return Err(EvalError::other(pos, format!("argument 'type' is missing in call to '{who}'")));
@@ -168,8 +185,8 @@ pub(super) fn out_path(e: &mut Evaluator, fetched: &Fetched) -> Value {
 
 /// Adds what follows from the other attributes.
 fn complete(attributes: &mut FetchAttrs, kind: FetchKind) {
-    /// As many digits as Git shows.
-    const SHORT: usize = 7;
+    // As many digits as Git shows, and as Mercurial does.
+    let digits = if kind == FetchKind::Mercurial { 12 } else { 7 };
     let text = |value: &str| FetchValue::String(value.to_owned());
     if kind == FetchKind::Git {
         // A dirty tree has no revision; users expect the attributes all the same.
@@ -177,8 +194,12 @@ fn complete(attributes: &mut FetchAttrs, kind: FetchKind) {
         attributes.entry("revCount".to_owned()).or_insert(FetchValue::Int(0));
         attributes.entry("submodules".to_owned()).or_insert(FetchValue::Bool(false));
     }
+    if kind == FetchKind::Mercurial {
+        attributes.entry("rev".to_owned()).or_insert_with(|| text(&"0".repeat(40)));
+        attributes.retain(|name, _| matches!(name.as_str(), "branch" | "rev" | "revCount"));
+    }
     if let Some(FetchValue::String(rev)) = attributes.get("rev") {
-        let short = rev.get(..SHORT).unwrap_or(rev).to_owned();
+        let short = rev.get(..digits).unwrap_or(rev).to_owned();
         attributes.entry("shortRev".to_owned()).or_insert(FetchValue::String(short));
     }
     if let Some(FetchValue::Int(seconds)) = attributes.get("lastModified") {

@@ -3,6 +3,7 @@
 //! Trees are taken from Git's objects as they are: no line ends are changed and no
 //! filters run. Of a working tree exactly the tracked files are taken.
 
+use super::program::{About, run, spawn};
 use super::url::Url;
 use super::{Input, is_revision};
 use crate::tree::{Tree, TreeError};
@@ -15,11 +16,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::time::Duration;
 
-/// How often a running `git` is looked after.
-const INTERVAL: Duration = Duration::from_millis(50);
+const PROGRAM: &str = "git";
 
 /// The path of a repository on this machine.
 pub(crate) fn local_repository(input: &Input) -> Option<PathBuf> {
@@ -40,7 +38,7 @@ impl<'a> Git<'a> {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(PROGRAM);
         command.arg("-C").arg(&self.directory);
         // Nothing of the repository's configuration may start programs.
         command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
@@ -52,13 +50,6 @@ impl<'a> Git<'a> {
         command
     }
 
-    fn spawn(&self, mut command: Command) -> Result<Child, TreeError> {
-        command.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => TreeError::NoGit,
-            _ => TreeError::File { action: "run", path: "git".into(), source },
-        })
-    }
-
     /// Runs it; what it wrote. Its complaints are the error's text.
     pub fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, TreeError> {
         self.run_with_input(arguments, None)
@@ -66,48 +57,12 @@ impl<'a> Git<'a> {
 
     /// Runs it with this on its standard input.
     fn run_with_input(&self, arguments: &[&str], input: Option<Vec<u8>>) -> Result<Vec<u8>, TreeError> {
-        let mut command = self.command(arguments);
-        if input.is_some() {
-            command.stdin(Stdio::piped());
-        }
-        let mut child = self.spawn(command)?;
-        if let (Some(mut stream), Some(input)) = (child.stdin.take(), input) {
-            // If it does not read all, it says why.
-            std::thread::spawn(move || stream.write_all(&input));
-        }
-        let read = |stream: Option<Box<dyn Read + Send>>| {
-            let mut bytes = Vec::new();
-            if let Some(mut stream) = stream {
-                // What was read before an error is what there is.
-                let _ = stream.read_to_end(&mut bytes);
-            }
-            bytes
+        let about = About {
+            program: PROGRAM,
+            repository: &self.directory,
+            command: arguments.first().copied().unwrap_or_default(),
         };
-        let output = child.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
-        let errors = child.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
-        let errors = std::thread::spawn(move || read(errors));
-        let (sender, receiver) = sync_channel(1);
-        std::thread::spawn(move || sender.send(read(output)));
-        // The output ends when the program does.
-        let output = loop {
-            match receiver.recv_timeout(INTERVAL) {
-                Ok(output) => break output,
-                Err(RecvTimeoutError::Timeout) if !self.cancelled.load(Ordering::SeqCst) => {}
-                Err(_) => {
-                    let _ = child.kill().and_then(|()| child.wait());
-                    return Err(TreeError::Interrupted);
-                }
-            }
-        };
-        let status = child.wait();
-        let status =
-            status.map_err(|source| TreeError::File { action: "wait for", path: "git".into(), source })?;
-        if status.success() {
-            return Ok(output);
-        }
-        let message = String::from_utf8_lossy(&errors.join().unwrap_or_default()).trim().to_owned();
-        let command = arguments.first().copied().unwrap_or_default().to_owned();
-        Err(TreeError::Git { repository: self.directory.clone(), command, message })
+        run(self.command(arguments), input, about, self.cancelled)
     }
 
     /// Runs it; its first line.
@@ -121,8 +76,10 @@ impl<'a> Git<'a> {
         let name = format!("{name}^{{commit}}");
         match self.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &name]) {
             Ok(rev) => Ok(Some(rev).filter(|rev| is_revision(rev))),
-            Err(TreeError::Git { message, .. }) if message.is_empty() => Ok(None),
-            Err(TreeError::Git { message, .. }) if message.contains("Needed a single revision") => Ok(None),
+            Err(TreeError::Program { message, .. }) if message.is_empty() => Ok(None),
+            Err(TreeError::Program { message, .. }) if message.contains("Needed a single revision") => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -135,7 +92,7 @@ impl<'a> Git<'a> {
         let output = match self.run(&arguments) {
             Ok(output) => output,
             // What is wrong will be found out later.
-            Err(TreeError::Git { .. }) => return Ok(None),
+            Err(TreeError::Program { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let output = String::from_utf8_lossy(&output).into_owned();
@@ -331,7 +288,7 @@ impl<'a> Git<'a> {
 
     fn strange(&self, command: &str) -> TreeError {
         let message = "its output can't be understood".to_owned();
-        TreeError::Git { repository: self.directory.clone(), command: command.to_owned(), message }
+        About { program: PROGRAM, repository: &self.directory, command }.failed(message)
     }
 }
 
@@ -364,7 +321,7 @@ impl<'a> Objects<'a> {
     fn open(git: &'a Git<'a>) -> Result<Self, TreeError> {
         let mut command = git.command(&["cat-file", "--batch"]);
         command.stdin(Stdio::piped()).stderr(Stdio::null());
-        let mut child = git.spawn(command)?;
+        let mut child = spawn(command, PROGRAM)?;
         let output = child.stdout.take().ok_or_else(|| git.strange("cat-file"))?;
         Ok(Self { git, child, reader: BufReader::with_capacity(1 << 17, output) })
     }

@@ -7,6 +7,8 @@
 pub mod attributes;
 mod forge;
 pub(crate) mod git;
+pub(crate) mod mercurial;
+mod program;
 mod schemes;
 pub mod url;
 
@@ -26,6 +28,8 @@ pub enum Kind {
     Path,
     /// A Git repository.
     Git,
+    /// A Mercurial repository.
+    Mercurial,
     /// A repository of a forge, fetched as an archive.
     Forge(Forge),
     /// An archive at a URL.
@@ -42,6 +46,7 @@ impl Kind {
         match self {
             Self::Path => "path",
             Self::Git => "git",
+            Self::Mercurial => "hg",
             Self::Forge(forge) => forge.name(),
             Self::Tarball => "tarball",
             Self::File => "file",
@@ -52,7 +57,7 @@ impl Kind {
     /// By the attribute `type`.
     fn from_name(name: &str) -> Option<Self> {
         let forges = Forge::ALL.into_iter().map(Self::Forge);
-        let others = [Self::Path, Self::Git, Self::Tarball, Self::File, Self::Indirect];
+        let others = [Self::Path, Self::Git, Self::Mercurial, Self::Tarball, Self::File, Self::Indirect];
         others.into_iter().chain(forges).find(|kind| kind.name() == name)
     }
 
@@ -76,6 +81,7 @@ impl Kind {
                 "dirtyRev",
                 "dirtyShortRev",
             ],
+            Self::Mercurial => &["url", "ref", "rev", "revCount", "narHash", "name"],
             Self::Forge(_) => &["owner", "repo", "ref", "rev", "narHash", "lastModified", "host", "treeHash"],
             Self::Tarball | Self::File => {
                 &["url", "narHash", "name", "unpack", "rev", "revCount", "lastModified"]
@@ -88,15 +94,12 @@ impl Kind {
     fn required(self) -> &'static [&'static str] {
         match self {
             Self::Path => &["path"],
-            Self::Git | Self::Tarball | Self::File => &["url"],
+            Self::Git | Self::Mercurial | Self::Tarball | Self::File => &["url"],
             Self::Forge(_) => &["owner", "repo"],
             Self::Indirect => &["id"],
         }
     }
 }
-
-/// What to do about the one kind of repository that others fetch.
-const MERCURIAL: &str = ": Mercurial repositories can't be fetched, name an archive of it instead";
 
 /// What is wrong with a description of an input.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -105,7 +108,7 @@ pub enum InputError {
     #[error("{0}")]
     Url(String),
     /// No kind of input has this scheme or type.
-    #[error("input '{0}' is unsupported{more}", more = if .0.starts_with("hg") { MERCURIAL } else { "" })]
+    #[error("input '{0}' is unsupported")]
     Unsupported(String),
     /// No kind of input has this `type`.
     #[error("cannot show unsupported input '{0}'")]
@@ -232,7 +235,7 @@ impl Input {
     pub fn is_locked(&self) -> bool {
         match self.kind {
             Kind::Git => self.text("rev").is_some() && self.text("dirtyRev").is_none(),
-            Kind::Forge(_) => self.text("rev").is_some(),
+            Kind::Forge(_) | Kind::Mercurial => self.text("rev").is_some(),
             Kind::Path | Kind::Tarball | Kind::File => self.text("narHash").is_some(),
             Kind::Indirect => false,
         }
@@ -247,7 +250,7 @@ impl Input {
     pub fn local_directory(&self) -> Option<std::path::PathBuf> {
         match self.kind {
             Kind::Path => self.text("path").filter(|path| path.starts_with('/')).map(Into::into),
-            Kind::Git if self.text("ref").is_none() && self.text("rev").is_none() => {
+            Kind::Git | Kind::Mercurial if self.text("ref").is_none() && self.text("rev").is_none() => {
                 git::local_repository(self)
             }
             _ => None,
@@ -296,7 +299,8 @@ impl Input {
             return Err(wrong("rev", format!("'{rev}' is not a commit hash (40 or 64 hexadecimal digits)")));
         }
         if let Some(reference) = self.text("ref").filter(|reference| !is_reference_name(reference)) {
-            return Err(wrong("ref", format!("invalid Git branch/tag name '{reference}'")));
+            let kind = if self.kind == Kind::Mercurial { "Mercurial" } else { "Git" };
+            return Err(wrong("ref", format!("invalid {kind} branch/tag name '{reference}'")));
         }
         if let Some(hash) = self.text("narHash")
             && let Err(error) =

@@ -17,6 +17,7 @@ pub(super) fn from_url(url: &Url, is_tree: bool) -> Result<Input, InputError> {
         ("", "path") => path(url),
         ("", "flake") => indirect(url),
         ("", "git") | ("git", "http" | "https" | "ssh" | "file") => git(url, transport),
+        ("hg", "http" | "https" | "ssh" | "file") => mercurial(url, transport),
         ("tarball", _) if is_download => download(url, transport, Kind::Tarball),
         ("file", _) if is_download => download(url, transport, Kind::File),
         ("", _) if is_download => {
@@ -78,6 +79,18 @@ fn git(url: &Url, transport: &str) -> Result<Input, InputError> {
     }
     attributes.insert("url".into(), bare.to_string().into());
     Input::of(Kind::Git, attributes)
+}
+
+fn mercurial(url: &Url, transport: &str) -> Result<Input, InputError> {
+    let mut bare = Url { scheme: transport.to_owned(), ..url.clone() };
+    let mut attributes = Attributes::new();
+    for name in ["rev", "ref"] {
+        if let Some(value) = bare.query.remove(name) {
+            attributes.insert(name.to_owned(), value.into());
+        }
+    }
+    attributes.insert("url".into(), bare.to_string().into());
+    Input::of(Kind::Mercurial, attributes)
 }
 
 fn forge_input(url: &Url, forge: Forge) -> Result<Input, InputError> {
@@ -200,6 +213,12 @@ pub(super) fn to_url(input: &Input) -> Url {
                     url.query.insert(flag.into(), "1".into());
                 }
             }
+            url
+        }
+        Kind::Mercurial => {
+            let mut url = parsed(text("url"));
+            url.scheme = format!("hg+{}", url.scheme);
+            put_all(&mut url, input, &["rev", "ref"]);
             url
         }
         Kind::Forge(forge) => {

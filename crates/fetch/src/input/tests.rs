@@ -52,6 +52,20 @@ fn git() {
 }
 
 #[test]
+fn mercurial() {
+    check("hg+file:///a", "{type:hg,url:file:///a} hg+file:///a");
+    check(
+        "hg+https://h/r?ref=main&rev=REV&x=1",
+        "{ref:main,rev:REV,type:hg,url:https://h/r?x=1} hg+https://h/r?ref=main&rev=REV&x=1",
+    );
+    check(
+        "hg+file:///a?ref=a..b",
+        "input attribute 'ref' is wrong: invalid Mercurial branch/tag name 'a..b'",
+    );
+    check("hg:/a", "input 'hg:/a' is unsupported");
+}
+
+#[test]
 fn forges() {
     check("github:o/r", "{owner:o,repo:r,type:github} github:o/r");
     check("github:o/r/REV", "{owner:o,repo:r,rev:REV,type:github} github:o/r/REV");

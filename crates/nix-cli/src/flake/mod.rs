@@ -1,5 +1,6 @@
 //! `nix flake …`: flakes and their lock files.
 
+mod check;
 mod show;
 mod template;
 
@@ -7,12 +8,15 @@ use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::{FlakeOptions, input_path, parse_reference};
 use crate::options::{Opened, Options};
 use saltire_driver::{Error, FlakeRef, LockedFlake, Session};
+use saltire_fetch::input::Kind;
 use saltire_flake::{Edge, LockFile};
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
 
-pub use show::{CHECK_HELP, SHOW_HELP, check, show};
+pub use check::{HELP as CHECK_HELP, check};
+pub use show::{SHOW_HELP, show};
+pub use template::copy as copy_files;
 pub use template::{INIT_HELP, NEW_HELP, init, new};
 
 /// Text of `nix flake lock --help`.
@@ -138,17 +142,24 @@ pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
     let attributes = as_json(&flake.tree.locked);
     let text = |name: &str| attributes.get(name).and_then(Json::as_str).map(str::to_owned);
     let number = |name: &str| attributes.get(name).and_then(Json::as_u64);
+    let fingerprint = fingerprint(&flake);
     if request.json {
+        let mut locked = json!({ "__final": true });
+        if let (Json::Object(all), Json::Object(known)) = (&mut locked, &attributes) {
+            all.extend(known.clone());
+        }
         let object = json!({
             "description": flake.metadata.description,
+            "fingerprint": fingerprint,
             "lastModified": number("lastModified"),
-            "locked": attributes,
+            "locked": locked,
             "locks": flake.lock.to_json(),
             "original": as_json(&flake.original),
             "originalUrl": flake.original.to_text(),
             "path": flake.tree.store_path,
             "resolved": as_json(&flake.resolved),
             "resolvedUrl": flake.resolved.to_text(),
+            "revCount": number("revCount"),
             "revision": text("rev"),
             "url": flake.tree.locked.to_text(),
         });
@@ -175,6 +186,7 @@ pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
     line("Revision", text("rev").or(text("dirtyRev")));
     line("Revisions", number("revCount").map(|count| count.to_string()));
     line("Last modified", number("lastModified").map(date));
+    line("Fingerprint", fingerprint);
     if !flake.lock.nodes[0].inputs.is_empty() {
         output += "Inputs:\n";
         inputs(&flake.lock, 0, "", &mut vec![0], &mut output);
@@ -184,7 +196,7 @@ pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
 }
 
 /// The inputs of a node as a tree.
-fn inputs(lock: &LockFile, node: usize, indent: &str, above: &mut Vec<usize>, output: &mut String) {
+fn inputs(lock: &LockFile, node: usize, indent: &str, seen: &mut Vec<usize>, output: &mut String) {
     let count = lock.nodes[node].inputs.len();
     for (index, (name, edge)) in lock.nodes[node].inputs.iter().enumerate() {
         let [first, rest] =
@@ -196,15 +208,44 @@ fn inputs(lock: &LockFile, node: usize, indent: &str, above: &mut Vec<usize>, ou
             Edge::Node(target) => {
                 let locked = lock.nodes[*target].locked.as_ref();
                 let shown = locked.map(|locked| locked.locked.to_text()).unwrap_or_default();
-                *output += &format!("{indent}{first}{name}: {shown}\n");
-                if !above.contains(target) {
-                    above.push(*target);
-                    inputs(lock, *target, &format!("{indent}{rest}"), above, output);
-                    above.pop();
+                let time = locked.and_then(|locked| locked.locked.input.int("lastModified"));
+                let time = time.map(|time| format!(" ({})", date(time))).unwrap_or_default();
+                *output += &format!("{indent}{first}{name}: {shown}{time}\n");
+                // What is known already is not shown again.
+                if !seen.contains(target) {
+                    seen.push(*target);
+                    inputs(lock, *target, &format!("{indent}{rest}"), seen, output);
                 }
             }
         }
     }
+}
+
+/// What the results of evaluating a flake follow from, as the reference numbers it;
+/// none where that is not known or can change.
+fn fingerprint(flake: &LockedFlake) -> Option<String> {
+    if flake.lock.unlocked(false).is_some() {
+        return None;
+    }
+    let FlakeRef { input, directory } = &flake.tree.locked;
+    let mut text = match input.kind() {
+        Kind::Path => format!("path:{}", input.text("narHash")?),
+        Kind::Tarball | Kind::File => input.text("narHash").or(input.text("rev"))?.to_owned(),
+        _ => input.text("rev")?.to_owned(),
+    };
+    for (flag, mark) in [("submodules", ";s"), ("exportIgnore", ";e"), ("lfs", ";l")] {
+        text += if input.flag(flag) { mark } else { "" };
+    }
+    text += &format!(";{directory};{}", flake.lock.to_text().trim_end());
+    match (input.int("revCount"), input.kind()) {
+        (Some(_), Kind::Git) => text += ";hasRevCount",
+        (Some(count), _) => text += &format!(";revCount={count}"),
+        (None, _) => {}
+    }
+    if let Some(time) = input.int("lastModified") {
+        text += &format!(";lastModified={time}");
+    }
+    Some(saltire_store_model::Hash::sha256(text).to_base16())
 }
 
 /// A reference's attributes.
@@ -239,12 +280,9 @@ pub fn archive(mut words: Arguments, mut options: Options) -> Result<ExitCode, F
     let request = Request::parse(&mut words, &mut options, none)?;
     let Opened { session, progress } = options.open()?;
     let flake = request.lock(&session)?;
-    let mut object = json!({ "path": flake.tree.store_path });
     let inputs = archive_inputs(&session, &flake.lock, 0, &mut vec![0], options.dry_run)?;
     progress.finish();
-    if let Some(object) = object.as_object_mut() {
-        object.insert("inputs".into(), Json::Object(inputs));
-    }
+    let object = json!({ "inputs": inputs, "path": flake.tree.store_path });
     if request.json {
         print(&format!("{object}\n"))?;
     }
@@ -266,14 +304,16 @@ fn archive_inputs(
         };
         let mut entry = Map::new();
         // A relative path is a part of a tree that is copied anyway.
-        if !dry_run && locked.parent.is_none() {
-            let stored = session.inputs().fetch(&locked.locked.input).map_err(Failure::new)?;
-            entry.insert("path".into(), json!(session.store().display(&stored.path)));
-        }
+        let path = match locked.parent {
+            Some(_) => None,
+            None if dry_run => session.inputs().path_of(&locked.locked.input),
+            None => Some(session.inputs().fetch(&locked.locked.input).map_err(Failure::new)?.path),
+        };
         above.push(*target);
         let inner = archive_inputs(session, lock, *target, above, dry_run)?;
         above.pop();
         entry.insert("inputs".into(), Json::Object(inner));
+        entry.extend(path.map(|path| ("path".to_owned(), json!(session.store().display(&path)))));
         object.insert(name.clone(), Json::Object(entry));
     }
     Ok(object)
@@ -299,8 +339,14 @@ pub fn prefetch(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
     progress.finish();
     let path = session.store().display(&stored.path);
     let locked = FlakeRef { input: stored.input, directory: resolved.directory.clone() };
-    let attributes = as_json(&locked);
+    let mut attributes = as_json(&locked);
     let hash = attributes.get("narHash").and_then(Json::as_str).unwrap_or_default().to_owned();
+    // Other kinds are known by something else.
+    if let (false, Json::Object(all)) =
+        (matches!(locked.input.kind(), Kind::Tarball | Kind::File), &mut attributes)
+    {
+        all.shift_remove("narHash");
+    }
     if let Some(link) = link {
         crate::options::add_root(&session, &link, 1, &stored.path)?;
     }

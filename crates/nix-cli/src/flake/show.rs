@@ -1,14 +1,14 @@
-//! `nix flake show` and `nix flake check`: the outputs of a flake.
+//! `nix flake show`: the outputs of a flake.
 
 use super::Request;
 use crate::arguments::{Arguments, Word};
-use crate::build::realise;
 use crate::options::{Opened, Options};
 use saltire_diagnostics::Pos;
-use saltire_driver::{EvaluationError, LockedFlake, Package, Session, Wanted};
+use saltire_driver::{EvaluationError, LockedFlake, Package, Session};
 use saltire_eval::{Evaluator, Symbol, Value};
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
+use std::cell::Cell;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,13 +18,6 @@ Usage: nix flake show [FLAKE] [--all-systems] [--legacy] [--json]
 
 Shows the outputs of a flake.
 ";
-/// Text of `nix flake check --help`.
-pub const CHECK_HELP: &str = "\
-Usage: nix flake check [FLAKE] [--no-build] [--all-systems]
-
-Evaluates the outputs of a flake and builds its checks.
-";
-
 /// What an output is.
 enum Node {
     Set(Vec<(String, Node)>),
@@ -34,15 +27,20 @@ enum Node {
     Leaf(String, Json),
     /// Left out, and the option that shows it.
     Omitted(&'static str),
+    /// Not shown.
+    Nothing,
 }
 
 struct Walker<'s> {
     session: &'s Arc<Session>,
     all_systems: bool,
     legacy: bool,
+    /// Whether something could not be evaluated.
+    failed: Cell<bool>,
 }
 
-fn set(option: &mut bool) -> Result<bool, Failure> {
+/// Switches an option on.
+pub(super) fn set(option: &mut bool) -> Result<bool, Failure> {
     *option = true;
     Ok(true)
 }
@@ -57,24 +55,44 @@ pub fn show(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     })?;
     let Opened { session, progress } = options.open()?;
     let flake = request.lock(&session)?;
-    let walker = Walker { session: &session, all_systems, legacy };
-    let nodes = session.evaluate(|evaluator| {
-        let outputs = outputs(&session, evaluator, &flake)?;
-        walker.set(evaluator, outputs, &mut Vec::new())
-    })?;
+    let question = format!("flake show {} {all_systems} {legacy} {}", request.json, session.system());
+    let answers = session.answers(&flake);
+    let known = answers.as_ref().and_then(|answers| answers.get(&question));
+    let text = match known.and_then(|text| String::from_utf8(text).ok()) {
+        Some(text) => text,
+        None => {
+            let (nodes, failed) = session.evaluate(|evaluator| {
+                let walker = Walker { session: &session, all_systems, legacy, failed: Cell::new(false) };
+                let outputs = outputs(&session, evaluator, &flake)?;
+                let nodes = walker.set(evaluator, outputs, &mut Vec::new())?;
+                Ok((nodes, walker.failed.get()))
+            })?;
+            let text = if request.json {
+                format!("{}\n", as_json(&Node::Set(nodes)))
+            } else {
+                let mut text = format!("{}\n", flake.tree.locked.to_text());
+                draw(&nodes, "", &mut text);
+                text
+            };
+            if failed {
+                progress.finish();
+                print(&text)?;
+                return Err(Failure::new("some outputs can't be evaluated")
+                    .hint("'nix eval .#OUTPUT' shows the whole error"));
+            }
+            if let Some(answers) = answers {
+                answers.put(&question, text.as_bytes());
+            }
+            text
+        }
+    };
     progress.finish();
-    if request.json {
-        print(&format!("{}\n", as_json(&Node::Set(nodes))))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut text = format!("{}\n", flake.tree.locked.to_text());
-    draw(&nodes, "", &mut text);
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The value of a flake's outputs.
-fn outputs(
+pub(super) fn outputs(
     session: &Session,
     evaluator: &mut Evaluator,
     flake: &LockedFlake,
@@ -99,11 +117,19 @@ impl Walker<'_> {
             let node = self.node(evaluator, attr.value, path);
             let name = path.pop().unwrap_or_default();
             match node {
+                // A set of nothing is of no use to anybody.
+                Ok(Node::Set(inner)) if inner.is_empty() && hides_when_empty(path, &name) => {}
                 Ok(node) => nodes.push((name, node)),
+                Err(EvaluationError::Nix(_))
+                    if path.first().is_some_and(|first| first == "legacyPackages") =>
+                {
+                    nodes.push((name, Node::Nothing));
+                }
                 // What fails is shown where it stands; the rest is of use.
                 Err(EvaluationError::Nix(error)) => {
                     let text = format!("«error: {}»", error.message.lines().next().unwrap_or_default());
                     nodes.push((name, Node::Leaf(text, json!({ "error": error.message }))));
+                    self.failed.set(true);
                 }
                 Err(error) => return Err(error),
             }
@@ -160,23 +186,21 @@ impl Walker<'_> {
                     false => Ok(Node::Set(self.set(evaluator, forced, path)?)),
                 }
             }
-            ["apps", _, _] | ["defaultApp", _] => Ok(leaf("app", "app")),
+            ["apps", _, _] | ["defaultApp", _] => app(evaluator, value),
             ["legacyPackages", _] if !self.legacy => Ok(Node::Omitted("--legacy")),
             ["legacyPackages", system, ..] if foreign(system) => Ok(Node::Omitted("--all-systems")),
             ["legacyPackages", _, ..] => {
                 let forced = evaluator.force(value)?;
                 match is_derivation(evaluator, forced)? {
                     true => self.derivation(evaluator, forced, "package"),
-                    false if names.len() == 2 || recurses(evaluator, forced)? => {
-                        Ok(Node::Set(self.set(evaluator, forced, path)?))
-                    }
-                    false => Ok(leaf("unknown", "unknown")),
+                    false if names.len() == 2 => Ok(Node::Set(self.set(evaluator, forced, path)?)),
+                    false => Ok(Node::Nothing),
                 }
             }
             ["templates", _] | ["defaultTemplate"] => {
                 let package = Package { value: evaluator.force(value)?, path: Symbol::intern("") };
                 let description = package.text(evaluator, "description")?.unwrap_or_default();
-                let json = json!({ "type": "template", "description": description });
+                let json = json!({ "description": description, "type": "template" });
                 Ok(Node::Leaf(format!("template: {description}"), json))
             }
             ["overlays", _] | ["overlay"] => Ok(leaf("Nixpkgs overlay", "nixpkgs-overlay")),
@@ -193,17 +217,57 @@ impl Walker<'_> {
         kind: &'static str,
     ) -> Result<Node, EvaluationError> {
         let value = evaluator.force(value)?;
+        if !is_derivation(evaluator, value)? {
+            return Ok(Node::Nothing);
+        }
         let package = Package { value, path: Symbol::intern("") };
         let name = package.text(evaluator, "name")?.unwrap_or_default();
-        let meta = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
-        let description = match meta {
-            Some(meta) => {
-                let value = evaluator.force(meta)?;
-                Package { value, path: package.path }.text(evaluator, "description")?
-            }
-            None => None,
-        };
-        Ok(Node::Derivation(kind, name, description))
+        Ok(Node::Derivation(kind, name, description(evaluator, value)?))
+    }
+}
+
+/// `meta.description`
+fn description(evaluator: &mut Evaluator, value: Value) -> Result<Option<String>, EvaluationError> {
+    let meta = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
+    let Some(meta) = meta else { return Ok(None) };
+    let value = evaluator.force(meta)?;
+    Package { value, path: Symbol::intern("") }.text(evaluator, "description")
+}
+
+fn app(evaluator: &mut Evaluator, value: Value) -> Result<Node, EvaluationError> {
+    let value = evaluator.force(value)?;
+    let kind = Package { value, path: Symbol::intern("") }.text(evaluator, "type")?;
+    if kind.as_deref() != Some("app") {
+        return Err(saltire_eval::EvalError::other(Pos::NONE, "not an app definition").into());
+    }
+    let description = description(evaluator, value)?;
+    let shown = format!("app: {}", description.as_deref().unwrap_or("no description"));
+    let json = match description {
+        Some(description) => json!({ "description": description, "type": "app" }),
+        None => json!({ "type": "app" }),
+    };
+    Ok(Node::Leaf(shown, json))
+}
+
+/// Whether a set at this place is only shown if there is something in it.
+fn hides_when_empty(path: &[String], name: &str) -> bool {
+    match path.first() {
+        None => matches!(
+            name,
+            "apps"
+                | "checks"
+                | "devShells"
+                | "legacyPackages"
+                | "packages"
+                | "formatter"
+                | "nixosConfigurations"
+                | "nixosModules"
+                | "overlays"
+        ),
+        Some(first) => {
+            path.len() == 1
+                && matches!(first.as_str(), "apps" | "checks" | "devShells" | "legacyPackages" | "packages")
+        }
     }
 }
 
@@ -214,15 +278,9 @@ fn is_derivation(evaluator: &mut Evaluator, value: Value) -> Result<bool, Evalua
     })
 }
 
-fn recurses(evaluator: &mut Evaluator, value: Value) -> Result<bool, EvaluationError> {
-    let attribute = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("recurseForDerivations")));
-    Ok(match attribute {
-        Some(value) => evaluator.bool_value(value, Pos::NONE, "")?,
-        None => false,
-    })
-}
-
 fn draw(nodes: &[(String, Node)], indent: &str, text: &mut String) {
+    let nodes: Vec<&(String, Node)> =
+        nodes.iter().filter(|(_, node)| !matches!(node, Node::Nothing)).collect();
     for (index, (name, node)) in nodes.iter().enumerate() {
         let [first, rest] =
             if index + 1 == nodes.len() { ["└───", "    "] } else { ["├───", "│   "] };
@@ -234,6 +292,7 @@ fn draw(nodes: &[(String, Node)], indent: &str, text: &mut String) {
             }
             Node::Derivation(kind, name, _) => *text += &format!(": {kind} '{name}'\n"),
             Node::Leaf(shown, _) => *text += &format!(": {shown}\n"),
+            Node::Nothing => {}
             Node::Omitted(option) => *text += &format!(" omitted (use '{option}' to show)\n"),
         }
     }
@@ -251,118 +310,6 @@ fn as_json(node: &Node) -> Json {
             json!({ "description": description, "name": name, "type": "derivation" })
         }
         Node::Leaf(_, json) => json.clone(),
-        Node::Omitted(_) => json!({}),
-    }
-}
-
-/// Runs `nix flake check`.
-pub fn check(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let (mut no_build, mut all_systems) = (false, false);
-    let request = Request::parse(&mut words, &mut options, |word, _| match word {
-        Word::Long(name) if name == "no-build" => set(&mut no_build),
-        Word::Long(name) if name == "all-systems" => set(&mut all_systems),
-        _ => Ok(false),
-    })?;
-    let Opened { session, progress } = options.open()?;
-    let flake = request.lock(&session)?;
-    let checked = session.evaluate(|evaluator| {
-        let outputs = outputs(&session, evaluator, &flake)?;
-        let mut checked = Checked::default();
-        for attr in outputs.as_attrs().map(|attrs| attrs.sorted()).unwrap_or_default() {
-            let name = attr.name.to_string();
-            checked.output(&session, evaluator, &name, attr.value, all_systems)?;
-        }
-        Ok(checked)
-    })?;
-    for error in &checked.errors {
-        eprintln!("{}", error.trim_end());
-    }
-    if !checked.omitted.is_empty() {
-        eprintln!(
-            "warning: these systems were left out: {}; '--all-systems' checks them too",
-            checked.omitted.join(", ")
-        );
-    }
-    if !checked.errors.is_empty() {
-        return Ok(ExitCode::FAILURE);
-    }
-    if !no_build {
-        realise(&session, &progress, &checked.builds)?;
-    }
-    progress.finish();
-    Ok(ExitCode::SUCCESS)
-}
-
-#[derive(Default)]
-struct Checked {
-    errors: Vec<String>,
-    omitted: Vec<String>,
-    builds: Vec<Wanted>,
-}
-
-impl Checked {
-    fn output(
-        &mut self,
-        session: &Arc<Session>,
-        evaluator: &mut Evaluator,
-        name: &str,
-        value: Value,
-        all_systems: bool,
-    ) -> Result<(), EvaluationError> {
-        let by_system =
-            matches!(name, "packages" | "checks" | "devShells" | "formatter" | "defaultPackage" | "devShell");
-        let nested = matches!(name, "packages" | "checks" | "devShells");
-        let result = (|| -> Result<(), EvaluationError> {
-            let value = evaluator.force(value)?;
-            if name == "nixosConfigurations" {
-                for attr in value.as_attrs().map(|attrs| attrs.sorted()).unwrap_or_default() {
-                    let function = evaluator.eval_str("c: c.config.system.build.toplevel", b"/")?;
-                    let top = evaluator.call(function, &[attr.value], Pos::NONE)?;
-                    self.derivation(session, evaluator, top, &format!("{name}.{}", attr.name), false)?;
-                }
-            }
-            for attr in value.as_attrs().filter(|_| by_system).map(|attrs| attrs.sorted()).unwrap_or_default()
-            {
-                let system = attr.name.to_string();
-                if !all_systems && system != session.system() {
-                    if !self.omitted.contains(&system) {
-                        self.omitted.push(system);
-                    }
-                    continue;
-                }
-                if !nested {
-                    self.derivation(session, evaluator, attr.value, &format!("{name}.{system}"), false)?;
-                    continue;
-                }
-                let inner = evaluator.force(attr.value)?;
-                for package in inner.as_attrs().map(|attrs| attrs.sorted()).unwrap_or_default() {
-                    let path = format!("{name}.{system}.{}", package.name);
-                    let build = name == "checks" && system == session.system();
-                    self.derivation(session, evaluator, package.value, &path, build)?;
-                }
-            }
-            Ok(())
-        })();
-        if let Err(error) = result {
-            self.errors.push(session.error_text(evaluator, error));
-        }
-        Ok(())
-    }
-
-    fn derivation(
-        &mut self,
-        session: &Arc<Session>,
-        evaluator: &mut Evaluator,
-        value: Value,
-        path: &str,
-        build: bool,
-    ) -> Result<(), EvaluationError> {
-        let package = Package { value: evaluator.force(value)?, path: Symbol::intern(path) };
-        match package.wanted(session, evaluator) {
-            Ok(wanted) if build => self.builds.push(wanted),
-            Ok(_) => {}
-            Err(error) => self.errors.push(session.error_text(evaluator, error)),
-        }
-        Ok(())
+        Node::Omitted(_) | Node::Nothing => json!({}),
     }
 }

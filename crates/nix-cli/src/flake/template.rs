@@ -109,7 +109,7 @@ fn read(
 }
 
 /// Copies what is not there yet; a file that differs is an error, before any is written.
-fn copy(from: &Path, to: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub fn copy(from: &Path, to: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     list(from, Path::new(""), &mut files)?;
     for file in &files {

@@ -1,15 +1,18 @@
-//! `nix develop`: a shell in the environment of an installable's build.
+//! `nix develop` and `nix print-dev-env`: the environment of an installable's build.
 
 use crate::arguments::{Arguments, Word};
+use crate::environment::{EnvironmentOptions, quoted};
 use crate::flake_installable::Purpose;
-use crate::installable::{Goal, InstallableOptions};
+use crate::installable::InstallableOptions;
 use crate::options::Options;
-use crate::shell::{Wanted, start};
-use saltire_driver::Error;
-use saltire_terminal::Failure;
+use crate::program::{Variables, become_program};
+use saltire_terminal::{Failure, print};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Text of `--help`.
+/// Text of `nix develop --help`.
 pub const HELP: &str = "\
 Usage: nix develop [OPTION]… [INSTALLABLE] [-c COMMAND ARGUMENT…]
 
@@ -17,36 +20,181 @@ Starts a shell (or COMMAND) in the environment of a build: that of `devShells`, 
 of a package.
 
   -c, --command COMMAND…  run this instead of a shell
+      --phase NAME        run a phase of the build instead, such as `build`; or
+                          --unpack, --configure, --build, --check, --install, --installcheck
+      --redirect INSTALLABLE DIRECTORY  use a directory in place of a store path
+      --profile PATH      keep the environment; 'nix develop PATH' starts it again
   -i, --ignore-env        see nothing of the environment outside
   -k, --keep-env-var NAME with -i, see this variable
+  -s, --set-env-var NAME VALUE, -u, --unset-env-var NAME
   -f, --file FILE, --expr EXPR, --arg NAME EXPR, --argstr NAME TEXT, --impure
 ";
+
+/// Text of `nix print-dev-env --help`.
+pub const PRINT_HELP: &str = "\
+Usage: nix print-dev-env [OPTION]… [INSTALLABLE]
+
+Prints commands for Bash that make the environment of a build: that of `devShells`,
+else of a package.
+
+      --json              print variables and functions as JSON
+      --redirect INSTALLABLE DIRECTORY  use a directory in place of a store path
+      --profile PATH      keep the environment
+  -f, --file FILE, --expr EXPR, --arg NAME EXPR, --argstr NAME TEXT, --impure
+";
+
+/// The phases that have an option of their own, and what that is.
+const PHASES: [(&str, &str); 6] = [
+    ("unpack", "unpack"),
+    ("configure", "configure"),
+    ("build", "build"),
+    ("check", "check"),
+    ("install", "install"),
+    ("installcheck", "installCheck"),
+];
+
+#[derive(Default)]
+struct Request {
+    environment: EnvironmentOptions,
+    variables: Variables,
+    command: Option<Vec<OsString>>,
+    phase: Option<String>,
+}
+
+impl Request {
+    fn take(&mut self, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
+        if self.environment.take(word, words)? || self.variables.take(word, words)? {
+            return Ok(true);
+        }
+        match word {
+            Word::Short('c') => self.command = Some(words.rest()?),
+            Word::Long(name) => match name.as_str() {
+                "command" => self.command = Some(words.rest()?),
+                "phase" => self.phase = Some(words.value(word)?),
+                name => match PHASES.iter().find(|(option, _)| *option == name) {
+                    Some((_, phase)) => self.phase = Some((*phase).to_owned()),
+                    None => return Ok(false),
+                },
+            },
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.command.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Failure::new("--command requires at least one argument"));
+        }
+        if self.command.is_some() && self.phase.is_some() {
+            return Err(Failure::new("you cannot use both '--command' and '--phase'"));
+        }
+        self.variables.check()
+    }
+
+    /// The commands that make the environment, with those that are to be run in it.
+    fn script(&self, environment: String, options: &Options) -> String {
+        if let Some(phase) = &self.phase {
+            // Where setup has no runPhase, a phase is a hook.
+            return format!(
+                "{environment}foundMakefile=1\nif declare -f runPhase > /dev/null; then runPhase {phase}Phase; else runHook {phase}Phase; fi\n"
+            );
+        }
+        if let Some(command) = &self.command {
+            let words: Vec<String> = command.iter().map(|word| quoted(&word.to_string_lossy())).collect();
+            return format!("{environment}exec {}\n", words.join(" "));
+        }
+        let mut text = format!(
+            "[ -n \"$PS1\" ] && [ -e ~/.bashrc ] && source ~/.bashrc\nshopt -u expand_aliases\n{environment}shopt -s expand_aliases\n"
+        );
+        for (setting, change) in
+            [("bash-prompt", "PS1="), ("bash-prompt-prefix", "PS1="), ("bash-prompt-suffix", "PS1+=")]
+        {
+            let value = options.config.text(setting);
+            let rest = if setting == "bash-prompt-prefix" { "\"$PS1\"" } else { "" };
+            if !value.is_empty() {
+                text += &format!("[ -n \"$PS1\" ] && {change}{}{rest}\n", quoted(value));
+            }
+        }
+        text
+    }
+}
 
 /// Runs `nix develop`.
 pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut installables = InstallableOptions::for_purpose(Purpose::Shell);
-    let mut wanted = Wanted::default();
+    let mut request = Request::default();
     while let Some(word) = words.next()? {
         match &word {
-            Word::Short('c') => wanted.words.extend(words.rest()?),
-            Word::Long(name) if name == "command" => wanted.words.extend(words.rest()?),
-            Word::Short('i') => wanted.pure = true,
-            Word::Long(name) if name == "ignore-env" || name == "ignore-environment" => wanted.pure = true,
-            Word::Short('k') => wanted.keep.push(words.value(&word)?),
-            Word::Long(name) if name == "keep-env-var" || name == "keep" => {
-                wanted.keep.push(words.value(&word)?)
-            }
+            _ if request.take(&word, &mut words)? => {}
+            _ if installables.take(&word, &mut words)? => {}
+            _ if options.take(&word, &mut words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    request.check()?;
+    let (opened, installable) = installables.open_single(&mut options)?;
+    let (environment, path) = request.environment.environment(&opened, &installable, &options)?;
+    let redirected = installables.others(request.environment.redirected(), &mut options)?;
+    let rewrites = request.environment.rewrites(&environment, &opened, &redirected, &options)?;
+    let shell = bash()?;
+    // The builder's shell is not made to be typed to.
+    let environment =
+        environment.to_bash(&rewrites) + &format!("SHELL={}\n", quoted(&shell.to_string_lossy()));
+    let mut script = request.script(environment, &options);
+    let failed =
+        |error: std::io::Error| Failure::new(format_args!("can't write the shell's first commands: {error}"));
+    let mut file = tempfile::Builder::new().prefix("nix-shell.").tempfile().map_err(failed)?;
+    // First of all the file removes itself; the shell has it open.
+    script.insert_str(0, &format!("command rm -f {}\n", quoted(&file.path().to_string_lossy())));
+    file.write_all(script.as_bytes()).map_err(failed)?;
+    if request.phase.is_some()
+        && let Some(directory) = installable.local_directory(&opened.session)?
+    {
+        std::env::set_current_dir(&directory)
+            .map_err(|error| Failure::new(format_args!("can't go to {}: {error}", directory.display())))?;
+    }
+    let (_, file) = file.keep().map_err(|error| failed(error.error))?;
+    let is_interactive = request.phase.is_none() && request.command.is_none();
+    let mut words: Vec<OsString> = if is_interactive { vec!["--rcfile".into()] } else { Vec::new() };
+    words.push(file.into());
+    // The collector takes what the environment of a process names as in use.
+    let root = opened.session.store().display(&path);
+    let more = [("NIX_GCROOT".into(), root.into()), ("SHELL".into(), shell.clone().into())];
+    become_program(opened, &shell, &words, &request.variables, &more)
+}
+
+/// The Bash that is found first.
+fn bash() -> Result<PathBuf, Failure> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/bin", "/usr/bin", "/run/current-system/sw/bin"].map(PathBuf::from);
+    let mut places = std::env::split_paths(&path).chain(usual).map(|place| place.join("bash"));
+    let absolute = |file: &PathBuf| file.is_absolute() && file.is_file();
+    places.find(absolute).ok_or_else(|| {
+        Failure::new("there is no Bash on this machine").hint("'nix shell' starts any other shell, in $SHELL")
+    })
+}
+
+/// Runs `nix print-dev-env`.
+pub fn print_environment(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut installables = InstallableOptions::for_purpose(Purpose::Shell);
+    let (mut wanted, mut json) = (EnvironmentOptions::default(), false);
+    while let Some(word) = words.next()? {
+        match &word {
+            Word::Long(name) if name == "json" => json = true,
+            _ if wanted.take(&word, &mut words)? => {}
             _ if installables.take(&word, &mut words)? => {}
             _ if options.take(&word, &mut words)? => {}
             _ => return Err(words.unknown(&word)),
         }
     }
     let (opened, installable) = installables.open_single(&mut options)?;
-    let path = match installable.goals(&opened.session, &options)?.as_slice() {
-        [Goal::Built(built)] => built.derivation.clone(),
-        [Goal::Path(path)] if path.is_derivation() => path.clone(),
-        _ => return Err(Failure::new(format_args!("'{installable}' is not a single derivation"))),
-    };
-    let derivation = opened.session.store().read_derivation(&path).map_err(Error::from)?;
-    start(opened, &derivation, &wanted)
+    let (environment, _) = wanted.environment(&opened, &installable, &options)?;
+    if json {
+        print(&format!("{}\n", environment.to_json()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let redirected = installables.others(wanted.redirected(), &mut options)?;
+    let rewrites = wanted.rewrites(&environment, &opened, &redirected, &options)?;
+    print(&environment.to_bash(&rewrites))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -111,6 +111,19 @@ pub fn log(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs `nix store dump-path`.
+pub fn dump(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let installables = parse(&mut words, &mut options, |_| false)?;
+    let opened = options.open()?;
+    let goals = goals(&opened, &installables, &mut options)?;
+    let built = super::build::build_goals(&opened.session, &opened.progress, &goals)?;
+    let paths: Vec<&StorePath> = built.iter().flat_map(|one| &one.outputs).map(|(_, path)| path).collect();
+    let [path] = paths.as_slice() else {
+        return Err(Failure::new(format_args!("one store path is needed, not {}", paths.len())));
+    };
+    crate::store::dump_tree(&opened.session.store().physical_path(path))
+}
+
 /// Runs `nix path-info`.
 pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let [mut recursive, mut size, mut closure, mut human, mut json, mut derivation, mut sigs] = [false; 7];
@@ -145,9 +158,14 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
             paths(&opened.session, &goals, derivation)?
         }
     };
-    let infos = path_infos(&other, store, &paths, recursive)?;
     let mut output = String::new();
     let mut object = Map::new();
+    let (paths, missing) = match json && !recursive {
+        true => split_valid(&other, paths)?,
+        false => (paths, Vec::new()),
+    };
+    object.extend(missing.iter().map(|path| (store.display(path), Json::Null)));
+    let infos = path_infos(&other, store, &paths, recursive)?;
     let longest = infos.iter().map(|info| store.display(&info.path).len()).max().unwrap_or(0);
     for info in &infos {
         let path = &info.path;
@@ -178,10 +196,27 @@ pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode,
         output.push('\n');
     }
     if json {
+        object.sort_keys();
         output = format!("{}\n", Json::Object(object));
     }
     print(&output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Those paths that are in a store, and those that are not.
+fn split_valid(
+    store: &OtherStore,
+    paths: Vec<StorePath>,
+) -> Result<(Vec<StorePath>, Vec<StorePath>), Failure> {
+    let (mut valid, mut missing) = (Vec::new(), Vec::new());
+    for path in paths {
+        let known = match store {
+            OtherStore::Local(store) => store.is_valid(&path).map_err(failed)?,
+            other => other.info(&path).map_err(Error::from)?.is_some(),
+        };
+        if known { valid.push(path) } else { missing.push(path) }
+    }
+    Ok((valid, missing))
 }
 
 fn closure_size(store: &OtherStore, path: &StorePath) -> Result<u64, Failure> {

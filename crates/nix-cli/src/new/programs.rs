@@ -1,12 +1,12 @@
 //! Commands that run a program that a flake names, or one of the user's: `nix fmt`,
-//! `bundle`, `edit`, `print-dev-env`, `flake clone`.
+//! `bundle`, `edit`, `flake clone`.
 
 use super::build::build_goals;
 use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::{FlakeInstallable, FlakeOptions, Purpose, parse_reference};
 use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options, add_root};
-use crate::program::become_program;
+use crate::program::{Variables, become_program};
 use saltire_diagnostics::Pos;
 use saltire_driver::{Error, Package, Wanted};
 use saltire_eval::Symbol;
@@ -34,12 +34,6 @@ github:NixOS/bundlers). 'saltire bundle' needs none.
 /// Text of `nix edit --help`.
 pub const EDIT_HELP: &str =
     "Usage: nix edit INSTALLABLE\n\nOpens the place where a package is defined in $EDITOR.\n";
-/// Text of `nix print-dev-env --help`.
-pub const ENVIRONMENT_HELP: &str = "\
-Usage: nix print-dev-env [INSTALLABLE]
-
-Prints commands for Bash that make the environment of a build, as 'nix develop' does.
-";
 /// Text of `nix flake clone --help`.
 pub const CLONE_HELP: &str =
     "Usage: nix flake clone FLAKE --dest DIRECTORY\n\nClones the Git repository of a flake.\n";
@@ -64,7 +58,7 @@ pub fn fmt(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     let built = build_goals(&opened.session, &opened.progress, &[program.goal])?;
     let place = built.iter().flat_map(|one| &one.outputs).next().map(|(_, path)| path);
     let place = place.map(|path| PathBuf::from(opened.session.store().display(path))).unwrap_or_default();
-    become_program(opened, &place.join(&program.file), &rest, &[])
+    become_program(opened, &place.join(&program.file), &rest, &Variables::default(), &[])
 }
 
 /// Runs `nix formatter build`.
@@ -173,32 +167,6 @@ pub fn edit(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
 }
 
-/// Runs `nix print-dev-env`.
-pub fn print_environment(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let mut installables = InstallableOptions::for_purpose(Purpose::Shell);
-    while let Some(word) = words.next()? {
-        match &word {
-            Word::Long(name) if name == "json" => {
-                return Err(Failure::new("'--json' is not there").hint(
-                    "without it, Bash commands are printed; 'nix derivation show' prints variables as JSON",
-                ));
-            }
-            _ if installables.take(&word, &mut words)? => {}
-            _ if options.take(&word, &mut words)? => {}
-            _ => return Err(words.unknown(&word)),
-        }
-    }
-    let (opened, installable) = installables.open_single(&mut options)?;
-    let path = match installable.goals(&opened.session, &options)?.as_slice() {
-        [Goal::Built(built)] => built.derivation.clone(),
-        [Goal::Path(path)] if path.is_derivation() => path.clone(),
-        _ => return Err(Failure::new(format_args!("'{installable}' is not a single derivation"))),
-    };
-    let derivation = opened.session.store().read_derivation(&path).map_err(Error::from)?;
-    print(&crate::shell::environment_commands(&opened, &derivation)?)?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Runs `nix flake clone`.
 pub fn clone(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let (mut operands, mut place) = (Vec::new(), None);
@@ -232,11 +200,14 @@ pub fn clone(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
             let host = Some(part("host")).filter(|host| !host.is_empty()).unwrap_or_else(|| usual.to_owned());
             format!("https://{host}/{}/{}", part("owner"), part("repo"))
         }
+        // What is no repository of Git is copied as it is now.
         _ => {
-            return Err(Failure::new(format_args!(
-                "'{resolved}' is no Git repository, so there is nothing to clone"
-            ))
-            .hint("'nix flake prefetch' copies its files to the store"));
+            if Path::new(&place).symlink_metadata().is_ok() {
+                return Err(Failure::new(format_args!("there is something at '{place}' already")));
+            }
+            let stored = opened.session.inputs().fetch(input).map_err(Failure::new)?;
+            crate::flake::copy_files(&opened.session.store().physical_path(&stored.path), Path::new(&place))?;
+            return Ok(ExitCode::SUCCESS);
         }
     };
     let mut command = Command::new("git");

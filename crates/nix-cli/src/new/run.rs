@@ -5,9 +5,9 @@ use crate::arguments::{Arguments, Word};
 use crate::flake_installable::Purpose;
 use crate::installable::InstallableOptions;
 use crate::options::Options;
-use crate::program::become_program;
+use crate::program::{Variables, become_program};
 use saltire_terminal::Failure;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +18,9 @@ Usage: nix run [OPTION]… [INSTALLABLE] [-- ARGUMENT…]
 Builds an installable and runs its program: that of an app, else `meta.mainProgram`,
 `pname` or the name without its version.
 
+  -i, --ignore-env         see nothing of the environment outside
+  -k, --keep-env-var NAME  with -i, see this variable
+  -s, --set-env-var NAME VALUE, -u, --unset-env-var NAME
   -f, --file FILE, --expr EXPR, --arg NAME EXPR, --argstr NAME TEXT, --impure
 ";
 
@@ -28,6 +31,9 @@ Usage: nix shell [OPTION]… [INSTALLABLE]… [-c COMMAND ARGUMENT…]
 Starts a shell (or COMMAND) with the installables' programs on PATH.
 
   -c, --command COMMAND…  run this instead of a shell
+  -i, --ignore-env         see nothing of the environment outside
+  -k, --keep-env-var NAME  with -i, see this variable
+  -s, --set-env-var NAME VALUE, -u, --unset-env-var NAME
   -f, --file FILE, --expr EXPR, --arg NAME EXPR, --argstr NAME TEXT, --impure
 ";
 
@@ -35,6 +41,7 @@ Starts a shell (or COMMAND) with the installables' programs on PATH.
 pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut installables = InstallableOptions::for_purpose(Purpose::Program);
     let mut rest: Vec<OsString> = Vec::new();
+    let mut variables = Variables::default();
     while let Some(word) = words.next()? {
         match &word {
             // What comes behind the installable is the program's.
@@ -42,11 +49,13 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
                 rest.push(argument.clone());
                 rest.extend(words.rest()?);
             }
+            _ if variables.take(&word, &mut words)? => {}
             _ if installables.take(&word, &mut words)? => {}
             _ if options.take(&word, &mut words)? => {}
             _ => return Err(words.unknown(&word)),
         }
     }
+    variables.check()?;
     let (opened, installable) = installables.open_single(&mut options)?;
     let program = installable.program(&opened.session, &options)?;
     let built = build_goals(&opened.session, &opened.progress, &[program.goal])?;
@@ -66,22 +75,25 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
                 .map_or_else(PathBuf::new, |place| place.join(&program.file))
         }
     };
-    become_program(opened, &file, &rest, &[])
+    become_program(opened, &file, &rest, &variables, &[])
 }
 
 /// Runs `nix shell`.
 pub fn shell(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let mut installables = InstallableOptions::default();
     let mut command: Vec<OsString> = Vec::new();
+    let mut variables = Variables::default();
     while let Some(word) = words.next()? {
         match &word {
             Word::Short('c') => command.extend(words.rest()?),
             Word::Long(name) if name == "command" => command.extend(words.rest()?),
+            _ if variables.take(&word, &mut words)? => {}
             _ if installables.take(&word, &mut words)? => {}
             _ if options.take(&word, &mut words)? => {}
             _ => return Err(words.unknown(&word)),
         }
     }
+    variables.check()?;
     let (opened, all) = installables.open(&mut options)?;
     let mut goals = Vec::new();
     for installable in &all {
@@ -92,7 +104,8 @@ pub fn shell(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
     let outputs = built.iter().flat_map(|one| &one.outputs);
     let mut path: Vec<PathBuf> =
         outputs.map(|(_, path)| Path::new(&store.display(path)).join("bin")).collect();
-    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let outside = variables.all().remove(OsStr::new("PATH")).unwrap_or_default();
+    path.extend(std::env::split_paths(&outside));
     let search: Vec<PathBuf> = path.clone();
     let joined = std::env::join_paths(path).map_err(Failure::new)?;
     if command.is_empty() {
@@ -109,5 +122,5 @@ pub fn shell(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
             search.iter().find(exists).ok_or_else(missing)?.join(&program)
         }
     };
-    become_program(opened, &file, &command, &[("PATH".into(), joined)])
+    become_program(opened, &file, &command, &variables, &[("PATH".into(), joined)])
 }

@@ -4,13 +4,17 @@ use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::Purpose;
 use crate::installable::{Form, Installable, InstallableOptions, package_name};
 use crate::options::{Opened, Options};
-use saltire_driver::{EvaluationError, Forgive, Package, Session, argument_set, arguments, packages};
+use saltire_driver::{
+    Division, Error, EvaluationError, Forgive, Package, Query, Session, argument_set, arguments,
+    current_directory,
+};
 use saltire_eval::{Evaluator, Symbol};
 use saltire_posix_regex::Regex;
 use saltire_terminal::{Failure, print};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Text of `--help`.
 pub const HELP: &str = "\
@@ -46,10 +50,12 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     }
     // Looking for packages makes none.
     options.read_only = true;
+    if !options.config.is_set("allow-import-from-derivation") {
+        options.set("allow-import-from-derivation", "false")?;
+    }
     let (Opened { session, progress }, installable) = installables.open_single(&mut options)?;
-    let rows = installable.remembered(&session, &options, "search", &ROWS, || {
-        session.evaluate(|evaluator| rows(&session, evaluator, &installable, &options))
-    })?;
+    let rows = installable
+        .remembered(&session, &options, "search", &ROWS, || rows(&session, &installable, &options))?;
     progress.finish();
     let wanted = |row: &&Row| {
         let texts = [row.path.to_lowercase(), row.name.to_lowercase(), row.description.to_lowercase()];
@@ -85,27 +91,43 @@ const ROWS: Form<Vec<Row>> = Form {
     },
 };
 
-/// All packages of an installable.
-fn rows(
-    session: &Arc<Session>,
-    evaluator: &mut Evaluator,
-    installable: &Installable,
-    options: &Options,
-) -> Result<Vec<Row>, EvaluationError> {
-    let given = arguments(evaluator, &options.arguments)?;
-    let given = argument_set(evaluator, given);
-    let found = installable.find(session, evaluator, options)?;
-    let (value, prefix) = (found.value, found.path);
-    let mut rows = Vec::new();
-    for package in packages(evaluator, value, given, Forgive::Errors)? {
-        match row(evaluator, &prefix, &package) {
-            Ok(row) => rows.push(row),
-            // A broken package is no package to be found.
-            Err(EvaluationError::Nix(error)) if error.kind != saltire_eval::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+/// All packages of an installable. Of a file, what was found is kept by the query
+/// itself; of a flake, with the flake's other answers.
+fn rows(session: &Arc<Session>, installable: &Installable, options: &Options) -> Result<Vec<Row>, Error> {
+    let prefixes = OnceLock::new();
+    let roots = |evaluator: &mut Evaluator| {
+        let given = arguments(evaluator, &options.arguments)?;
+        let given = argument_set(evaluator, given);
+        let found = installable.find_all(session, evaluator, options)?;
+        let _ = prefixes.set(found.iter().map(|one| one.path.clone()).collect::<Vec<_>>());
+        Ok((found.into_iter().map(|one| one.value).collect(), given))
+    };
+    let describe = |evaluator: &mut Evaluator, root: usize, package: &Package| {
+        let prefix = prefixes.get().and_then(|all: &Vec<String>| all.get(root)).map_or("", String::as_str);
+        // In `packages` nothing is nested.
+        let is_nested = prefix.starts_with("packages.") && package.path.to_string().contains('.');
+        if is_nested {
+            return Ok(None);
         }
-    }
-    Ok(rows)
+        let row = row(evaluator, prefix, package)?;
+        Ok(serde_json::to_vec(&[row.path, row.name, row.version, row.description]).ok())
+    };
+    let (arguments, directory) = (&options.arguments, current_directory());
+    let key = format!("nix search {installable:?} {arguments:?} {directory:?}");
+    let answer = session.query(&Query {
+        roots: &roots,
+        describe: &describe,
+        // A broken package is no package to be found.
+        forgive: Forgive::Errors,
+        forgive_description: Forgive::Errors,
+        key: (!installable.is_flake()).then(|| key.into_bytes()),
+        division: Division::among(options.evaluators()),
+    })?;
+    let row = |text: &[u8]| {
+        let [path, name, version, description]: [String; 4] = serde_json::from_slice(text).ok()?;
+        Some(Row { path, name, version, description })
+    };
+    Ok(answer.rows.iter().filter_map(|found| row(&found.description)).collect())
 }
 
 fn row(evaluator: &mut Evaluator, prefix: &str, package: &Package) -> Result<Row, EvaluationError> {
@@ -138,14 +160,16 @@ fn regex(text: &str) -> Result<Regex, Failure> {
 
 fn as_text(rows: &[&Row]) -> String {
     let mut text = String::new();
-    for row in rows {
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
         let version = if row.version.is_empty() { String::new() } else { format!(" ({})", row.version) };
         let path = if row.path.is_empty() { &row.name } else { &row.path };
         text += &format!("* {path}{version}\n");
         if !row.description.is_empty() {
             text += &format!("  {}\n", row.description);
         }
-        text.push('\n');
     }
     text
 }
@@ -155,5 +179,6 @@ fn as_json(rows: &[&Row]) -> String {
         let json = json!({ "description": row.description, "pname": row.name, "version": row.version });
         (row.path.clone(), json)
     };
-    format!("{}\n", Json::Object(rows.iter().map(entry).collect::<Map<_, _>>()))
+    // In the order of their paths.
+    format!("{}\n", json!(rows.iter().map(entry).collect::<BTreeMap<_, _>>()))
 }

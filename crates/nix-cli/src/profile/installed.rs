@@ -1,5 +1,5 @@
 //! `nix-env`: installing, upgrading, removing and listing packages of a profile, and
-//! its generations. `nix-env -qa` is in [`crate::env`].
+//! its generations. What is listed is in [`super::query`].
 
 use super::manifest::{Item, installed_in, item, make_environment, priority};
 use super::{Profile, Unwanted, file_failed};
@@ -13,12 +13,41 @@ use saltire_driver::{
 };
 use saltire_posix_regex::Regex;
 use saltire_terminal::{Failure, print};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, json};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::os::unix::fs::symlink;
 use std::process::ExitCode;
 use std::sync::Arc;
+
+/// Text of `--help`.
+pub const HELP: &str = "\
+Usage: nix-env -i NAME… | -iA PATH… | -u [NAME…] | -e NAME… | -q [NAME…]
+       nix-env -qa [OPTION]… [NAME]…
+       nix-env --list-generations | --rollback | --switch-generation N
+       nix-env --delete-generations old | 30d | +5 | N…
+       nix-env --set PATH | --set-flag NAME VALUE PACKAGE… | -S PROFILE
+
+Installs, upgrades, removes and lists the packages of a profile, and goes back to what
+it was; lists the packages of a package set (default: <nixpkgs>).
+
+  -p, --profile PATH     the profile (default: where ~/.nix-profile leads to)
+  -f FILE, -A PATH       which package set, and which part of it
+  -E                     the arguments are functions of the package set
+      --from-profile PATH  packages of another profile
+  -P, --preserve-installed, -r, --remove-all, --dry-run
+      --lt, --leq, --eq, --always  which versions -u may lead to
+  -s, --status           (-q) print whether packages are installed (I), in the store
+                         (P), in a binary cache (S)
+  -P, --attr-path        (-qa) print attribute paths
+  -c, --compare-versions (-q) print how versions compare with what is available, or
+                         with what is installed
+  -b, --prebuilt-only    (-q) only what need not be built
+      --drv-path, --out-path, --system, --description, --no-name  what to print
+      --json, --xml      print as JSON, as XML; --meta adds what packages say of themselves
+      --arg NAME EXPR, --argstr NAME TEXT, -I PATH, --option NAME VALUE
+";
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +68,6 @@ enum Operation {
 #[derive(Default)]
 struct Request {
     operation: Option<Operation>,
-    available: bool,
     profile: Option<String>,
     file: Option<String>,
     attributes: bool,
@@ -48,11 +76,6 @@ struct Request {
     preserve: bool,
     remove_all: bool,
     upgrade_to: UpgradeTo,
-    out_path: bool,
-    system: bool,
-    description: bool,
-    no_name: bool,
-    json: bool,
     operands: Vec<String>,
 }
 
@@ -75,7 +98,7 @@ pub fn run(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
         let _ = request.take(&word, &mut look);
     }
     match request.operation {
-        Some(Operation::Query) if request.available => crate::env::run(words, options),
+        Some(Operation::Query) => super::query::run(words, options),
         None => Err(Failure::new("no operation specified").hint("'nix-env --help' lists them")),
         Some(_) => run_operation(words, options),
     }
@@ -105,7 +128,6 @@ fn run_operation(mut words: Arguments, mut options: Options) -> Result<ExitCode,
         Operation::Uninstall => change.uninstall()?,
         Operation::SetFlag => change.set_flag()?,
         Operation::Set => change.set()?,
-        Operation::Query => change.query()?,
         Operation::SwitchGeneration => {
             let [number] = request.operands.as_slice() else {
                 return Err(Failure::new("exactly one argument expected"));
@@ -120,7 +142,7 @@ fn run_operation(mut words: Arguments, mut options: Options) -> Result<ExitCode,
         Operation::DeleteGenerations => {
             profile.delete(&Unwanted::parse(&request.operands)?, options.dry_run)?
         }
-        Operation::SwitchProfile => {}
+        Operation::SwitchProfile | Operation::Query => {}
     }
     opened.progress.finish();
     Ok(ExitCode::SUCCESS)
@@ -160,7 +182,6 @@ impl Request {
 
     fn take_letter(&mut self, letter: char, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
         match letter {
-            'a' => self.available = true,
             'p' => self.profile = Some(words.value(word)?),
             'f' => self.file = Some(words.value(word)?),
             'A' => self.attributes = true,
@@ -175,8 +196,7 @@ impl Request {
 
     fn take_option(&mut self, name: &str, word: &Word, words: &mut Arguments) -> Result<bool, Failure> {
         match name {
-            "available" => self.available = true,
-            "installed" | "prebuilt-only" => {}
+            "prebuilt-only" => {}
             "profile" => self.profile = Some(words.value(word)?),
             "file" => self.file = Some(words.value(word)?),
             "attr" => self.attributes = true,
@@ -188,11 +208,6 @@ impl Request {
             "leq" => self.upgrade_to = UpgradeTo::SameOrNewer,
             "eq" => self.upgrade_to = UpgradeTo::Same,
             "always" => self.upgrade_to = UpgradeTo::Any,
-            "out-path" => self.out_path = true,
-            "system" => self.system = true,
-            "description" => self.description = true,
-            "no-name" => self.no_name = true,
-            "json" => self.json = true,
             _ => return Ok(false),
         }
         Ok(true)
@@ -200,7 +215,7 @@ impl Request {
 }
 
 /// A name with or without a version, as a regular expression.
-struct Selector {
+pub(super) struct Selector {
     text: String,
     name: Option<Regex>,
     version: Option<String>,
@@ -220,15 +235,32 @@ impl Selector {
         Ok(Self { text: text.to_owned(), name: regex, version, hits: 0 })
     }
 
-    fn fits(&self, whole: &str) -> bool {
+    /// Whether it was given as one that all packages fit.
+    pub(super) fn is_any(&self) -> bool {
+        self.text == "*"
+    }
+
+    /// What the names begin with that may have been meant.
+    pub(super) fn prefix(&self) -> &str {
+        package_name(&self.text).0
+    }
+
+    /// Whether a package of this name, with its version, is meant.
+    pub(super) fn fits(&self, whole: &str) -> bool {
         let (name, version) = package_name(whole);
         let fits = |regex: &Regex| regex.find_iter(name.as_bytes()).next().is_some();
         self.name.as_ref().is_none_or(fits) && self.version.as_ref().is_none_or(|wanted| wanted == version)
     }
 }
 
-fn selectors(names: &[String]) -> Result<Vec<Selector>, Failure> {
+pub(super) fn selectors(names: &[String]) -> Result<Vec<Selector>, Failure> {
     names.iter().map(|name| Selector::new(name)).collect()
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 struct Change<'a> {
@@ -466,35 +498,6 @@ impl Change<'_> {
         })?;
         Ok(found)
     }
-
-    fn query(&self) -> Result<(), Failure> {
-        let request = self.request;
-        let mut items = self.installed()?;
-        if !request.operands.is_empty() {
-            let wanted = selectors(&request.operands)?;
-            items.retain(|item| wanted.iter().any(|selector| selector.fits(&item.name)));
-        }
-        items.sort_by_key(|item| item.name.to_lowercase());
-        if request.json {
-            return print(&as_json(&items));
-        }
-        let description =
-            |item: &Item| item.meta.get("description").and_then(Json::as_str).unwrap_or_default().to_owned();
-        let row = |item: &Item| {
-            let outputs = item.outputs.iter().map(|(name, path)| match name.as_str() {
-                "out" => path.clone(),
-                name => format!("{name}={path}"),
-            });
-            let cells = [
-                (!request.no_name).then(|| item.name.clone()),
-                request.system.then(|| item.system.clone()),
-                request.out_path.then(|| outputs.collect::<Vec<_>>().join(";")),
-                request.description.then(|| description(item)),
-            ];
-            cells.into_iter().flatten().collect::<Vec<String>>()
-        };
-        print(&crate::env::table_of(&items.iter().map(row).collect::<Vec<_>>()))
-    }
 }
 
 /// The best of the packages that fit each name.
@@ -521,28 +524,14 @@ fn select(all: Vec<Item>, names: &[String]) -> Result<Vec<Item>, Failure> {
     Ok(chosen.into_values().collect())
 }
 
-fn compare(left: &str, right: &str) -> Ordering {
+/// Compares versions.
+pub(super) fn compare(left: &str, right: &str) -> Ordering {
     saltire_eval::builtins::compare_versions(left.as_bytes(), right.as_bytes())
 }
 
 /// A store path's name without the ending of derivations.
 fn package_file_name(path: &StorePath) -> String {
     path.derivation_name().unwrap_or(path.name()).to_owned()
-}
-
-fn as_json(items: &[Item]) -> String {
-    let entry = |(index, item): (usize, &Item)| {
-        let (name, version) = package_name(&item.name);
-        let outputs: Map<String, Json> =
-            item.outputs.iter().map(|(name, _)| (name.clone(), Json::Null)).collect();
-        let value = json!({
-            "name": item.name, "outputName": "", "outputs": outputs, "pname": name, "system": item.system,
-            "version": version,
-        });
-        (index.to_string(), value)
-    };
-    let all: Map<String, Json> = items.iter().enumerate().map(entry).collect();
-    format!("{}\n", serde_json::to_string_pretty(&Json::Object(all)).unwrap_or_default())
 }
 
 fn list_generations(profile: &Profile) -> Result<(), Failure> {

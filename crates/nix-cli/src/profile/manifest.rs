@@ -4,7 +4,7 @@
 use super::environment::{Problem, USUAL_PRIORITY, add_with_references, link_packages};
 use super::{Profile, file_failed};
 use saltire_driver::{Error, EvaluationError, Package, Session, StorePath, Wanted};
-use saltire_eval::{Evaluator, Symbol, Value};
+use saltire_eval::{Evaluator, Kind, Symbol, Value};
 use saltire_terminal::Failure;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ pub(super) fn item(
     let name = package.text(evaluator, "name")?.unwrap_or_default();
     let system = package.text(evaluator, "system")?.unwrap_or_else(|| "unknown".to_owned());
     let wanted_outputs = package.default_outputs(evaluator)?;
-    let all = crate::env::output_paths(evaluator, package)?;
+    let all = super::query::output_paths(evaluator, package)?;
     let outputs = all.into_iter().filter(|(name, _)| wanted_outputs.contains(name)).collect();
     let derivation = package.derivation(session, evaluator)?;
     let wanted = Some(Wanted { derivation, outputs: wanted_outputs });
@@ -58,7 +58,7 @@ fn meta(evaluator: &mut Evaluator, package: &Package) -> Map<String, Json> {
 
 /// A value as far as it is made of strings, numbers, booleans, lists and sets; what
 /// can't be evaluated is left out.
-fn plain(evaluator: &mut Evaluator, value: Value, depth: usize) -> Option<Json> {
+pub(super) fn plain(evaluator: &mut Evaluator, value: Value, depth: usize) -> Option<Json> {
     /// Deeper values say nothing of a package.
     const DEPTH: usize = 8;
     let value = evaluator.force(value).ok()?;
@@ -70,6 +70,9 @@ fn plain(evaluator: &mut Evaluator, value: Value, depth: usize) -> Option<Json> 
     }
     if let Some(value) = value.as_bool() {
         return Some(json!(value));
+    }
+    if let Kind::Float(number) = value.kind() {
+        return Some(json!(number));
     }
     if depth > DEPTH {
         return None;
@@ -115,7 +118,7 @@ pub(super) fn installed_in(session: &Arc<Session>, profile: &Profile) -> Result<
             let package = Package { value, path: Symbol::intern("") };
             let name = package.text(evaluator, "name")?.unwrap_or_default();
             let system = package.text(evaluator, "system")?.unwrap_or_default();
-            let outputs = crate::env::output_paths(evaluator, &package)?;
+            let outputs = super::query::output_paths(evaluator, &package)?;
             let meta = meta(evaluator, &package);
             items.push(Item { name, system, outputs, meta, wanted: None });
         }

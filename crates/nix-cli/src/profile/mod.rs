@@ -10,6 +10,8 @@ pub mod elements;
 pub mod environment;
 pub mod installed;
 mod manifest;
+mod query;
+mod xml;
 
 use saltire_driver::{Error, Session, StorePath};
 use saltire_terminal::Failure;

@@ -12,6 +12,7 @@ use saltire_store_model::{HashAlgorithm, Hasher, PathInfo};
 use saltire_terminal::{Failure, print};
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 const MAGIC: u64 = 0x4558_494e;
@@ -27,8 +28,13 @@ fn broken(error: impl std::fmt::Display) -> Failure {
 /// Writes the NAR of a file to standard output.
 pub fn dump(operands: &[String]) -> Result<ExitCode, Failure> {
     let [file] = operands else { return Err(Failure::new("only one argument allowed")) };
+    dump_tree(file.as_ref())
+}
+
+/// Writes the NAR of a file or directory to standard output.
+pub fn dump_tree(file: &Path) -> Result<ExitCode, Failure> {
     let out = BufWriter::new(io::stdout().lock());
-    let mut out = write_tree(file.as_ref(), out, &mut keep_all).map_err(Failure::new)?;
+    let mut out = write_tree(file, out, &mut keep_all).map_err(Failure::new)?;
     out.flush().map_err(broken)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,8 @@ mod archive;
 mod query;
 mod registration;
 
+pub use archive::dump_tree;
+
 use crate::arguments::{Arguments, Word, text};
 use crate::build::{named_derivation, realise, say_plan};
 use crate::installable::store_path_of;
@@ -100,7 +102,7 @@ pub const NEW_HELP: &str = "\
 Usage: nix store add PATH…
        nix store add-file PATH…
        nix store delete PATH…
-       nix store dump-path PATH
+       nix store dump-path INSTALLABLE
        nix store gc [--max-freed BYTES]
 ";
 
@@ -117,11 +119,6 @@ pub fn new_add(words: Arguments, options: Options) -> Result<ExitCode, Failure> 
 /// Runs `nix store delete`.
 pub fn new_delete(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
     run_operation(words, options, Some(Operation::Delete))
-}
-
-/// Runs `nix store dump-path`.
-pub fn new_dump(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
-    run_operation(words, options, Some(Operation::Dump))
 }
 
 /// Runs `nix store gc`.
