@@ -13,9 +13,6 @@ use anyhow::{Context as _, bail};
 /// Arguments of `xtask release`.
 #[derive(clap::Args)]
 pub(crate) struct ReleaseArguments {
-    /// A nixpkgs tree to learn from, too, besides the embedded package set
-    #[arg(long, value_name = "DIR")]
-    tree: Option<PathBuf>,
     /// Where to build: a directory that ordinary builds don't use
     #[arg(long, value_name = "DIR", default_value = "target/profiled")]
     target: PathBuf,
@@ -29,9 +26,10 @@ pub(crate) fn run(arguments: &ReleaseArguments) -> anyhow::Result<()> {
     println!("building the program that counts");
     build(&target, &format!("-Cprofile-generate={}", counts.path().display()))?;
     let program = target.join("release/saltire");
-    for (title, expression) in lessons(arguments.tree.as_deref())? {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pkgs").canonicalize()?;
+    for (title, lesson) in LESSONS {
         println!("evaluating {title}");
-        evaluate(&program, &expression)?;
+        evaluate(&program, &lesson.replace("PACKAGES", &packages.display().to_string()))?;
     }
     let profile = target.join("evaluation.profdata");
     let status = Command::new(merge).arg("merge").arg("-o").arg(&profile).arg(counts.path()).status()?;
@@ -44,28 +42,32 @@ pub(crate) fn run(arguments: &ReleaseArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to evaluate: most of the language's operators and builtins in the proportions
-/// of real package sets.
-fn lessons(tree: Option<&Path>) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pkgs").canonicalize()?;
-    let set = set.display();
-    let mut all = vec![(
-        "the embedded package set",
-        format!(
-            "map (jobs: map (job: job.drvPath) (builtins.filter (job: job ? drvPath) (builtins.attrValues jobs))) \
-             (builtins.filter builtins.isAttrs (builtins.attrValues (import {set}/release-cross.nix {{ }})))"
-        ),
-    )];
-    if let Some(tree) = tree {
-        let tree = tree.canonicalize()?;
-        let system = crate::bench_eval::nixos(&tree, "");
-        all.push(("a NixOS system", format!("({system}).drvPath")));
-        let names = "[ \"hello\" \"firefox\" \"git\" \"python3\" \"qemu\" \"vim\" ]";
-        let packages = format!("(import {} {{ }})", tree.display());
-        all.push(("packages of nixpkgs", format!("map (name: {packages}.${{name}}.drvPath) {names}")));
-    }
-    Ok(all)
-}
+/// What to evaluate of the embedded package set: it uses the language as nixpkgs does,
+/// most of its operators and builtins in similar proportions.
+const LESSONS: [(&str, &str); 3] = [
+    (
+        "packages",
+        "let jobs = import PACKAGES/release-cross.nix { }; derivations = builtins.filter (job: job ? drvPath);
+         in map (platform: map (job: [ job.drvPath job.meta ]) (derivations (builtins.attrValues platform)))
+           (builtins.filter builtins.isAttrs (builtins.attrValues jobs))",
+    ),
+    (
+        "systems",
+        "let system = import PACKAGES/system { lib = import PACKAGES/lib; };
+         in map (name: (system {
+           system = \"x86_64-linux\";
+           modules = [ { nixpkgs.crossSystem.system = name; } ({ pkgs, ... }: { environment.systemPackages = [ pkgs.tree ]; }) ];
+         }).config.system.build.image.drvPath) [ \"riscv64-linux\" \"aarch64-linux\" ]",
+    ),
+    (
+        "platforms",
+        "let inherit ((import PACKAGES/lib).systems) elaborate examples;
+             shown = map (name: removeAttrs (elaborate examples.${name}) [ \"emulator\" ]) (builtins.attrNames examples);
+             plain = value: if builtins.isFunction value then null
+               else if builtins.isAttrs value then builtins.mapAttrs (_: plain) value else value;
+         in map (platform: builtins.stringLength (builtins.toXML platform + builtins.toJSON (plain platform))) shown",
+    ),
+];
 
 fn build(target: &Path, flag: &str) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
