@@ -44,6 +44,10 @@ pub struct Opened {
     pub progress: Arc<Progress>,
 }
 
+/// More processes that evaluate at the same time than this take noticeably more processors' time
+/// in all: each has a part of the memory only, and leaves less to the next.
+const EVALUATORS: usize = 4;
+
 impl Options {
     /// From the machine's and the user's settings.
     pub fn load() -> Result<Self, Failure> {
@@ -181,10 +185,13 @@ impl Options {
         self.pure_by_default = true;
     }
 
-    /// How many processes evaluate at the same time where that is possible.
+    /// How many processes evaluate at the same time where that is possible: unless the
+    /// settings say it one for each processor, but no more than [`EVALUATORS`].
     pub fn evaluators(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         match self.config.text("eval-cores") {
-            "0" | "auto" => std::thread::available_parallelism().map_or(1, usize::from),
+            _ if !self.config.is_set("eval-cores") => processors().min(EVALUATORS),
+            "0" | "auto" => processors(),
             number => number.parse().unwrap_or(1),
         }
     }
