@@ -29,7 +29,8 @@ stdenv.mkDerivation {
     # For extension modules: how Python itself was compiled, and where.
     rm -rf "$out"/lib/python${short}/config-* "$out"/bin/*-config "$out"/bin/*-config.py "$out/lib/pkgconfig"
     find "$out" -name '_sysconfigdata*.pyc' -delete
-    sed -i -E 's#-[IL]/nix/store/[^ "'"'"']*##g' "$out"/lib/python${short}/_sysconfigdata*.py
+    # Of the build machine's programs, their names.
+    sed -i -E -e 's#-[IL]/nix/store/[^ "'"'"']*##g' -e 's#${stdenv.bootstrapTools}/bin/##g' "$out"/lib/python${short}/_sysconfigdata*.py
   '';
   meta = {
     description = "Python";
