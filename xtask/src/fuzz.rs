@@ -36,6 +36,9 @@ pub struct FuzzArguments {
     /// Program to compare expressions with
     #[arg(long, default_value = "nix-instantiate")]
     reference: String,
+    /// This program, as `nix-instantiate`, for what needs the network or a store; left out without one
+    #[arg(long)]
+    program: Option<String>,
     /// Also compare the messages of errors (which of several comes first depends on the order of names)
     #[arg(long)]
     messages: bool,
@@ -71,7 +74,12 @@ pub fn run(arguments: &FuzzArguments) -> anyhow::Result<()> {
         (What::Evaluate, true) => evaluate_batch(arguments),
         (What::Errors, _) => {
             let filter = arguments.filter.as_deref();
-            crate::fuzz_errors::run(&arguments.reference, arguments.show_trace, filter)
+            let programs = crate::fuzz_errors::Programs {
+                reference: arguments.reference.clone(),
+                ours: arguments.program.clone(),
+                show_trace: arguments.show_trace,
+            };
+            crate::fuzz_errors::run(&programs, filter)
         }
         (what, false) => batches(arguments, what),
     }
@@ -164,7 +172,7 @@ fn mutated(texts: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 
 /// A tree that is printed is read back as a tree that is printed the same.
 fn check_tree(text: &[u8]) {
-    let options = ParseOptions { pipe_operators: true };
+    let options = ParseOptions { pipe_operators: true, ..ParseOptions::default() };
     let paths = PrintPaths { directory: b"/dir", home: b"/home/me" };
     let arena = bumpalo::Bump::new();
     let Ok(tree) = saltire_syntax::parse(&arena, text, &options) else { return };

@@ -71,6 +71,8 @@ pub enum Event<'a> {
     },
     /// Something that the user should know.
     Note(&'a dyn fmt::Display),
+    /// What the evaluated code says (`builtins.trace`), to be shown as it is.
+    Said(&'a dyn fmt::Display),
     /// Something that the user should worry about.
     Warning(&'a dyn fmt::Display),
 }

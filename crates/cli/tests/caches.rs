@@ -199,7 +199,7 @@ fn stores_are_copied_signed_and_checked() {
         assert!(error.contains(&format!("don't know how to open Nix store with URI '{bad}'")), "{error}");
     }
     let error = world.failure("a", &["nix", "copy", "--to", "http://127.0.0.1:1", &top]);
-    assert!(error.contains("can't fetch http://127.0.0.1:1/nix-cache-info"), "{error}");
+    assert!(error.contains("unable to download 'http://127.0.0.1:1/nix-cache-info'"), "{error}");
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn what_is_wrong_with_inputs_is_said_and_the_lock_file_stays() {
         &with("a.url = \"http://127.0.0.1:1/x.tar.gz\";"),
         &[],
         &[
-            "can't fetch http://127.0.0.1:1/x.tar.gz",
+            "unable to download 'http://127.0.0.1:1/x.tar.gz'",
             "while updating the flake input 'a'",
             "hint: check the network",
         ],

@@ -46,6 +46,7 @@ fn values_are_evaluated_purely_unless_told_otherwise() {
         "{ a = [ 1 ]; b = { c = «lambda c @ «string»:1:20»; }; }\n",
     );
     check(&["nix", "eval", "--json", "--expr", "{ a.b = [ 1 2 ]; }", "a"], "{\"b\":[1,2]}\n");
+    check(&["nix", "eval", "--json", "--pretty", "--expr", "[ 1 { } ]"], "[\n  1,\n  {}\n]\n");
     check(&["nix", "eval", "--raw", "--expr", "\"a\\nb\""], "a\nb");
     check(&["nix", "eval", "--apply", "x: x + 1", "--expr", "1"], "2\n");
     check(&["nix", "eval", "--expr", "builtins ? currentSystem"], "false\n");
@@ -82,6 +83,13 @@ fn values_become_files() {
     );
     assert_eq!(std::fs::read_to_string(directory.path().join("out/a")).unwrap(), "text");
     assert!(directory.path().join("out/d/b").exists());
+    // A path is shown, not copied.
+    let path = stdout_in(&["nix", "eval", "--impure", "--json", "--expr", "./nowhere"], directory.path());
+    assert!(path.ends_with("/nowhere\"\n"), "{path}");
+    check_error(
+        &["nix", "eval", "--write-to", "other", "--expr", "{ a = 1; }"],
+        "… while evaluating the attribute 'a'",
+    );
     check_error(&["nix", "eval", "--write-to", "out", "--expr", "1"], "is not a string or an attribute set");
 }
 

@@ -122,6 +122,16 @@ fn the_search_path_comes_from_options_and_the_environment() {
     };
     assert_eq!(find(&["--find-file", "x/source"], &format!("x={place}")), format!("{place}/source\n"));
     assert_eq!(find(&["--find-file", "source", "-I", "."], ""), format!("{place}/source\n"));
+    let names = "map (entry: entry.prefix) builtins.nixPath";
+    let prefixes = |arguments: &[&str]| {
+        let command = ["--eval", "--strict", "-E", names];
+        find(&[&command[..], arguments].concat(), "a=/a:/b")
+    };
+    assert_eq!(prefixes(&["-I", "i=/i"]), "[ \"i\" \"a\" \"\" ]\n");
+    assert_eq!(prefixes(&["--nix-path", "n=/n"]), "[ \"n\" ]\n");
+    assert_eq!(prefixes(&["--extra-nix-path", "n=/n"]), "[ \"a\" \"\" \"n\" ]\n");
+    let text = find(&["--find-file", "nix/fetchurl.nix"], "");
+    assert!(text.contains("'<nix/fetchurl.nix>' has no physical path"), "{text}");
     let text = find(&["--find-file", "missing"], "");
     assert!(text.contains("file 'missing' was not found in the Nix search path"), "{text}");
 }
@@ -142,8 +152,53 @@ fn pure_and_restricted_evaluation_see_only_what_they_may() {
     );
     check(&["--eval", "--pure-eval", "-E", "builtins ? currentSystem"], "false");
     check(&["--eval", "--restrict-eval", "-E", "builtins.getEnv \"HOME\""], "\"\"");
+    check(&["--eval", "-E", "\"${./nowhere}\""], "/nowhere' does not exist");
+    check(&["--eval", "--raw", "-E", "./nowhere"], "/nowhere' does not exist");
+    check(&["--eval", "--arg", "a"], "flag '--arg' requires 2 argument(s), but only 1 were given");
+    check(&["--eval", "-E", "{ a = 5; }", "-A", "a."], "5");
     check(&["--eval", "--nonsense"], "unrecognised flag '--nonsense'");
     check(&["--eval", "--option", "nonsense", "1", "-E", "1"], "warning: unknown setting 'nonsense'");
+}
+
+#[test]
+fn settings_change_evaluation() {
+    let directory = example();
+    let check = |arguments: &[&str], expected: &str| {
+        let mut command = ours(&["--eval", "-E"], directory.path());
+        let output = command.args(arguments).env("NIX_ABORT_ON_WARN", "0").output().unwrap();
+        let both = text(&output.stdout) + &text(&output.stderr);
+        let both = both.replace(|c: char| c.is_ascii_digit(), "#");
+        assert_eq!(both, expected, "{arguments:?}");
+    };
+    check(
+        &["1", "--option", "pure-eval", "x"],
+        "#\nwarning: Boolean setting 'pure-eval' has invalid value 'x'\n",
+    );
+    check(
+        &["1", "--lint-url-literals", "x"],
+        "error: option 'lint-url-literals' has invalid value 'x' (expected 'ignore', 'warn', or 'fatal')\n",
+    );
+    check(
+        &["http://a", "--lint-url-literals", "fatal"],
+        "error: URL literals are disallowed. Consider using a string literal \"http://a\" instead (lint-url-literals)\n       at «string»:#:#:\n            #| http://a\n             | ^\n",
+    );
+    check(
+        &["/a", "--lint-absolute-path-literals", "warn"],
+        "/a\nwarning: absolute path literals are not portable. Consider replacing path literal '/a' by a string, relative path, or parameter (lint-absolute-path-literals)\n         at «string»:#:#:\n              #| /a\n               | ^\n",
+    );
+    let output = ours(&["--eval", "-E", "a/b", "--warn-short-path-literals"], directory.path()).output();
+    let error = text(&output.unwrap().stderr);
+    assert!(error.starts_with("warning: 'warn-short-path-literals' is deprecated, use 'lint-short-path-literals = warn' instead\nwarning: relative path literal 'a/b'"), "{error}");
+    check(
+        &["(x: x) 1", "--trace-function-calls"],
+        &format!(
+            "#\nfunction-trace entered «string»:#:# at {0}\nfunction-trace exited «string»:#:# at {0}\n",
+            "#".repeat(19)
+        ),
+    );
+    check(&["builtins.exec [ \"echo\" \"1 + 2\" ]", "--allow-unsafe-native-code-during-evaluation"], "#\n");
+    check(&["builtins.warn \"w\" 1"], "#\nevaluation warning: w\n");
+    check(&["builtins.trace \"t\" 1", "--quiet"], "#\ntrace: t\n");
 }
 
 #[test]

@@ -10,5 +10,5 @@ mod render;
 mod source;
 
 pub use diagnostic::{Diagnostic, Frame};
-pub use render::{Style, render, render_place};
+pub use render::{Style, render, render_place, render_warning};
 pub use source::{Location, Origin, Pos, Reader, SourceFile, SourceMap, Span};

@@ -24,9 +24,6 @@ const BLUE: &str = "\x1b[34;1m";
 const MAGENTA: &str = "\x1b[35;1m";
 const RESET: &str = "\x1b[0m";
 
-/// How far everything below "error: " is indented.
-const INDENT: &str = "       ";
-
 /// How much of the trace is shown unasked; a step with a place counts double.
 const STEPS: usize = 3;
 
@@ -38,11 +35,27 @@ const WIDTH: usize = 200;
 
 /// The error as text, ending in a line break.
 pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, style: Style) -> String {
+    render_as(RED, "error:", diagnostic, sources, style)
+}
+
+/// A warning as text, ending in a line break.
+pub fn render_warning(diagnostic: &Diagnostic, sources: &SourceMap, style: Style) -> String {
+    render_as(MAGENTA, "warning:", diagnostic, sources, style)
+}
+
+/// As text that starts with a title, below which everything is indented.
+fn render_as(
+    colour: &str,
+    title: &str,
+    diagnostic: &Diagnostic,
+    sources: &SourceMap,
+    style: Style,
+) -> String {
     let mut output = Output { text: String::new(), sources, style };
     if !diagnostic.trace.is_empty() {
         output.trace(&diagnostic.trace, diagnostic.pos);
         output.text.push('\n');
-        output.paint(RED, "error:");
+        output.paint(colour, title);
         output.text.push(' ');
     }
     output.message(&diagnostic.message);
@@ -54,7 +67,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, style: Style) -> Str
         output.text.push('\n');
     }
     let body = std::mem::take(&mut output.text);
-    output.paint(RED, "error:");
+    output.paint(colour, title);
     for (i, line) in body.trim_end().lines().enumerate() {
         let line = line.trim_end();
         match (i, line) {
@@ -63,7 +76,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, style: Style) -> Str
                 let _ = write!(output.text, " {line}");
             }
             (_, line) => {
-                let _ = write!(output.text, "{INDENT}{line}");
+                let _ = write!(output.text, "{:1$}{line}", "", title.len() + 1);
             }
         }
         output.text.push('\n');

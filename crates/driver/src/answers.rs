@@ -53,8 +53,9 @@ impl Session {
         let shows_more = settings.profile.is_some()
             || settings.abort_on_warn
             || settings.trace_verbose
-            || self.has_debugger();
-        if !settings.pure || !settings.eval_cache || shows_more {
+            || !settings.lints.are_off()
+            || self.is_watched();
+        if !settings.pure || !settings.eval_cache || shows_more || settings.native_code {
             return None;
         }
         let call = self.flakes().call(flake).ok()?;

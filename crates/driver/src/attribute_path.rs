@@ -20,7 +20,7 @@ pub fn split_attribute_path(path: &str) -> Result<Vec<String>> {
     if quoted {
         return Err(EvalError::other(Pos::NONE, format!("missing closing quote in selection path '{path}'")));
     }
-    if !path.is_empty() {
+    if !part.is_empty() {
         parts.push(part);
     }
     Ok(parts)
@@ -77,7 +77,8 @@ mod tests {
         check("", &[]);
         check("a.b.0", &["a", "b", "0"]);
         check("a.\"b.c\".d", &["a", "b.c", "d"]);
-        check("a.", &["a", ""]);
+        check("a.", &["a"]);
+        check("a..b", &["a", "", "b"]);
         assert!(split_attribute_path("a.\"b").is_err());
     }
 

@@ -1,5 +1,6 @@
 //! Why something could not be done.
 
+use crate::flake::FetchingInput;
 use crate::machine::WITHOUT_SANDBOX;
 use saltire_build::BuildError;
 use saltire_plan::{NoRoute, Problem};
@@ -166,7 +167,8 @@ fn flake_hint(error: &saltire_flake::LockError) -> Option<String> {
     match error {
         LockError::Input { source, .. } => flake_hint(source),
         LockError::Source(source) => {
-            let hint = source.downcast_ref::<crate::inputs::InputStoreError>()?.hint()?;
+            let fetching = source.downcast_ref::<FetchingInput>().map(|fetching| &fetching.source);
+            let hint = fetching.or_else(|| source.downcast_ref())?.hint()?;
             // Inputs of flakes have no mirrors.
             Some(hint.replace(", or name another mirror with '--mirror'", ""))
         }

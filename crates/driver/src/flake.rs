@@ -6,8 +6,8 @@
 
 use crate::attribute_path::split_attribute_path;
 use crate::error::Error;
-use crate::host_fetch::{to_attributes, to_value, told};
-use crate::inputs::{Inputs, StoredInput};
+use crate::host_fetch::{fetching_step, to_attributes, to_value, told};
+use crate::inputs::{InputStoreError, Inputs, StoredInput};
 use crate::session::{EvaluationError, Session};
 use saltire_build::Event;
 use saltire_diagnostics::Pos;
@@ -149,6 +149,11 @@ impl Flakes {
     /// `builtins.getFlake`
     pub(crate) fn get(&self, reference: &str, pure: bool) -> HostResult<FlakeCall> {
         let wrong = |error: LockError| {
+            if let LockError::Source(source) = &error
+                && let Some(FetchingInput { input, .. }) = source.downcast_ref()
+            {
+                return HostError::new(error.to_string()).during(fetching_step(input));
+            }
             let hint = error.hint().map(|hint| format!("\n{hint}")).unwrap_or_default();
             HostError::new(format!("{error}{hint}"))
         };
@@ -193,6 +198,16 @@ fn source_error(error: impl std::error::Error + Send + Sync + 'static) -> LockEr
     LockError::Source(Box::new(error))
 }
 
+/// An input of a flake that can't be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub(crate) struct FetchingInput {
+    /// Its URL.
+    input: String,
+    /// Why.
+    pub(crate) source: InputStoreError,
+}
+
 /// Nix's file of the user's own registry; none without a home.
 pub fn user_registry() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -216,7 +231,10 @@ impl TreeSource for Flakes {
     }
 
     fn fetch(&self, reference: &FlakeRef) -> Result<FlakeTree, LockError> {
-        let stored = self.inputs.fetch(&reference.input).map_err(source_error)?;
+        let fetched = self.inputs.fetch(&reference.input);
+        let stored = fetched.map_err(|source| {
+            source_error(FetchingInput { input: reference.input.to_url().to_string(), source })
+        })?;
         let store = &self.inputs.store;
         Ok(FlakeTree {
             store_path: store.display(&stored.path),

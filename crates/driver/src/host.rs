@@ -364,6 +364,11 @@ impl Host for StoreHost {
         self.store.query_references(path).map_err(host_error)
     }
 
+    fn run_program(&self, program: &[u8], arguments: &[&[u8]]) -> HostResult<Vec<u8>> {
+        let program = bytes(self.physical(program));
+        self.files.run_program(&program, arguments).map_err(|error| self.logical(error))
+    }
+
     fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
         match self.store.is_valid(path).map_err(host_error)? {
             true => Ok(()),
@@ -372,10 +377,7 @@ impl Host for StoreHost {
         }
     }
 
-    fn message(&self, level: MessageLevel, text: &str) {
-        match level {
-            MessageLevel::Trace => self.events.event(Event::Note(&text)),
-            MessageLevel::Warning => self.events.event(Event::Warning(&text)),
-        }
+    fn message(&self, _: MessageLevel, text: &str) {
+        self.events.event(Event::Said(&text));
     }
 }

@@ -6,7 +6,7 @@ use crate::inputs::{InputStoreError, Inputs, StoredInput};
 use saltire_eval::{FetchAttrs, FetchKind, FetchValue, Fetched, HostError, HostResult};
 use saltire_fetch::input::{Attribute, Attributes, Input, Kind};
 use saltire_fetch::{Download, FetchError, Reason, TreeError, Unobserved};
-use saltire_store_model::{Hash, HashAlgorithm, Ingestion, References, StorePath};
+use saltire_store_model::{Hash, HashAlgorithm, HashFormat, Ingestion, References, StorePath};
 use std::path::Path;
 
 /// Where channels are.
@@ -38,7 +38,7 @@ pub(crate) fn fetch(
             if let (FetchKind::Mercurial, Ok((fetched, Some(branch)))) = (kind, &mut fetched) {
                 fetched.attributes.insert("branch".into(), FetchValue::String(branch.clone()));
             }
-            fetched.map(|(fetched, _)| fetched).map_err(host_error)
+            fetched.map(|(fetched, _)| fetched).map_err(|error| fetching(&input, error))
         }
         FetchKind::Closure => closure::fetch_closure(inputs, request),
     }
@@ -89,6 +89,16 @@ pub(crate) fn to_attributes(request: &FetchAttrs) -> Attributes {
 pub(crate) fn host_error(error: InputStoreError) -> HostError {
     let hint = error.hint().map(|hint| format!("\n{hint}")).unwrap_or_default();
     HostError::new(format!("{error}{hint}"))
+}
+
+/// Why an input can't be had, in the words of the reference's trace.
+pub(crate) fn fetching(input: &Input, error: InputStoreError) -> HostError {
+    host_error(error).during(fetching_step(&input.to_url().to_string()))
+}
+
+/// A step of a trace.
+pub(crate) fn fetching_step(url: &str) -> String {
+    format!("while fetching the input '{url}'")
 }
 
 /// The input that `fetchGit`, `fetchMercurial` and `fetchTree` mean.
@@ -167,7 +177,8 @@ fn expected_hash(request: &FetchAttrs) -> HostResult<Option<Hash>> {
 }
 
 fn mismatch(url: &str, specified: Hash, got: Hash) -> HostError {
-    let (specified, got) = (specified.to_sri(), got.to_sri());
+    let text = |hash: Hash| hash.to_text(HashFormat::NixBase32, true);
+    let (specified, got) = (text(specified), text(got));
     HostError::new(format!(
         "hash mismatch in file downloaded from '{url}':\n  specified: {specified}\n  got:       {got}"
     ))
@@ -245,7 +256,7 @@ fn tarball(inputs: &Inputs, url: &str, name: Option<&str>, hash: Option<Hash>) -
     match inputs.fetch(&input) {
         Ok(stored) => Ok(stored.path),
         Err(InputStoreError::Mismatch { expected, got, .. }) => Err(mismatch(&url, expected, got)),
-        Err(error) => Err(host_error(error)),
+        Err(error) => Err(fetching(&input, error)),
     }
 }
 

@@ -38,7 +38,7 @@ pub enum ConfigError {
         place: String,
     },
     /// A value that the setting can't have.
-    #[error("{kind} setting '{name}' has invalid value '{value}'")]
+    #[error("{kind} '{name}' has invalid value '{value}'{}", kind.expected())]
     Value {
         /// What sort of setting it is.
         kind: Kind,
@@ -128,7 +128,11 @@ impl NixConfig {
     /// Sets a setting by its name, an alias or `extra-NAME`.
     pub fn set(&mut self, name: &str, value: &str) -> Result<Found, ConfigError> {
         if let Some(known) = find(name) {
-            self.values.insert(known.name, known.kind.checked(known.name, value)?);
+            let value = known.kind.checked(known.name, value)?;
+            if known.name == "warn-short-path-literals" {
+                self.replaced(known.name, &value, "lint-short-path-literals");
+            }
+            self.values.insert(known.name, value);
             return Ok(Found::Known);
         }
         let Some(known) = name.strip_prefix("extra-").and_then(find).filter(|known| known.kind == Kind::List)
@@ -143,6 +147,13 @@ impl NixConfig {
         }
         self.values.insert(known.name, items.join(" "));
         Ok(Found::Known)
+    }
+
+    /// A lint's older switch was set.
+    fn replaced(&mut self, old: &str, value: &str, lint: &'static str) {
+        let value = if value == "true" { "warn" } else { "ignore" };
+        self.warnings.push(format!("'{old}' is deprecated, use '{lint} = {value}' instead"));
+        self.values.entry(lint).or_insert_with(|| value.to_owned());
     }
 
     /// Sets what was set in another configuration.
@@ -193,6 +204,15 @@ pub fn find(name: &str) -> Option<&'static Known> {
 }
 
 impl Kind {
+    /// What a value has to be, where that is not plain to see.
+    fn expected(self) -> &'static str {
+        match self {
+            Kind::Jobs => " (expected 'auto' or an integer)",
+            Kind::Lint => " (expected 'ignore', 'warn', or 'fatal')",
+            _ => "",
+        }
+    }
+
     /// The value in its usual form.
     fn checked(self, name: &str, value: &str) -> Result<String, ConfigError> {
         let wrong = || ConfigError::Value { kind: self, name: name.to_owned(), value: value.to_owned() };
@@ -221,6 +241,8 @@ impl Kind {
                 "false" | "no" | "0" => Ok("false".to_owned()),
                 _ => Err(wrong()),
             },
+            Kind::Lint if matches!(value, "ignore" | "warn" | "fatal") => Ok(value.to_owned()),
+            Kind::Lint => Err(wrong()),
             Kind::List => Ok(value.split_whitespace().collect::<Vec<_>>().join(" ")),
             Kind::Text => Ok(value.to_owned()),
         }
@@ -230,11 +252,11 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Boolean => "Boolean",
-            Kind::Number | Kind::Jobs => "numeric",
-            Kind::Sandbox => "sandbox",
-            Kind::List => "list",
-            Kind::Text => "text",
+            Kind::Boolean => "Boolean setting",
+            Kind::Number => "setting",
+            Kind::Jobs => "configuration setting",
+            Kind::Sandbox | Kind::Lint => "option",
+            Kind::List | Kind::Text => "setting",
         })
     }
 }

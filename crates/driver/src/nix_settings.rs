@@ -15,6 +15,8 @@ pub enum Kind {
     Jobs,
     /// Yes, no or `relaxed`.
     Sandbox,
+    /// What to do about something discouraged: `ignore`, `warn` or `fatal`.
+    Lint,
     /// Words.
     List,
     /// Any text.
@@ -42,7 +44,7 @@ const fn aliased(setting: Known, aliases: &'static [&'static str]) -> Known {
     Known { aliases, ..setting }
 }
 
-use Kind::{Boolean, Jobs, List, Number, Sandbox, Text};
+use Kind::{Boolean, Jobs, Lint, List, Number, Sandbox, Text};
 
 /// All settings, by name.
 pub const KNOWN: &[Known] = &[
@@ -106,9 +108,9 @@ pub const KNOWN: &[Known] = &[
     known("keep-failed", Boolean, "false"),
     known("keep-going", Boolean, "false"),
     aliased(known("keep-outputs", Boolean, "false"), &["gc-keep-outputs"]),
-    known("lint-absolute-path-literals", Text, "ignore"),
-    known("lint-short-path-literals", Text, "ignore"),
-    known("lint-url-literals", Text, "ignore"),
+    known("lint-absolute-path-literals", Lint, "ignore"),
+    known("lint-short-path-literals", Lint, "ignore"),
+    known("lint-url-literals", Lint, "ignore"),
     known("log-lines", Number, "25"),
     aliased(known("max-build-log-size", Number, "0"), &["build-max-log-size"]),
     known("max-call-depth", Number, "10000"),

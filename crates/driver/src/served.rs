@@ -89,7 +89,7 @@ impl Events for ToClient {
                 fields: vec![Field::Text(String::from_utf8_lossy(line).into_owned())],
             },
             Event::Finished { step, .. } => Message::Stopped(Self::id(step)),
-            Event::Note(text) => Message::Line(format!("{text}\n").into_bytes()),
+            Event::Note(text) | Event::Said(text) => Message::Line(format!("{text}\n").into_bytes()),
             Event::Warning(text) => Message::Line(format!("warning: {text}\n").into_bytes()),
             Event::Started { .. } | Event::Planned { .. } | Event::Received { .. } => return,
         };

@@ -224,17 +224,20 @@ impl Session {
             show_trace: self.settings.show_trace,
             pure: users && self.settings.pure,
             pipe_operators: self.settings.pipe_operators,
+            lints: self.settings.lints,
             max_call_depth: self.settings.max_call_depth,
             trace_verbose: self.settings.trace_verbose,
             abort_on_warn: self.settings.abort_on_warn,
+            trace_function_calls: self.settings.trace_function_calls,
+            native_code: self.settings.native_code,
             profile: self.settings.profile.as_ref().map(|profile| profile.frequency),
             dependencies: None,
         }
     }
 
-    /// Whether a debugger waits for evaluations.
-    pub(crate) fn is_debugged(&self) -> bool {
-        self.debugger.get().is_some()
+    /// Whether somebody wants to see evaluations happen.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.has_debugger() || self.settings.trace_function_calls
     }
 
     /// What `builtins.currentSystem` says.
@@ -275,11 +278,14 @@ impl Session {
     /// `-I` and `NIX_PATH`: prefix (perhaps empty) and path.
     fn search_path(&self) -> Vec<(String, String)> {
         let variable = std::env::var("NIX_PATH").ok();
-        let set = variable.as_deref().map(split_search_path);
-        let usual = || self.settings.nix_path.iter().map(String::as_str).collect();
-        let entries = self.settings.search_path.iter().map(String::as_str);
-        let entries = entries.chain(set.unwrap_or_else(usual));
-        if self.settings.pure { Vec::new() } else { entries.map(search_path_entry).collect() }
+        let settings = &self.settings;
+        let main = match (&settings.search_path_instead, &variable) {
+            (Some(instead), _) => instead.clone(),
+            (None, Some(variable)) => split_search_path(variable).into_iter().map(str::to_owned).collect(),
+            (None, None) => settings.nix_path.clone(),
+        };
+        let entries = settings.search_path.iter().chain(&main).chain(&settings.search_path_behind);
+        if self.settings.pure { Vec::new() } else { entries.map(|entry| search_path_entry(entry)).collect() }
     }
 
     /// Builds what evaluation needs to go on.

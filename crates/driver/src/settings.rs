@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::inputs::InputSettings;
 use crate::nix_conf::NixConfig;
+use saltire_eval::{Lint, Lints};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +44,10 @@ pub struct Settings {
     pub search_path: Vec<String>,
     /// The search path without `NIX_PATH`.
     pub nix_path: Vec<String>,
+    /// Entries in place of `NIX_PATH`, from the command line.
+    pub search_path_instead: Option<Vec<String>>,
+    /// Entries of the search path behind all others.
+    pub search_path_behind: Vec<String>,
     /// System features beyond those that every machine has.
     pub features: Vec<String>,
     /// What `builtins.currentSystem` says, if not this machine's system.
@@ -63,6 +68,8 @@ pub struct Settings {
     pub max_call_depth: u32,
     /// `|>` and `<|` are operators.
     pub pipe_operators: bool,
+    /// What to do about discouraged ways of writing.
+    pub lints: Lints,
     /// How inputs are fetched.
     pub inputs: InputSettings,
     /// How flakes are locked.
@@ -75,6 +82,10 @@ pub struct Settings {
     pub trace_verbose: bool,
     /// `builtins.warn` is an error.
     pub abort_on_warn: bool,
+    /// Say of each call when it starts and ends.
+    pub trace_function_calls: bool,
+    /// Evaluation may run programs: `builtins.exec`.
+    pub native_code: bool,
     /// Show every step of an evaluation error's trace.
     pub show_trace: bool,
     /// Colour errors.
@@ -174,6 +185,8 @@ impl Default for Settings {
             keep_going: false,
             search_path: Vec::new(),
             nix_path: Vec::new(),
+            search_path_instead: None,
+            search_path_behind: Vec::new(),
             features: Vec::new(),
             system: None,
             pure: false,
@@ -184,12 +197,15 @@ impl Default for Settings {
             eval_cache: true,
             max_call_depth: 10_000,
             pipe_operators: false,
+            lints: Lints::default(),
             inputs: InputSettings::default(),
             locking: LockSettings::default(),
             caches: CacheSettings::default(),
             flake_registry: String::new(),
             trace_verbose: false,
             abort_on_warn: false,
+            trace_function_calls: false,
+            native_code: false,
             show_trace: false,
             colour: false,
             profile: None,
@@ -223,7 +239,11 @@ impl Settings {
         self.extra_platforms = config.list("extra-platforms");
         self.keep_going = config.is_on("keep-going");
         self.trace_verbose = config.is_on("trace-verbose");
-        self.abort_on_warn = config.is_on("abort-on-warn");
+        let variable = std::env::var("NIX_ABORT_ON_WARN").unwrap_or_default();
+        let variable = matches!(variable.as_str(), "1" | "yes" | "true");
+        self.abort_on_warn = config.is_on("abort-on-warn") || variable;
+        self.trace_function_calls = config.is_on("trace-function-calls");
+        self.native_code = config.is_on("allow-unsafe-native-code-during-evaluation");
         self.show_trace = config.is_on("show-trace");
         self.pure = config.is_on("pure-eval");
         self.restricted = config.is_on("restrict-eval");
@@ -231,6 +251,7 @@ impl Settings {
         self.import_from_derivation = config.is_on("allow-import-from-derivation");
         self.max_call_depth = u32::try_from(config.number("max-call-depth")).unwrap_or(u32::MAX);
         self.pipe_operators = config.has_feature("pipe-operators");
+        self.lints = lints(config);
         self.eval_cache = config.is_on("eval-cache");
         self.profile = (config.text("eval-profiler") == "flamegraph").then(|| ProfileSettings {
             file: config.text("eval-profile-file").into(),
@@ -239,6 +260,7 @@ impl Settings {
         self.features = config.list("system-features");
         self.nix_path = match config.is_set("nix-path") {
             true => config.list("nix-path"),
+            false if self.restricted => Vec::new(),
             false => usual_nix_path(),
         };
         self.inputs.allow_dirty = config.is_on("allow-dirty");
@@ -264,6 +286,20 @@ impl Settings {
         if !matches!(config.text("store"), "auto" | "daemon" | "") {
             self.store = Some(config.text("store").to_owned());
         }
+    }
+}
+
+/// What the settings `lint-*` say.
+fn lints(config: &NixConfig) -> Lints {
+    let lint = |name: &str| match config.text(name) {
+        "warn" => Lint::Warn,
+        "fatal" => Lint::Fatal,
+        _ => Lint::Ignore,
+    };
+    Lints {
+        url_literals: lint("lint-url-literals"),
+        short_path_literals: lint("lint-short-path-literals"),
+        absolute_path_literals: lint("lint-absolute-path-literals"),
     }
 }
 

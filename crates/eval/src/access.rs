@@ -66,7 +66,12 @@ impl Evaluator {
         };
         let before = match select.subject {
             Expr::Select(inner) => {
-                ready(inner.subject, env).and_then(|value| value.as_attrs()?.attr(inner.name))
+                let subject = match inner.subject {
+                    // A set that is written there is made again.
+                    Expr::Attrs(_) => self.eval_operand(inner.subject, env).ok(),
+                    subject => ready(subject, env),
+                };
+                subject.and_then(|value| value.as_attrs()?.attr(inner.name))
             }
             _ => None,
         };

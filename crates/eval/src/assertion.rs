@@ -3,7 +3,7 @@
 
 use bumpalo::Bump;
 use saltire_diagnostics::Pos;
-use saltire_syntax::{ParseOptions, PrintPaths};
+use saltire_syntax::PrintPaths;
 
 use crate::attrs::Attrs;
 use crate::error::{ErrorKind, EvalError, Result};
@@ -46,7 +46,7 @@ impl Evaluator {
         let Some((file, offset)) = self.sources().lookup(pos) else { return String::new() };
         let written = file.text().get(offset as usize..).unwrap_or_default();
         let rest = written.strip_prefix(b"assert").unwrap_or(written);
-        let options = ParseOptions { pipe_operators: self.settings().pipe_operators };
+        let options = self.settings().parse_options();
         let home = self.host().home_dir().unwrap_or_default();
         let path = file.origin.to_string();
         let paths = PrintPaths { directory: crate::paths::parent(path.as_bytes()), home: &home };

@@ -2,7 +2,6 @@
 
 use saltire_diagnostics::Pos;
 use saltire_store_model::Ingestion;
-use saltire_syntax::ParseOptions;
 use smallvec::SmallVec;
 
 use crate::attrs::{Attr, Attrs};
@@ -248,7 +247,7 @@ impl Evaluator {
     #[cold]
     pub(crate) fn in_operand(&self, error: Box<EvalError>, pos: Pos, index: usize) -> Box<EvalError> {
         let Some((file, offset)) = self.sources().lookup(pos) else { return error };
-        let options = ParseOptions { pipe_operators: self.settings().pipe_operators };
+        let options = self.settings().parse_options();
         match saltire_syntax::operand_offsets(file.text(), offset, &options).get(index) {
             Some(offset) => error.moved(pos, offset.map_or(Pos::NONE, |offset| file.pos(offset))),
             None => error,

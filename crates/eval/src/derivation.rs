@@ -13,6 +13,7 @@ use crate::coerce::Coerce;
 use crate::context::{Context, ContextElement};
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::Evaluator;
+use crate::host::MessageLevel;
 use crate::symbol::Symbol;
 use crate::value::Value;
 
@@ -42,7 +43,7 @@ in (head members).value
 "#;
 
 /// Where `<nix/fetchurl.nix>` leads; the file exists only in here.
-pub(crate) const FETCHURL_PATH: &[u8] = b"/__corepkgs__/fetchurl.nix";
+pub const FETCHURL_PATH: &[u8] = b"/__corepkgs__/fetchurl.nix";
 
 /// `<nix/fetchurl.nix>`: a derivation that fetches a file inside of our process.
 pub(crate) const FETCHURL_FUNCTION: &[u8] = br#"
@@ -330,7 +331,7 @@ impl Evaluator {
                     let message = "multiple outputs are not supported in fixed-output derivations";
                     return Err(EvalError::other(pos, message));
                 }
-                let address = content_address(text, &build, pos)?;
+                let address = self.content_address(text, &build, pos)?;
                 derivation.outputs.insert("out".to_owned(), DerivationOutput::Fixed(address));
             }
             None => {
@@ -421,18 +422,35 @@ pub(crate) fn check_store_name(name: &str) -> std::result::Result<(), String> {
     }
 }
 
-fn content_address(text: &str, build: &Build, pos: Pos) -> Result<ContentAddress> {
-    let algorithm = match build.output_hash_algorithm.as_deref() {
-        None | Some("") => None,
-        // As in the reference, an algorithm that is not known is as good as none.
-        Some(name) => HashAlgorithm::from_name(name).ok(),
-    };
-    let hash = if text.is_empty() {
-        Hash::zero(algorithm.unwrap_or(HashAlgorithm::Sha256))
-    } else {
-        Hash::parse(text, algorithm).map_err(|e| EvalError::other(pos, e.to_string()))?
-    };
-    Ok(ContentAddress { ingestion: build.ingestion.unwrap_or(Ingestion::Flat), hash })
+impl Evaluator {
+    fn content_address(&self, text: &str, build: &Build, pos: Pos) -> Result<ContentAddress> {
+        let algorithm = match build.output_hash_algorithm.as_deref() {
+            None | Some("") => None,
+            // As in the reference, an algorithm that is not known is as good as none.
+            Some(name) => HashAlgorithm::from_name(name).ok(),
+        };
+        let hash = self.hash_or_zero(text, algorithm, pos)?;
+        Ok(ContentAddress { ingestion: build.ingestion.unwrap_or(Ingestion::Flat), hash })
+    }
+
+    /// A hash; an empty text stands for one that is not known yet.
+    pub(crate) fn hash_or_zero(
+        &self,
+        text: &str,
+        algorithm: Option<HashAlgorithm>,
+        pos: Pos,
+    ) -> Result<Hash> {
+        if !text.is_empty() {
+            return Hash::parse(text, algorithm).map_err(|error| EvalError::other(pos, error.to_string()));
+        }
+        let Some(algorithm) = algorithm else {
+            return Err(EvalError::other(pos, "empty hash requires explicit hash algorithm"));
+        };
+        let hash = Hash::zero(algorithm);
+        let warning = format!("warning: found empty hash, assuming '{}'", hash.to_sri());
+        self.host().message(MessageLevel::Warning, &warning);
+        Ok(hash)
+    }
 }
 
 /// What stands for an output's path in its own derivation.

@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bumpalo::Bump;
-use saltire_diagnostics::{Origin, Pos, SourceFile, SourceMap};
+use saltire_diagnostics::{Origin, Pos, SourceFile, SourceMap, Style, render_warning};
 use saltire_store_model::{HashAlgorithm, Hasher, ModuloCache, StorePath};
-use saltire_syntax::ParseOptions;
+use saltire_syntax::{Lints, ParseError, ParseOptions};
 
 use crate::attrs::{Attr, Attrs};
 use crate::builtins::{self, Builtin};
@@ -16,7 +16,7 @@ use crate::debug::Debug;
 use crate::dependencies::DependencyLog;
 use crate::derivation::{DERIVATION_FUNCTION, DERIVATION_ORIGIN, FETCHURL_FUNCTION, FETCHURL_PATH};
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, MessageLevel};
 use crate::ir::{ExprRef, FileCode};
 use crate::list::List;
 use crate::lower::Lowerer;
@@ -42,10 +42,16 @@ pub struct Settings {
     pub pure: bool,
     /// Whether `|>` and `<|` are operators.
     pub pipe_operators: bool,
+    /// What to do about discouraged ways of writing.
+    pub lints: Lints,
     /// Whether `builtins.traceVerbose` writes.
     pub trace_verbose: bool,
     /// Whether `builtins.warn` is an error.
     pub abort_on_warn: bool,
+    /// Whether to say of each call when it starts and ends.
+    pub trace_function_calls: bool,
+    /// Whether there is `builtins.exec`.
+    pub native_code: bool,
     /// Samples a second that the profiler takes (0: as many as it is used to); no
     /// profile if none.
     pub profile: Option<u32>,
@@ -61,8 +67,11 @@ impl Default for Settings {
             show_trace: false,
             pure: false,
             pipe_operators: false,
+            lints: Lints::default(),
             trace_verbose: false,
             abort_on_warn: false,
+            trace_function_calls: false,
+            native_code: false,
             profile: None,
             dependencies: None,
         }
@@ -70,10 +79,20 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How to parse.
+    pub fn parse_options(&self) -> ParseOptions {
+        ParseOptions { pipe_operators: self.pipe_operators, lints: self.lints }
+    }
+
+    /// Whether each call's start and end are to be seen.
+    fn watches_calls(&self) -> bool {
+        self.profile.is_some() || self.trace_function_calls
+    }
+
     /// What each call has to know: how deeply calls may be nested, and whether nobody
     /// wants to know which functions are being called.
     fn for_calls(&self) -> (u32, bool) {
-        (self.max_call_depth, !self.show_trace && self.profile.is_none())
+        (self.max_call_depth, !self.show_trace && !self.watches_calls())
     }
 }
 
@@ -141,7 +160,8 @@ impl Evaluator {
         static NOTHING: Scope = Scope { up: None, kind: ScopeKind::Hidden };
         let mut evaluator = Self::on_this_thread(shared, None, &NOTHING, Value::NULL);
         let settings = &evaluator.shared.settings;
-        evaluator.profile = settings.profile.map(|frequency| Box::new(Profile::new(frequency)));
+        let profile = || Box::new(Profile::new(settings.profile, settings.trace_function_calls));
+        evaluator.profile = settings.watches_calls().then(profile);
         evaluator.dependencies = settings.dependencies.unwrap_or(&crate::dependencies::NOTHING);
         evaluator.make_globals();
         evaluator
@@ -182,7 +202,7 @@ impl Evaluator {
     fn make_globals(&mut self) {
         let mut attrs = Vec::new();
         let mut globals = Vec::new();
-        for builtin in builtins::tables() {
+        for builtin in builtins::available(&self.shared.settings) {
             let name = Symbol::intern(builtin.name);
             let value = self.new_builtin(builtin);
             attrs.push(Attr { name, value, pos: Pos::NONE });
@@ -350,7 +370,8 @@ impl Evaluator {
     ) -> Result<Vec<u8>> {
         // Elsewhere, only the builtins are in scope.
         let keep = std::ptr::eq(scope, self.globals);
-        if text.len() < WORTH_KEEPING {
+        // A tree that is kept warns of nothing.
+        if text.len() < WORTH_KEEPING || !self.shared.settings.lints.are_off() {
             let tree = self.parse_tree(source, text, scope)?;
             if let (true, Some(key)) = (keep, stamp) {
                 self.shared.host.keep_tree(key, &tree);
@@ -378,16 +399,23 @@ impl Evaluator {
     /// The start of the SHA-256 of what a tree, or whether there is one, depends on.
     fn tree_key(&self, kind: u8, identity: &[u8]) -> TreeKey {
         let settings = &self.shared.settings;
+        let builtins = u8::from(settings.pure) | u8::from(settings.native_code) << 1;
         let mut hasher = Hasher::new(HashAlgorithm::Sha256);
-        hasher.update(&[u8::from(settings.pipe_operators) | kind, u8::from(settings.pure)]);
+        hasher.update(&[u8::from(settings.pipe_operators) | kind, builtins]);
         hasher.update(identity);
         let hash = hasher.finish();
         hash.as_bytes()[..16].try_into().unwrap_or_default()
     }
 
     fn parse_tree(&mut self, source: &SourceFile, text: &[u8], scope: &'static Scope) -> Result<Vec<u8>> {
-        let options = ParseOptions { pipe_operators: self.shared.settings.pipe_operators };
-        let tree = match saltire_syntax::parse(&self.arena, text, &options) {
+        let options = self.shared.settings.parse_options();
+        let mut warn = |warning: ParseError| {
+            let warning = warning.into_diagnostic(source);
+            let text = render_warning(&warning, &self.shared.sources, Style::default());
+            self.shared.host.message(MessageLevel::Warning, text.trim_end());
+        };
+        let parsed = saltire_syntax::parse_with_warnings(&self.arena, text, &options, &mut warn);
+        let tree = match parsed {
             Ok(tree) => check_variables(tree, source, scope).map(|()| crate::tree::write(tree)),
             Err(error) => {
                 let diagnostic = error.into_diagnostic(source);
@@ -526,7 +554,10 @@ impl Evaluator {
             return self.parse_text(origin, FETCHURL_FUNCTION.into(), base, scope);
         }
         // Before the file is read: what happens to it afterwards changes its stamp.
-        let stamp = self.shared.host.file_stamp(path);
+        let stamp = match self.shared.settings.lints.are_off() {
+            true => self.shared.host.file_stamp(path),
+            false => None,
+        };
         let key = stamp.as_ref().map(|stamp| self.tree_key(STAMP, &stamp.identity));
         if let (Some(stamp), Some(key)) = (stamp, key)
             && let Some(tree) = self.shared.host.kept_tree(&key)
@@ -680,5 +711,9 @@ const STAMP: u8 = 0x80;
 /// A host's error as an evaluation error.
 pub(crate) fn host_error(error: HostError) -> Box<EvalError> {
     let kind = if error.restricted { ErrorKind::Restricted } else { ErrorKind::Io };
-    EvalError::new(kind, Pos::NONE, error.message)
+    let failure = EvalError::new(kind, Pos::NONE, error.message);
+    match error.step {
+        Some(step) => failure.traced(Pos::NONE, step),
+        None => failure,
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use saltire_store_model::nar::{self, FileKind};
@@ -67,6 +69,22 @@ fn read_bounded(path: &[u8]) -> HostResult<Vec<u8>> {
         return Err(HostError::new(format!("file '{path}' has more than {most} bytes, which is too large")));
     }
     Ok(content)
+}
+
+/// What a program writes to its standard output; its other output goes where ours goes.
+fn output_of(program: &[u8], arguments: &[&[u8]]) -> HostResult<Vec<u8>> {
+    let name = String::from_utf8_lossy(program).into_owned();
+    let output = Command::new(OsStr::from_bytes(program))
+        .args(arguments.iter().map(|argument| OsStr::from_bytes(argument)))
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| io_error("executing", program, &error))?;
+    let how = match (output.status.code(), output.status.signal()) {
+        (Some(0), _) => return Ok(output.stdout),
+        (Some(code), _) => format!("with exit code {code}"),
+        (None, signal) => format!("due to signal {}", signal.unwrap_or_default()),
+    };
+    Err(HostError::new(format!("program \"{name}\" failed {how}")))
 }
 
 impl From<std::fs::FileType> for FileType {
@@ -261,16 +279,15 @@ impl Host for FsHost {
         }
     }
 
+    fn run_program(&self, program: &[u8], arguments: &[&[u8]]) -> HostResult<Vec<u8>> {
+        output_of(program, arguments)
+    }
+
     fn realise(&self, elements: &[&ContextElement]) -> HostResult<BTreeMap<String, String>> {
-        match elements.first() {
-            None => Ok(BTreeMap::new()),
-            Some(ContextElement::Opaque(path)) => {
-                Err(HostError::new(format!("path '{}' is not valid", self.store.display(path))))
-            }
-            Some(element) => {
-                let what = element.to_text(&self.store);
-                Err(HostError::new(format!("cannot build '{what}' during evaluation: there is no store")))
-            }
-        }
+        let Some(element) = elements.first() else { return Ok(BTreeMap::new()) };
+        let (ContextElement::Opaque(path)
+        | ContextElement::DerivationDeep(path)
+        | ContextElement::Output { derivation: path, .. }) = element;
+        Err(HostError::new(format!("path '{}' is not valid", self.store.display(path))))
     }
 }

@@ -16,17 +16,26 @@ pub struct HostError {
     pub message: String,
     /// Whether the evaluation mode (pure, restricted) forbids it.
     pub restricted: bool,
+    /// What was being done, for the trace.
+    pub step: Option<String>,
 }
 
 impl HostError {
     /// Something went wrong.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), restricted: false }
+        Self { message: message.into(), restricted: false, step: None }
+    }
+
+    /// Says what was being done.
+    #[must_use]
+    pub fn during(mut self, step: impl Into<String>) -> Self {
+        self.step = Some(step.into());
+        self
     }
 
     /// Something is not allowed.
     pub fn restricted(message: impl Into<String>) -> Self {
-        Self { message: message.into(), restricted: true }
+        Self { message: message.into(), restricted: true, step: None }
     }
 }
 
@@ -216,6 +225,12 @@ pub trait Host: Send + Sync {
     fn references(&self, path: &StorePath) -> HostResult<BTreeSet<StorePath>> {
         let _ = path;
         Ok(BTreeSet::new())
+    }
+
+    /// What a program writes to its standard output (`builtins.exec`).
+    fn run_program(&self, program: &[u8], arguments: &[&[u8]]) -> HostResult<Vec<u8>> {
+        let _ = (program, arguments);
+        Err(HostError::new("running programs is not available here"))
     }
 
     /// Fetches something.

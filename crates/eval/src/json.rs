@@ -113,8 +113,16 @@ impl Writer<'_> {
             }
             Kind::Attrs(attrs) => self.attrs(value, attrs, copy, pos)?,
             Kind::Thunk(_) | Kind::Lambda(_) | Kind::Builtin(_) | Kind::Partial(_) => {
-                let pos = value.as_closure().map_or(pos, |closure| closure.0.code.pos);
-                let message = format!("cannot convert {} to JSON", type_name(value));
+                let (mut pos, mut found) = (pos, type_name(value));
+                match value.as_closure() {
+                    // A function inside of a value is a thunk until somebody asks for it.
+                    Some(closure) if !self.strict && self.depth > 1 && closure.is_delayed() => {
+                        found = "a thunk".to_owned();
+                    }
+                    Some(closure) => pos = closure.0.code.pos,
+                    None => {}
+                }
+                let message = format!("cannot convert {found} to JSON");
                 return Err(EvalError::type_error(pos, message));
             }
         }

@@ -20,7 +20,7 @@ use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::Evaluator;
 use crate::list::List;
 use crate::nesting::check_nesting;
-use crate::print::{attribute_name, quote};
+use crate::print::{attribute_name, quote, shown_name};
 use crate::string::Str;
 use crate::value::{Kind, Pending, Value};
 
@@ -300,7 +300,7 @@ impl<'e> Printer<'e> {
             }
             Kind::Lambda(closure) => {
                 let code = closure.0.code;
-                let name = code.name.map(|name| format!(" {name}")).unwrap_or_default();
+                let name = code.name.map(|name| format!(" {}", shown_name(name))).unwrap_or_default();
                 let at = self.evaluator().map(|e| format!(" @ {}", e.describe_pos(code.pos)));
                 self.out.extend(format!("«lambda{name}{}»", at.unwrap_or_default()).as_bytes());
             }

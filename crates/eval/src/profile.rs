@@ -2,17 +2,19 @@
 //!
 //! While it is on, each call's start and end look at the clock; when a period
 //! has passed, the calls that are going on are one sample. While it is off it
-//! costs a test of a pointer per call.
+//! costs a test of a pointer per call. The same calls can be traced: a line for each
+//! start and end (`trace-function-calls`).
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use saltire_diagnostics::{Pos, SourceMap};
 
 use crate::builtins::Builtin;
 use crate::error::Result;
 use crate::evaluator::Evaluator;
+use crate::host::MessageLevel;
 use crate::ir::LambdaCode;
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -33,17 +35,30 @@ enum Callee {
     Derivation(Symbol),
 }
 
-/// What is known so far.
+/// Who watches calls.
 pub(crate) struct Profile {
+    sampler: Option<Sampler>,
+    /// Whether to write a line when a call starts and when it ends.
+    trace: bool,
+}
+
+impl Profile {
+    /// Takes as many samples a second, if any; 99 if that is zero.
+    pub(crate) fn new(frequency: Option<u32>, trace: bool) -> Self {
+        Self { sampler: frequency.map(Sampler::new), trace }
+    }
+}
+
+/// What is known so far.
+struct Sampler {
     period: Duration,
     next: Instant,
     calls: Vec<Call>,
     samples: HashMap<Vec<Call>, u64>,
 }
 
-impl Profile {
-    /// Takes as many samples a second; 99 if that is zero.
-    pub(crate) fn new(frequency: u32) -> Self {
+impl Sampler {
+    fn new(frequency: u32) -> Self {
         let period = Duration::from_secs(1) / if frequency == 0 { 99 } else { frequency };
         Self { period, next: Instant::now() + period, calls: Vec::new(), samples: HashMap::new() }
     }
@@ -103,7 +118,8 @@ impl Profile {
 impl Evaluator {
     /// What the profiler saw so far, as folded stacks; `None` if it is not on.
     pub fn profile(&self) -> Option<String> {
-        self.profile.as_ref().map(|profile| profile.folded(&self.shared.sources))
+        let sampler = self.profile.as_ref()?.sampler.as_ref()?;
+        Some(sampler.folded(&self.shared.sources))
     }
 
     #[cold]
@@ -138,16 +154,33 @@ impl Evaluator {
     }
 
     fn profiled(&mut self, call: Call, work: impl FnOnce(&mut Self) -> Result<Value>) -> Result<Value> {
-        if let Some(profile) = &mut self.profile {
-            profile.sample();
-            profile.calls.push(call);
+        self.trace_call("entered", call.pos);
+        if let Some(sampler) = self.sampler() {
+            sampler.sample();
+            sampler.calls.push(call);
         }
         let result = work(self);
-        if let Some(profile) = &mut self.profile {
-            profile.sample();
-            profile.calls.pop();
+        if let Some(sampler) = self.sampler() {
+            sampler.sample();
+            sampler.calls.pop();
         }
+        self.trace_call("exited", call.pos);
         result
+    }
+
+    fn sampler(&mut self) -> Option<&mut Sampler> {
+        self.profile.as_mut()?.sampler.as_mut()
+    }
+
+    fn trace_call(&self, what: &str, pos: Pos) {
+        if !self.profile.as_ref().is_some_and(|profile| profile.trace) {
+            return;
+        }
+        let place = self.shared.sources.resolve(pos).map(|place| place.to_string());
+        let place = place.unwrap_or_else(|| "undefined position".to_owned());
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let text = format!("function-trace {what} {place} at {time}");
+        self.host().message(MessageLevel::Trace, &text);
     }
 }
 
@@ -156,6 +189,14 @@ mod tests {
     use std::sync::Arc;
 
     use crate::{Evaluator, FsHost, Settings};
+
+    #[test]
+    fn what_only_traces_takes_no_samples() {
+        let settings = Settings { trace_function_calls: true, ..Settings::default() };
+        let mut evaluator = Evaluator::new(Arc::new(FsHost::new("x86_64-linux")), settings);
+        evaluator.eval_str("(x: x) 1", b"/").unwrap();
+        assert_eq!(evaluator.profile(), None);
+    }
 
     #[test]
     fn calls_are_sampled_outermost_first() {

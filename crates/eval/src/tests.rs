@@ -6,8 +6,12 @@ use crate::{Evaluator, FsHost, Settings, with_large_stack};
 
 /// Evaluates everything in an expression: the printed value, or the error's message.
 fn evaluate(expression: &str) -> String {
+    evaluate_with(Settings::default(), expression)
+}
+
+fn evaluate_with(settings: Settings, expression: &str) -> String {
     with_large_stack(|| {
-        let mut evaluator = Evaluator::new(Arc::new(FsHost::new("x86_64-linux")), Settings::default());
+        let mut evaluator = Evaluator::new(Arc::new(FsHost::new("x86_64-linux")), settings);
         let value = evaluator.eval_str(expression, b"/base");
         match value.and_then(|value| evaluator.force_deep(value)) {
             Ok(value) => String::from_utf8_lossy(&evaluator.print(value)).into_owned(),
@@ -235,4 +239,33 @@ fn every_builtin_is_documented_once() {
     names.dedup();
     assert_eq!(names.len(), count);
     assert!(crate::builtins::tables().all(|b| !b.doc.is_empty() && !b.arguments.is_empty()));
+}
+
+#[test]
+fn programs_are_run_where_that_is_allowed() {
+    check("builtins ? exec", "false");
+    #[track_caller]
+    fn check_exec(arguments: &str, expected: &str) {
+        let settings = Settings { native_code: true, ..Settings::default() };
+        let expression = format!("builtins.exec {arguments}");
+        assert_eq!(evaluate_with(settings, &expression), expected, "{expression}");
+    }
+    check_exec("[ \"echo\" 1 ]", "error: cannot coerce an integer to a string: 1");
+    check_exec("[ \"echo\" \"[ (1 + 1)\" \"./b ]\" ]", "[ 2 /b ]");
+    check_exec("[ \"sh\" \"-c\" \"exit 7\" ]", "error: program \"sh\" failed with exit code 7");
+    check_exec("[ \"sh\" \"-c\" \"kill -9 $$\" ]", "error: program \"sh\" failed due to signal 9");
+    check_exec("[ \"/nowhere\" ]", "error: path '/nowhere' does not exist");
+    check_exec("[ ]", "error: at least one argument to 'exec' required");
+}
+
+#[test]
+fn functions_inside_of_values_are_thunks_until_they_are_used() {
+    let mut evaluator = Evaluator::new(Arc::new(FsHost::new("x86_64-linux")), Settings::default());
+    let value = evaluator.eval_str("{ f = x: x; }", b"/").unwrap();
+    let error = evaluator.print_json(value, false, false).unwrap_err();
+    assert_eq!(error.message, "cannot convert a thunk to JSON");
+    let text = evaluator.to_xml(value, false, false).unwrap();
+    assert!(String::from_utf8(text).unwrap().contains("<unevaluated />"));
+    let error = evaluator.print_json(value, true, false).unwrap_err();
+    assert_eq!(error.message, "cannot convert a function to JSON");
 }

@@ -104,7 +104,7 @@ fn value(case: &Case, evaluator: &mut Evaluator) -> saltire_eval::Result<Vec<u8>
 fn tree(case: &Case) -> (bool, String) {
     let text = std::fs::read(&case.path).expect("readable");
     let arena = bumpalo::Bump::new();
-    let options = ParseOptions { pipe_operators: case.flag("pipe-operators") };
+    let options = ParseOptions { pipe_operators: case.flag("pipe-operators"), ..ParseOptions::default() };
     let directory = case.path.parent().unwrap_or(&case.path).as_os_str().as_encoded_bytes();
     let sources = SourceMap::new();
     let origin = Origin::File(case.path.clone());

@@ -112,7 +112,7 @@ fn truncated_files() {
     }
     let mut texts = Vec::new();
     files(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lang"), &mut texts);
-    let options = saltire_syntax::ParseOptions { pipe_operators: true };
+    let options = saltire_syntax::ParseOptions { pipe_operators: true, ..Default::default() };
     let mut arena = bumpalo::Bump::new();
     for text in texts.iter().filter(|text| text.len() < 4_000) {
         for end in 0..text.len() {

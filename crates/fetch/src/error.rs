@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Reason {
     /// The server answered with an error.
-    #[error("HTTP status {0}")]
+    #[error("HTTP error {0}")]
     Status(u16),
     /// The connection failed or broke.
     #[error("{0}")]
@@ -54,7 +54,7 @@ impl Reason {
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// No address served it.
-    #[error("can't fetch {name}{}", attempts_text(.attempts))]
+    #[error("{}", attempts_text(.name, .attempts))]
     Unavailable {
         /// The file's name.
         name: String,
@@ -113,10 +113,14 @@ impl FetchError {
     }
 }
 
-fn attempts_text(attempts: &[(String, Reason)]) -> String {
-    if attempts.is_empty() {
-        return ": it has no address".to_owned();
+fn attempts_text(name: &str, attempts: &[(String, Reason)]) -> String {
+    match attempts {
+        [] => format!("can't fetch {name}: it has no address"),
+        // As the reference says it, and people search for it.
+        [(url, reason)] if url == name => format!("unable to download '{url}': {reason}"),
+        _ => {
+            let line = |(url, reason): &(String, Reason)| format!("\n{url}: {reason}");
+            format!("can't fetch {name}{}", attempts.iter().map(line).collect::<String>())
+        }
     }
-    let line = |(url, reason): &(String, Reason)| format!("\n{url}: {reason}");
-    attempts.iter().map(line).collect()
 }

@@ -137,7 +137,7 @@ fn wrong_bytes_are_an_error_with_both_hashes() {
 fn each_address_is_named_with_its_failure() {
     check(
         &[&[status("404 Not Found")], &[status("403 Forbidden")]],
-        "can't fetch hello\nA/f: HTTP status 404\nB/f: HTTP status 403",
+        "can't fetch hello\nA/f: HTTP error 404\nB/f: HTTP error 403",
         &["get /f", "get /f"],
     );
 }

@@ -89,6 +89,9 @@ pub enum TreeError {
         /// What it said.
         message: String,
     },
+    /// No directory is there.
+    #[error("Git repository \"{}\" does not exist.", .0.display())]
+    NoRepository(PathBuf),
     /// A clone without its history.
     #[error("'{}' is a shallow Git repository, but shallow repositories are only allowed when `shallow = true;` is specified", .0.display())]
     Shallow(PathBuf),
@@ -181,10 +184,18 @@ pub struct Fetcher<'a> {
     pub cancelled: &'a AtomicBool,
 }
 
+/// The directory on this machine that should hold a repository, if it is not there.
+fn missing_repository(input: &Input) -> Option<PathBuf> {
+    input.local_directory().filter(|path| !path.exists())
+}
+
 impl Fetcher<'_> {
     /// Finds out which version an input means now. An input of which only
     /// fetching can tell (archives, directories, working trees) stays as it is.
     pub fn lock(&self, input: &Input) -> Result<Input, TreeError> {
+        if let (Kind::Git, false, Some(path)) = (input.kind(), input.is_locked(), missing_repository(input)) {
+            return Err(TreeError::NoRepository(path));
+        }
         match input.kind() {
             _ if input.is_locked() => Ok(input.clone()),
             Kind::Forge(forge) => self.lock_forge(input, forge),
@@ -396,6 +407,9 @@ impl Fetcher<'_> {
     }
 
     fn fetch_git(&self, input: &Input, place: &Path) -> Result<Tree, TreeError> {
+        if let Some(path) = missing_repository(input) {
+            return Err(TreeError::NoRepository(path));
+        }
         let (path, lock) = self.repository(input)?;
         let git = Git::new(&path, self.cancelled);
         let Some(rev) = input.text("rev") else {

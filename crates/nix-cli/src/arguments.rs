@@ -64,10 +64,22 @@ impl Arguments {
 
     /// The argument of an option.
     pub fn value(&mut self, option: &Word) -> Result<String, Failure> {
-        let missing = |_| Failure::new(format_args!("flag '{option}' requires an argument"));
-        let text = self.parser.value().map_err(missing)?;
-        text.into_string()
-            .map_err(|text| Failure::new(format_args!("'{}' is not UTF-8", text.to_string_lossy())))
+        let [text] = self.values(option)?;
+        Ok(text)
+    }
+
+    /// The arguments of an option.
+    pub fn values<const COUNT: usize>(&mut self, option: &Word) -> Result<[String; COUNT], Failure> {
+        let mut all = std::array::from_fn(|_| String::new());
+        for (given, place) in all.iter_mut().enumerate() {
+            let missing = |_| {
+                Failure::new(format_args!(
+                    "flag '{option}' requires {COUNT} argument(s), but only {given} were given"
+                ))
+            };
+            *place = text(self.parser.value().map_err(missing)?)?;
+        }
+        Ok(all)
     }
 
     /// All words that are left, as they are.

@@ -56,14 +56,6 @@ enum Kind {
     Flake(FlakeInstallable),
 }
 
-/// The value of an installable.
-pub struct Value {
-    /// The value.
-    pub value: NixValue,
-    /// What it is, for messages.
-    pub context: String,
-}
-
 /// What is to be built, or is there.
 #[derive(Clone, Debug)]
 pub enum Goal {
@@ -312,7 +304,7 @@ impl Installable {
         match &self.kind {
             Kind::Flake(flake) => flake.find(session, evaluator),
             _ => {
-                let value = self.value(session, evaluator, options)?.value;
+                let value = self.value(session, evaluator, options)?;
                 Ok(FlakeAttribute { value, path: String::new() })
             }
         }
@@ -367,7 +359,7 @@ impl Installable {
         session: &Arc<Session>,
         evaluator: &mut Evaluator,
         options: &Options,
-    ) -> Result<Value, EvaluationError> {
+    ) -> Result<NixValue, EvaluationError> {
         match &self.kind {
             Kind::StorePath(path) => {
                 let message = format!("installable '{path}' cannot evaluate to a Nix language value");
@@ -377,13 +369,9 @@ impl Installable {
                 let given = arguments(evaluator, &options.arguments)?;
                 let given = argument_set(evaluator, given);
                 let root = session.package_set_value(evaluator, source)?;
-                let value = find_along(evaluator, root, path, given)?;
-                Ok(Value { value, context: format!("'{path}'") })
+                Ok(find_along(evaluator, root, path, given)?)
             }
-            Kind::Flake(flake) => {
-                let value = flake.value(session, evaluator)?;
-                Ok(Value { value, context: format!("'{flake}'") })
-            }
+            Kind::Flake(flake) => flake.value(session, evaluator),
         }
     }
 
@@ -449,7 +437,7 @@ impl Installable {
         evaluator: &mut Evaluator,
         options: &Options,
     ) -> Result<Option<Program>, EvaluationError> {
-        let value = self.value(session, evaluator, options)?.value;
+        let value = self.value(session, evaluator, options)?;
         let value = evaluator.force(value)?;
         let package = Package { value, path: Symbol::intern("") };
         if value.as_attrs().is_none() || package.text(evaluator, "type")?.as_deref() != Some("app") {
@@ -483,7 +471,7 @@ impl Installable {
     ) -> Result<Vec<Package>, EvaluationError> {
         let given = arguments(evaluator, &options.arguments)?;
         let given = argument_set(evaluator, given);
-        let value = self.value(session, evaluator, options)?.value;
+        let value = self.value(session, evaluator, options)?;
         packages(evaluator, value, given, Forgive::Nothing)
     }
 

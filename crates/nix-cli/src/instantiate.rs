@@ -3,11 +3,12 @@
 use crate::arguments::{Arguments, Word, text};
 use crate::options::{Opened, Options, add_root, files_or};
 use crate::parse::syntax_tree;
+use saltire_diagnostics::Pos;
 use saltire_driver::{
     EvaluationError, Forgive, Session, Source, StorePath, argument_set, arguments, file_argument, find_along,
     packages,
 };
-use saltire_eval::{Evaluator, Value};
+use saltire_eval::{Coerce, ErrorKind, EvalError, Evaluator, Value};
 use saltire_terminal::{Failure, print_bytes};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -198,12 +199,7 @@ fn evaluate(
             }
             Format::Raw => {
                 let what = "while generating the nix-instantiate output";
-                let coerced = evaluator.coerce(
-                    value,
-                    saltire_eval::Coerce::PLAIN,
-                    saltire_diagnostics::Pos::NONE,
-                    what,
-                )?;
+                let coerced = evaluator.coerce(value, Coerce::INTERPOLATION, Pos::NONE, what)?;
                 output.extend(coerced.as_bytes());
                 return Ok(());
             }
@@ -255,14 +251,20 @@ fn show(session: &Arc<Session>, request: &Request, found: &[Found]) -> Result<()
 }
 
 fn find_files(session: &Arc<Session>, names: &[String]) -> Result<(), Failure> {
-    let output = session.evaluate(|evaluator| {
-        let mut output = Vec::new();
+    let mut output = Vec::new();
+    let result = session.evaluate(|evaluator| {
         for name in names {
             let path = file_argument(evaluator, &format!("<{name}>"))?;
+            if path == saltire_eval::FETCHURL_PATH {
+                let message = format!("'<{name}>' has no physical path");
+                return Err(EvalError::new(ErrorKind::Io, Pos::NONE, message).into());
+            }
             output.extend(path);
             output.push(b'\n');
         }
-        Ok(output)
-    })?;
-    print_bytes(&output)
+        Ok(())
+    });
+    // What was found before a name that isn't there.
+    print_bytes(&output)?;
+    Ok(result?)
 }

@@ -14,6 +14,10 @@ pub struct Options {
     pub config: NixConfig,
     /// `-I`
     pub search_path: Vec<String>,
+    /// `--nix-path`
+    nix_path: Option<Vec<String>>,
+    /// `--extra-nix-path`
+    extra_nix_path: Vec<String>,
     /// `--arg` and `--argstr`
     pub arguments: Vec<(String, Argument)>,
     /// `-v` less `--quiet`
@@ -52,12 +56,11 @@ impl Options {
     /// From the machine's and the user's settings.
     pub fn load() -> Result<Self, Failure> {
         let config = NixConfig::load().map_err(saltire_driver::Error::from)?;
-        for warning in &config.warnings {
-            eprintln!("warning: {warning}");
-        }
-        Ok(Self {
+        let mut options = Self {
             config,
             search_path: Vec::new(),
+            nix_path: None,
+            extra_nix_path: Vec::new(),
             arguments: Vec::new(),
             verbosity: 0,
             build_logs: false,
@@ -68,7 +71,16 @@ impl Options {
             debugger: false,
             offline: false,
             pure_by_default: false,
-        })
+        };
+        options.warn();
+        Ok(options)
+    }
+
+    /// Says what is odd about the settings.
+    fn warn(&mut self) {
+        for warning in self.config.warnings.drain(..) {
+            eprintln!("warning: {warning}");
+        }
     }
 
     /// Takes an option that all commands know; false if it is none.
@@ -102,24 +114,24 @@ impl Options {
             "print-build-logs" => self.build_logs = true,
             "include" => self.search_path.push(arguments.value(word)?),
             "arg" => {
-                let name = arguments.value(word)?;
-                self.arguments.push((name, Argument::Expression(arguments.value(word)?)));
+                let [name, text] = arguments.values(word)?;
+                self.arguments.push((name, Argument::Expression(text)));
             }
             "argstr" => {
-                let name = arguments.value(word)?;
-                self.arguments.push((name, Argument::Text(arguments.value(word)?)));
+                let [name, text] = arguments.values(word)?;
+                self.arguments.push((name, Argument::Text(text)));
             }
             "arg-from-file" => {
-                let name = arguments.value(word)?;
-                let file = arguments.value(word)?;
+                let [name, file] = arguments.values(word)?;
                 let text = std::fs::read_to_string(&file);
                 let text = text.map_err(|error| Failure::new(format_args!("can't read {file}: {error}")))?;
                 self.arguments.push((name, Argument::Text(text)));
             }
             "option" => {
-                let name = arguments.value(word)?;
-                let value = arguments.value(word)?;
-                self.set(&name, &value)?;
+                let [name, value] = arguments.values(word)?;
+                if let Err(error) = self.set(&name, &value) {
+                    eprintln!("warning: {}", error.message);
+                }
             }
             "dry-run" => self.dry_run = true,
             "debugger" => self.debugger = true,
@@ -173,10 +185,21 @@ impl Options {
 
     /// Sets one of Nix's settings.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        let words = || value.split_whitespace().map(str::to_owned);
+        match name {
+            "nix-path" => self.nix_path = Some(words().collect()),
+            // Behind those of `NIX_PATH`, which counts more than the settings.
+            "extra-nix-path" => {
+                self.extra_nix_path.extend(words());
+                return Ok(());
+            }
+            _ => {}
+        }
         match self.config.set(name, value).map_err(saltire_driver::Error::from)? {
             Found::Known => {}
             Found::Unknown => eprintln!("warning: unknown setting '{name}'"),
         }
+        self.warn();
         Ok(())
     }
 
@@ -203,6 +226,8 @@ impl Options {
         settings.pure |= self.pure_by_default && !self.config.is_set("pure-eval");
         settings.pure &= !self.impure;
         settings.search_path.clone_from(&self.search_path);
+        settings.search_path_instead.clone_from(&self.nix_path);
+        settings.search_path_behind.clone_from(&self.extra_nix_path);
         settings.read_only = self.read_only;
         settings.offline = self.offline;
         // What is taken from the cache is not evaluated, so that nothing could stop.

@@ -1,9 +1,9 @@
 //! `nix-instantiate --parse`: syntax trees as text.
 
 use bumpalo::Bump;
-use saltire_diagnostics::{Origin, SourceMap, Style, render};
+use saltire_diagnostics::{Origin, SourceMap, Style, render, render_warning};
 use saltire_driver::{Error, Session, Source, current_directory, file_argument};
-use saltire_syntax::{ParseOptions, PrintPaths};
+use saltire_syntax::{ParseError, ParseOptions, PrintPaths};
 use saltire_terminal::Failure;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,14 @@ pub fn syntax_tree(session: &Arc<Session>, source: &Source) -> Result<Vec<u8>, F
         return Err(Failure::new("more than four gigabytes of source text"));
     };
     let arena = Bump::new();
-    let options = ParseOptions { pipe_operators: session.settings.pipe_operators };
+    let settings = &session.settings;
+    let options = ParseOptions { pipe_operators: settings.pipe_operators, lints: settings.lints };
     let style = Style { colour: session.settings.colour, show_trace: session.settings.show_trace };
     let failure = |error| Failure::from(Error::Evaluation(render(&error, &sources, style)));
-    let tree = saltire_syntax::parse(&arena, file.text(), &options)
+    let mut warn = |warning: ParseError| {
+        eprint!("{}", render_warning(&warning.into_diagnostic(&file), &sources, style));
+    };
+    let tree = saltire_syntax::parse_with_warnings(&arena, file.text(), &options, &mut warn)
         .map_err(|error| failure(error.into_diagnostic(&file)))?;
     let unbound = session.evaluate(|evaluator| {
         let checked = evaluator.check_variables(tree, &file);

@@ -82,8 +82,11 @@ impl Prompt<'_> {
         let pipe_operators = self.session.settings.pipe_operators;
         let failed =
             |error: ReadlineError| Error::Installable(format!("can't read from the terminal: {error}"));
-        let assistant =
-            Assistant { names: self.state, colour, parse_options: ParseOptions { pipe_operators } };
+        let assistant = Assistant {
+            names: self.state,
+            colour,
+            parse_options: ParseOptions { pipe_operators, ..ParseOptions::default() },
+        };
         let mut editor = editor(assistant).map_err(failed)?;
         let history = history_file().filter(|_| std::io::stdin().is_terminal());
         if let Some(file) = &history {
@@ -98,7 +101,7 @@ impl Prompt<'_> {
                         // Without its history the session is as good.
                         let _ = editor.append_history(file);
                     }
-                    let options = ParseOptions { pipe_operators };
+                    let options = ParseOptions { pipe_operators, ..ParseOptions::default() };
                     for part in parts(&line, &options) {
                         if let Next::End(resume) = self.line(&part) {
                             return Ok(resume);

@@ -10,6 +10,7 @@ pub mod ast;
 mod bindings;
 mod error;
 mod lexer;
+mod lints;
 mod operands;
 mod parser;
 mod print;
@@ -17,8 +18,9 @@ mod token;
 mod variables;
 
 pub use error::ParseError;
+pub use lints::{Lint, Lints};
 pub use operands::{operand_offsets, place};
-pub use parser::{MAX_NESTING, ParseOptions, parse};
+pub use parser::{MAX_NESTING, ParseOptions, parse, parse_with_warnings};
 pub use print::{PrintPaths, print};
 pub use variables::{UndefinedVariable, undefined_variable};
 

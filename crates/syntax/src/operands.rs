@@ -77,7 +77,11 @@ impl Search<'_> {
                     StringPart::Literal(_, span) => span.start,
                     StringPart::Interpolation(expr) => self.brace_before(expr.span.start),
                 };
-                self.found = parts.iter().map(|part| Some(start(part))).collect();
+                // Neighbouring texts in a string are evaluated as one.
+                let string = matches!(expr.kind, ExprKind::Interpolated(_));
+                let is_text = |part: &StringPart<'_>| string && matches!(part, StringPart::Literal(..));
+                let runs = parts.chunk_by(|left, right| is_text(left) && is_text(right));
+                self.found = runs.map(|run| run.first().map(start)).collect();
             }
             _ => return false,
         }

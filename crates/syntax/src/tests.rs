@@ -13,7 +13,7 @@ mod sets;
 
 /// What the text prints as, or "LINE:COLUMN: message" and the hints below it.
 fn outcome(text: &[u8]) -> String {
-    let options = ParseOptions { pipe_operators: true };
+    let options = ParseOptions { pipe_operators: true, ..ParseOptions::default() };
     let arena = Bump::new();
     match parse(&arena, text, &options) {
         Ok(tree) => {

@@ -1,6 +1,8 @@
 //! Variables that nothing binds, found without evaluating.
 
-use crate::ast::{AttrName, AttributeValue, Bindings, Expr, ExprKind, Lambda, Name, StringPart};
+use crate::ast::{
+    AttrName, AttributeValue, BinaryOperator, Bindings, Expr, ExprKind, Lambda, Name, StringPart,
+};
 use crate::deep;
 use bstr::{BStr, ByteSlice as _};
 use hashbrown::HashMap;
@@ -118,6 +120,16 @@ impl<'a, F: FnMut(&[u8]) -> bool> Search<'a, F> {
                 self.expr(body)
             }
             ExprKind::Not(operand) | ExprKind::Negate(operand) => self.expr(operand),
+            // Written the other way round for the reference.
+            ExprKind::Binary {
+                operator: BinaryOperator::PipeRight | BinaryOperator::Greater | BinaryOperator::LessOrEqual,
+                left,
+                right,
+                ..
+            } => {
+                self.expr(right)?;
+                self.expr(left)
+            }
             ExprKind::Binary { left, right, .. } => {
                 self.expr(left)?;
                 self.expr(right)

@@ -87,6 +87,7 @@ fn values(event: Event<'_>) -> Vec<Value> {
             vec![json!({ "action": "result", "fields": [line], "id": id(step), "type": 101 })]
         }
         Event::Finished { step, .. } => vec![json!({ "action": "stop", "id": id(step) })],
+        Event::Said(text) => vec![json!({ "action": "msg", "level": ERROR, "msg": text.to_string() })],
         Event::Note(text) => {
             vec![json!({ "action": "msg", "level": INFORMATION, "msg": text.to_string() })]
         }

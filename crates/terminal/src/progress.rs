@@ -192,7 +192,7 @@ fn verb(kind: StepKind) -> &'static str {
 
 impl Events for Progress {
     fn event(&self, event: Event<'_>) {
-        if self.verbosity.quiet && !matches!(event, Event::Warning(_)) {
+        if self.verbosity.quiet && !matches!(event, Event::Said(_) | Event::Warning(_)) {
             return;
         }
         if self.verbosity.format == Format::Json {
@@ -231,7 +231,7 @@ impl Events for Progress {
                 }
             }
             Event::Finished { step, name, success } => self.finished(&mut state, step, name, success),
-            Event::Note(text) => self.line(&text.to_string()),
+            Event::Note(text) | Event::Said(text) => self.line(&text.to_string()),
             Event::Warning(text) => self.line(&format!("warning: {text}")),
         }
     }

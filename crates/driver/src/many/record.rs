@@ -33,7 +33,9 @@ pub(super) struct Keeper {
 pub(super) fn keeper(session: &Session, host: &dyn Host, key: &[u8]) -> Option<Keeper> {
     let settings = &session.settings;
     // What restricted evaluation may see depends on more than is noted.
-    if !settings.eval_cache || settings.restricted || settings.pure || session.is_debugged() {
+    // What a program writes depends on anything.
+    let unknown = settings.restricted || settings.native_code;
+    if !settings.eval_cache || unknown || settings.pure || session.is_watched() {
         return None;
     }
     let mut hasher = Hasher::new(HashAlgorithm::Sha256);
@@ -65,7 +67,7 @@ pub(super) fn keeper(session: &Session, host: &dyn Host, key: &[u8]) -> Option<K
         settings.trace_verbose,
         settings.abort_on_warn,
     ];
-    add(format!("{switches:?} {}", settings.max_call_depth).as_bytes());
+    add(format!("{switches:?} {:?} {}", settings.lints, settings.max_call_depth).as_bytes());
     add(key);
     let name = hasher.finish().to_base16();
     let path = session.cache_directory().join("attributes").join(format!("{}.items", &name[..40]));

@@ -347,7 +347,7 @@ impl<'r> Run<'r> {
     pub(super) fn may_have_workers(&self) -> bool {
         let shown = std::env::var_os("NIX_SHOW_STATS").is_some_and(|value| value != "0");
         let settings = &self.session.settings;
-        let watched = shown || settings.profile.is_some() || self.session.is_debugged();
+        let watched = shown || settings.profile.is_some() || self.session.is_watched();
         self.query.division.workers > 0 && !watched
     }
 

@@ -452,6 +452,12 @@ impl Host for TracingHost {
         self.inner.realise(elements)
     }
 
+    fn run_program(&self, program: &[u8], arguments: &[&[u8]]) -> HostResult<Vec<u8>> {
+        self.needs_first_process();
+        self.note_unknown("program");
+        self.inner.run_program(program, arguments)
+    }
+
     fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
         self.needs_first_process();
         self.note_unknown("store");

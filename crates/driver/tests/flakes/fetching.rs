@@ -89,7 +89,7 @@ fn archives_are_asked_for_again_only_if_they_changed() {
     let error = with_hash("\"sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"");
     assert!(error.contains("hash mismatch in file downloaded from 'http://$SERVER/a.tar':"), "{error}");
     world.server.stop_serving("/a.tar");
-    assert!(world.expression(url).contains("HTTP status 404"));
+    assert!(world.expression(url).contains("HTTP error 404"));
 }
 
 #[test]

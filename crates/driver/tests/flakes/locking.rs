@@ -234,7 +234,7 @@ fn what_is_wrong_leaves_the_lock_file_alone() {
 
     world.write("offline/flake.nix", "{ inputs.a.url = \"http://$SERVER/gone.tar.gz\"; outputs = _: { }; }");
     let text = world.lock("./offline", &LockFlags::default());
-    assert!(text.contains("http://$SERVER/gone.tar.gz: HTTP status 404"), "{text}");
+    assert!(text.contains("unable to download 'http://$SERVER/gone.tar.gz': HTTP error 404"), "{text}");
     assert!(!world.root.join("offline/flake.lock").exists());
 }
 

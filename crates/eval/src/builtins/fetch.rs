@@ -2,6 +2,7 @@
 //! here, fetching by the host.
 
 use saltire_diagnostics::Pos;
+use saltire_store_model::HashAlgorithm;
 
 use super::{Builtin, builtin, global};
 use crate::coerce::Coerce;
@@ -72,15 +73,55 @@ fn fetch_file(e: &mut Evaluator, a: &[Value], pos: Pos, kind: FetchKind, who: &s
         let what = "while evaluating the url we should fetch";
         put("url", e.plain_string(argument, pos, what)?.as_bytes());
     }
-    if !request.contains_key("url") {
+    let Some(FetchValue::String(url)) = request.get("url") else {
         return Err(EvalError::other(pos, "'url' argument required"));
+    };
+    let url = url.clone();
+    if kind == FetchKind::Url {
+        fetched_name(&url, &mut request, pos)?;
     }
     if e.settings().pure && !request.contains_key("sha256") {
         let message = format!("in pure evaluation mode, '{who}' requires a 'sha256' argument");
         return Err(EvalError::other(pos, message));
     }
+    if let Some(FetchValue::String(hash)) = request.get("sha256") {
+        e.hash_or_zero(hash, Some(HashAlgorithm::Sha256), pos)?;
+    }
+    if !has_scheme(&url) {
+        let what = if kind == FetchKind::Url { "URL " } else { "" };
+        return Err(EvalError::other(pos, format!("{what}'{url}' doesn't have a scheme")));
+    }
     let fetched = e.host().fetch(kind, &request).map_err(|error| host_error(error).at(pos))?;
     Ok(out_path(e, &fetched))
+}
+
+/// Whether a text starts as a URL (RFC 3986, 3.1).
+fn has_scheme(url: &str) -> bool {
+    let Some((scheme, _)) = url.split_once(':') else { return false };
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Checks the name that a file is to have in the store; the URL's last part is the usual one.
+fn fetched_name(url: &str, request: &mut FetchAttrs, pos: Pos) -> Result<()> {
+    if matches!(request.get("name"), Some(FetchValue::String(name)) if name.is_empty()) {
+        request.remove("name");
+    }
+    let (name, change) = match request.get("name") {
+        Some(FetchValue::String(name)) => {
+            (name.as_str(), "change the value for the 'name' attribute passed to 'fetchurl',")
+        }
+        _ => {
+            let name = url.rsplit('/').next().unwrap_or_default();
+            (name, "pass an attribute set with 'url' and 'name' attributes to 'fetchurl', ")
+        }
+    };
+    crate::derivation::check_store_name(name).map_err(|error| {
+        let message = format!(
+            "invalid store path name when fetching URL '{url}': {error}. Please {change} so that it can create a valid store path."
+        );
+        EvalError::other(pos, message)
+    })
 }
 
 /// `fetchGit`, `fetchMercurial` and `fetchTree`.
@@ -136,10 +177,31 @@ fn tree_request(e: &mut Evaluator, value: Value, pos: Pos, kind: FetchKind, who:
         };
         let url = e.coerce(argument, Coerce::PLAIN, pos, &what)?;
         let url = String::from_utf8_lossy(url.as_bytes()).into_owned();
+        let needs_scheme = match kind {
+            FetchKind::Git => !url.starts_with('/') && !url.contains(':'),
+            FetchKind::Tree => !has_scheme(&url),
+            _ => false,
+        };
+        if needs_scheme {
+            return Err(EvalError::other(pos, format!("'{url}' doesn't have a scheme")));
+        }
         request.insert("url".to_owned(), FetchValue::String(url));
         return Ok(request);
     };
+    if kind == FetchKind::Tree && attrs.get(Symbol::intern("type")).is_none() {
+        return Err(EvalError::other(pos, format!("argument 'type' is missing in call to '{who}'")));
+    }
+    if kind == FetchKind::Tree
+        && let Some(attr) = attrs.attr(Symbol::intern("type"))
+    {
+        let what = format!("while evaluating the `type` argument passed to '{who}'");
+        e.plain_string(attr.value, attr.pos, &what).map_err(|error| error.at(attr.pos))?;
+    }
     for attr in attrs.sorted() {
+        if kind == FetchKind::Mercurial && !matches!(attr.name.as_bytes(), b"url" | b"rev" | b"name") {
+            let message = format!("unsupported argument '{}' to '{who}'", attr.name);
+            return Err(EvalError::other(attr.pos, message));
+        }
         let value = e.force(attr.value)?;
         let value = match value.kind() {
             Kind::String(_) | Kind::Path(_) => {
@@ -161,17 +223,10 @@ fn tree_request(e: &mut Evaluator, value: Value, pos: Pos, kind: FetchKind, who:
                 return Err(EvalError::type_error(pos, message));
             }
         };
-        let name = attr.name.as_bstr().to_string();
-        if kind == FetchKind::Mercurial && !matches!(name.as_str(), "url" | "rev" | "name") {
-            return Err(EvalError::other(attr.pos, format!("unsupported argument '{name}' to '{who}'")));
-        }
-        request.insert(name, value);
+        request.insert(attr.name.as_bstr().to_string(), value);
     }
     if kind == FetchKind::Mercurial && !request.contains_key("url") {
         return Err(EvalError::other(pos, "'url' argument required"));
-    }
-    if kind == FetchKind::Tree && !request.contains_key("type") {
-        return Err(EvalError::other(pos, format!("argument 'type' is missing in call to '{who}'")));
     }
     Ok(request)
 }

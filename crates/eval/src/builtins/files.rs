@@ -228,7 +228,12 @@ fn in_store(e: &mut Evaluator, path: StorePath) -> Result<Value> {
 
 fn filter_source(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
-    let path = realised(e, a[1], pos, what)?;
+    let (path, context) = e.path_value(a[1], pos, what)?;
+    let shown = path.clone();
+    let path = e
+        .realised_path(path, context)
+        .map_err(|error| error.renamed(format!("while adding path '{}'", shown.as_bstr())))?;
+    e.host().check_path(&path).map_err(|error| host_error(error).at(pos))?;
     let what = "while evaluating the first argument passed to builtins.filterSource";
     let filter = e.function_value(a[0], pos, what)?;
     let name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
@@ -259,8 +264,7 @@ fn path(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             let what = "while evaluating the `sha256` attribute passed to builtins.path";
             let text = e.plain_string(attr.value, attr.pos, what)?;
             let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
-            let hash = Hash::parse(&text, Some(HashAlgorithm::Sha256));
-            expected = Some(hash.map_err(|error| EvalError::other(Pos::NONE, error.to_string()))?);
+            expected = Some(e.hash_or_zero(&text, Some(HashAlgorithm::Sha256), Pos::NONE)?);
         } else {
             let message = format!("unsupported argument '{}' to 'builtins.path'", attr.name);
             return Err(EvalError::other(attr.pos, message));

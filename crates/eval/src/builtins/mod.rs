@@ -8,6 +8,7 @@
 
 mod core;
 mod data;
+mod exec;
 mod fetch;
 mod files;
 mod flakes;
@@ -23,7 +24,7 @@ pub use version_text::compare_versions;
 use saltire_diagnostics::Pos;
 
 use crate::error::Result;
-use crate::evaluator::Evaluator;
+use crate::evaluator::{Evaluator, Settings};
 use crate::value::Value;
 
 /// What a builtin does: it gets as many arguments as its arity.
@@ -120,11 +121,18 @@ const fn global(
     Builtin { name, arguments, doc, global: true, function, forces: forces(name) }
 }
 
+/// All builtins that there are with these settings.
+pub(crate) fn available(settings: &Settings) -> impl Iterator<Item = &'static Builtin> + use<> {
+    let native_code = settings.native_code;
+    tables().filter(move |builtin| native_code || builtin.name != "exec")
+}
+
 /// All tables of builtins.
 pub fn tables() -> impl Iterator<Item = &'static Builtin> {
-    let tables: [&[Builtin]; 7] = [
+    let tables: [&[Builtin]; 8] = [
         core::BUILTINS,
         data::BUILTINS,
+        exec::BUILTINS,
         fetch::BUILTINS,
         files::BUILTINS,
         flakes::BUILTINS,
@@ -146,7 +154,7 @@ fn current_time(e: &mut Evaluator, _: &[Value], _: Pos) -> Result<Value> {
 pub static DEVIATIONS: &[(&str, &str)] = &[
     (
         "exec",
-        "Missing, also with `allow-unsafe-native-code-during-evaluation`, without which the reference lacks it, too.",
+        "A program that can't be started is one error; the reference writes one more, of the process that was to become it.",
     ),
     (
         "importNative",

@@ -414,15 +414,19 @@ fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         })?;
         let what = "while evaluating the value of a string context";
         let info = e.attrs_value(attr.value, attr.pos, what)?;
-        if let Some(value) = info.get(e.names.path)
-            && e.bool_value(value, attr.pos, "while evaluating the `path` attribute of a string context")?
+        if let Some(part) = info.attr(e.names.path)
+            && e.bool_value(
+                part.value,
+                part.pos,
+                "while evaluating the `path` attribute of a string context",
+            )?
         {
             elements.push(ContextElement::Opaque(path.clone()));
         }
-        if let Some(value) = info.get(e.names.all_outputs)
+        if let Some(part) = info.attr(e.names.all_outputs)
             && e.bool_value(
-                value,
-                attr.pos,
+                part.value,
+                part.pos,
                 "while evaluating the `allOutputs` attribute of a string context",
             )?
         {

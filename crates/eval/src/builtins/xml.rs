@@ -192,6 +192,10 @@ impl Writer {
                 self.attributes(e, attrs)?;
                 self.close("attrs");
             }
+            // A function inside of a value is a thunk until somebody asks for it.
+            Kind::Lambda(closure) if !self.strict && self.level > 1 && closure.is_delayed() => {
+                self.empty("unevaluated", &XmlAttrs::new());
+            }
             Kind::Lambda(closure) => self.function(e, closure),
             Kind::Builtin(_) | Kind::Partial(_) | Kind::Thunk(_) => {
                 self.empty("unevaluated", &XmlAttrs::new());

@@ -63,7 +63,7 @@ mod tests {
 
     fn encode(text: &str) -> Vec<u8> {
         let arena = Bump::new();
-        let options = ParseOptions { pipe_operators: true };
+        let options = ParseOptions { pipe_operators: true, ..ParseOptions::default() };
         write(saltire_syntax::parse(&arena, text.as_bytes(), &options).unwrap())
     }
 

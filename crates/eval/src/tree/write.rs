@@ -120,7 +120,7 @@ impl Writer {
                 tag::STRING
             }
             ExprKind::Interpolated(parts) => {
-                self.parts(parts);
+                self.string_parts(parts);
                 tag::INTERPOLATED
             }
             ExprKind::Path(base, parts) => {
@@ -227,6 +227,30 @@ impl Writer {
         }
     }
 
+    /// The parts of a string; neighbouring texts are one.
+    fn string_parts(&mut self, parts: &[StringPart<'_>]) {
+        let is_text = |part: &StringPart<'_>| matches!(part, StringPart::Literal(..));
+        let runs = || parts.chunk_by(|left, right| is_text(left) && is_text(right));
+        self.number(runs().count() as u64);
+        for run in runs() {
+            if let [StringPart::Interpolation(expr)] = run {
+                self.out.push(1);
+                self.expr(expr);
+                continue;
+            }
+            let texts = || {
+                run.iter().filter_map(|part| match part {
+                    StringPart::Literal(text, _) => Some(text),
+                    StringPart::Interpolation(_) => None,
+                })
+            };
+            self.out.push(0);
+            self.number(texts().map(|text| text.len() as u64).sum());
+            texts().for_each(|text| self.out.extend_from_slice(text));
+        }
+    }
+
+    /// The parts of a path.
     fn parts(&mut self, parts: &[StringPart<'_>]) {
         self.number(parts.len() as u64);
         for part in parts {

@@ -132,6 +132,9 @@ pub enum InputError {
         /// The type.
         kind: &'static str,
     },
+    /// A commit's hash of another length than commits have.
+    #[error("hash '{0}' has wrong length for hash algorithm 'sha1'")]
+    Revision(String),
     /// An attribute has a wrong value.
     #[error("input attribute '{attribute}' is wrong: {problem}")]
     Value {
@@ -296,7 +299,10 @@ impl Input {
         let wrong =
             |attribute: &str, problem: String| InputError::Value { attribute: attribute.into(), problem };
         if let Some(rev) = self.text("rev").filter(|rev| self.kind != Kind::Path && !is_revision(rev)) {
-            return Err(wrong("rev", format!("'{rev}' is not a commit hash (40 or 64 hexadecimal digits)")));
+            return Err(match rev.len() {
+                40 | 64 => wrong("rev", format!("'{rev}' is not a commit hash (hexadecimal digits)")),
+                _ => InputError::Revision(rev.to_owned()),
+            });
         }
         if let Some(reference) = self.text("ref").filter(|reference| !is_reference_name(reference)) {
             let kind = if self.kind == Kind::Mercurial { "Mercurial" } else { "Git" };

@@ -106,7 +106,7 @@ pub fn bundle(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fa
     let flake = FlakeOptions { purpose: Purpose::Bundler, ..installables.flake.clone() };
     let bundler = FlakeInstallable::parse(&bundler, &flake)?;
     let (wanted, name) = session.evaluate(|evaluator| {
-        let value = installable.value(&session, evaluator, &options)?.value;
+        let value = installable.value(&session, evaluator, &options)?;
         let function = bundler.value(&session, evaluator)?;
         let value = evaluator.call(function, &[value], Pos::NONE)?;
         let value = evaluator.force(value)?;
@@ -138,7 +138,7 @@ pub fn edit(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     let (opened, installable) = installables.open_single(&mut options)?;
     let session = &opened.session;
     let position = session.evaluate(|evaluator| {
-        let value = installable.value(session, evaluator, &options)?.value;
+        let value = installable.value(session, evaluator, &options)?;
         let value = evaluator.force(value)?;
         let meta = value.as_attrs().and_then(|attrs| attrs.get(Symbol::intern("meta")));
         let Some(meta) = meta else { return Ok(None) };

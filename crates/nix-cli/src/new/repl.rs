@@ -58,9 +58,8 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     for installable in loads {
         let (session, options) = (Arc::clone(&session), Arc::clone(&options));
         let title = format!("Loading installable '{installable}'...");
-        let value = move |evaluator: &mut saltire_eval::Evaluator| {
-            Ok(installable.value(&session, evaluator, &options)?.value)
-        };
+        let value =
+            move |evaluator: &mut saltire_eval::Evaluator| installable.value(&session, evaluator, &options);
         settings.loads.push(Load { title, value: Box::new(value) });
     }
     saltire_repl::run(&session, &progress, settings)?;

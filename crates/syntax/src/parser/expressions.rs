@@ -367,7 +367,7 @@ impl<'a> Parser<'a> {
         }
         // The reference joins the arguments of `(f x) y`, whose place is f's.
         let start = match function.kind {
-            ExprKind::Apply { .. } => function.span.start,
+            ExprKind::Apply { .. } | ExprKind::Negate(_) => function.span.start,
             _ => start as u32,
         };
         let mark = self.expressions.len();
@@ -410,8 +410,10 @@ impl<'a> Parser<'a> {
         }
         if self.token == Token::Or {
             // Not behind a selection, `or` is a variable as an argument.
-            let or = Expr { span: self.token_span(), kind: ExprKind::Var(self.token_text()) };
+            let kind = ExprKind::Var(self.token_text());
             self.advance();
+            // As in the reference, it is where the call is.
+            let or = expression(start, self.end, kind);
             let kind = ExprKind::Apply {
                 function: self.alloc(subject),
                 arguments: self.arena.alloc_slice_copy(&[or]),
@@ -428,7 +430,14 @@ impl<'a> Parser<'a> {
             Token::Identifier => ExprKind::Var(self.token_text()),
             Token::Int => self.integer()?,
             Token::Float => self.float()?,
-            Token::Uri => ExprKind::String(self.token_text()),
+            Token::Uri => {
+                let text = self.token_text();
+                self.lint(|lints| lints.url_literals, self.token_span(), |fatal| {
+                    let are = if fatal { "disallowed" } else { "discouraged" };
+                    format!("URL literals are {are}. Consider using a string literal \"{text}\" instead (lint-url-literals)")
+                })?;
+                ExprKind::String(text)
+            }
             Token::SearchPath => {
                 let text = self.token_text();
                 ExprKind::SearchPath(BStr::new(&text[1..text.len() - 1]))

@@ -1,6 +1,7 @@
 //! Tokens into the tree: recursive descent, with operators by precedence on a
 //! stack of their own.
 
+mod discouraged;
 mod expressions;
 mod hints;
 mod sets;
@@ -10,6 +11,7 @@ use crate::ast::{AttrName, Expr, ExprKind, Formal, StringPart};
 use crate::bindings::SetBuilder;
 use crate::error::ParseError;
 use crate::lexer::Lexer;
+use crate::lints::Lints;
 use crate::token::Token;
 use bstr::BStr;
 use bumpalo::Bump;
@@ -19,11 +21,13 @@ use saltire_diagnostics::Span;
 /// arguments and selections do not count.
 pub const MAX_NESTING: usize = 20_000;
 
-/// What the parser accepts beyond the stable language.
+/// What the parser accepts beyond the stable language, and what of it it complains of.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ParseOptions {
     /// `x |> f` and `f <| x`: the experimental feature `pipe-operators`.
     pub pipe_operators: bool,
+    /// What to do about discouraged ways of writing.
+    pub lints: Lints,
 }
 
 /// The expression that a text is.
@@ -40,6 +44,20 @@ pub fn parse<'a>(
     arena: &'a Bump,
     text: &'a [u8],
     options: &ParseOptions,
+) -> std::result::Result<&'a Expr<'a>, ParseError> {
+    parse_with_warnings(arena, text, options, &mut |_| {})
+}
+
+/// As [`parse`]; what [`ParseOptions::lints`] want to be warned of is passed to `warn`.
+///
+/// # Errors
+///
+/// As [`parse`], and for what a lint makes an error.
+pub fn parse_with_warnings<'a>(
+    arena: &'a Bump,
+    text: &'a [u8],
+    options: &ParseOptions,
+    warn: &mut dyn FnMut(ParseError),
 ) -> std::result::Result<&'a Expr<'a>, ParseError> {
     if u32::try_from(text.len()).is_err() {
         let message = "the text is longer than four gigabytes";
@@ -63,12 +81,14 @@ pub fn parse<'a>(
         formals: Vec::new(),
         buffer: Vec::new(),
         builders: Vec::new(),
+        warnings: Vec::new(),
     };
     parser.advance();
     let result = parser.expression().and_then(|expression| {
         parser.expect_end()?;
         Ok(expression)
     });
+    parser.warnings.into_iter().for_each(warn);
     match result {
         Ok(expression) => Ok(arena.alloc(expression)),
         Err(error) => Err(*error),
@@ -111,6 +131,7 @@ struct Parser<'a> {
     formals: Vec<Formal<'a>>,
     buffer: Vec<u8>,
     builders: Vec<SetBuilder<'a>>,
+    warnings: Vec<ParseError>,
 }
 
 impl<'a> Parser<'a> {

@@ -220,8 +220,6 @@ impl<'a> Parser<'a> {
         let parts = self.parts.len();
         self.buffer.clear();
         let mut line = Line { at_start: true, dropped: 0, indentation };
-        // Neighbouring pieces of text become one part.
-        let mut pending: Option<Span> = None;
         for i in mark..self.pieces.len() {
             let piece = self.pieces[i];
             let (text, place) = match piece {
@@ -229,35 +227,28 @@ impl<'a> Parser<'a> {
                 Piece::Interpolation(expression) => {
                     line.at_start = false;
                     line.dropped = 0;
-                    self.flush(pending.take());
                     self.parts.push(StringPart::Interpolation(expression));
                     continue;
                 }
             };
-            let from = self.buffer.len();
+            self.buffer.clear();
             line.strip(text, &mut self.buffer);
             if i + 1 == self.pieces.len() {
-                drop_blank_last_line(&mut self.buffer, from);
+                drop_blank_last_line(&mut self.buffer);
             }
-            pending = Some(pending.map_or(place, |before| before.to(place)));
+            if !self.buffer.is_empty() {
+                let text = BStr::new(self.arena.alloc_slice_copy(&self.buffer));
+                self.parts.push(StringPart::Literal(text, place));
+            }
         }
-        if self.parts.len() == parts {
-            let text = self.arena.alloc_slice_copy(&self.buffer);
-            return ExprKind::String(BStr::new(text));
-        }
-        self.flush(pending);
-        ExprKind::Interpolated(self.take_parts(parts))
-    }
-
-    /// Makes a part of the text in the buffer.
-    fn flush(&mut self, place: Option<Span>) {
-        if let Some(place) = place
-            && !self.buffer.is_empty()
-        {
-            let text = BStr::new(self.arena.alloc_slice_copy(&self.buffer));
-            self.parts.push(StringPart::Literal(text, place));
-        }
-        self.buffer.clear();
+        let plain = match self.parts[parts..] {
+            [] => BStr::new(b""),
+            [StringPart::Literal(text, _)] => text,
+            // As in the reference, what is escaped is a part of its own.
+            _ => return ExprKind::Interpolated(self.take_parts(parts)),
+        };
+        self.parts.truncate(parts);
+        ExprKind::String(plain)
     }
 
     /// A path, from its first token.
@@ -268,6 +259,7 @@ impl<'a> Parser<'a> {
             (_, b'/') => (PathBase::Absolute, start),
             _ => (PathBase::Relative, start),
         };
+        self.lint_path(base)?;
         let mark = self.parts.len();
         let mut position = self.lexer.position;
         self.parts.push(StringPart::Literal(self.text[from..position].as_bstr(), span(from, position)));
@@ -437,11 +429,10 @@ impl Line {
     }
 }
 
-/// Removes a last line that holds only spaces from what was appended to the
-/// buffer since it had a length.
-fn drop_blank_last_line(buffer: &mut Vec<u8>, from: usize) {
-    if let Some(newline) = buffer[from..].rfind_byte(b'\n') {
-        let line = from + newline + 1;
+/// Removes a last line that holds only spaces.
+fn drop_blank_last_line(buffer: &mut Vec<u8>) {
+    if let Some(newline) = buffer.rfind_byte(b'\n') {
+        let line = newline + 1;
         if buffer[line..].iter().all(|&b| b == b' ') {
             buffer.truncate(line);
         }

@@ -97,21 +97,22 @@ fn interpolation_ends_indentation() {
 #[test]
 fn escapes_in_indented_strings() {
     check("''a$b''", r#""a$b""#);
-    check("''a$''", r#""a$""#);
+    check("''a$''", r#"("a" + "$")"#);
     check("''$${a}''", r#""$\${a}""#);
     check(
         "'''${a}'",
         "1:9: syntax error, unexpected end of file, expecting indented string or '${' or end of an indented string\n  the indented string at line 1, column 1 has no '' yet",
     );
-    check("''''${a}''", r#""\${a}""#);
-    check("'' ''' ''", r#""'' ""#);
+    // What is escaped is a part of its own.
+    check("''''${a}''", r#"("$" + "{a}")"#);
+    check("'' ''' ''", r#"("''" + " ")"#);
     check("''it's''", r#""it's""#);
-    check("''a'${b}''", r#"("a'" + b)"#);
-    check("''a''\\nb''\\tc''\\x''\\${d}''", r#""a\nb\tcx\${d}""#);
+    check("''a'${b}''", r#"("a" + "'" + b)"#);
+    check("''a''\\nb''\\tc''\\x''\\${d}''", r#"("a" + "\n" + "b" + "\t" + "c" + "x" + "$" + "{d}")"#);
     check("''\\n''", r#""\\n""#);
     // An escape ends the indentation of its line.
-    check("''\n    a\n  ''\\tb\n''", r#""  a\n\tb\n""#);
-    check("''\n  ''$a\n   b''", r#""$a\n b""#);
+    check("''\n    a\n  ''\\tb\n''", r#"("  a\n" + "\t" + "b\n")"#);
+    check("''\n  ''$a\n   b''", r#"("$" + "a\n b")"#);
 }
 
 #[test]

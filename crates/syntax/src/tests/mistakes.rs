@@ -159,3 +159,42 @@ fn pipes_have_to_be_switched_on() {
         Err("experimental Nix feature 'pipe-operators' is disabled; add '--extra-experimental-features pipe-operators' to enable it".to_owned())
     );
 }
+
+/// What is said of a text that has only what is discouraged, or the error.
+#[track_caller]
+fn check_lints(text: &str, lint: crate::Lint, expected: &[&str]) {
+    let lints = crate::Lints { url_literals: lint, short_path_literals: lint, absolute_path_literals: lint };
+    let options = crate::ParseOptions { pipe_operators: false, lints };
+    let arena = bumpalo::Bump::new();
+    let mut said = Vec::new();
+    let mut say = |error: crate::ParseError| said.push(format!("{}: {}", error.span.start, error.message));
+    let parsed = crate::parse_with_warnings(&arena, text.as_bytes(), &options, &mut say);
+    if let Err(error) = parsed.map(drop) {
+        said.push(format!("error at {}: {}", error.span.start, error.message));
+    }
+    assert_eq!(said, expected, "{text}");
+}
+
+#[test]
+fn discouraged_literals() {
+    use crate::Lint::{Fatal, Ignore, Warn};
+    check_lints("[ http://a.b a/b /c ~/d ]", Ignore, &[]);
+    check_lints("[ ./a ../b ./c/${d} <e> \"http://a\" ]", Fatal, &[]);
+    check_lints(
+        "[ http://a.b a/b${c} /c/${d} ~/e ]",
+        Warn,
+        &[
+            "2: URL literals are discouraged. Consider using a string literal \"http://a.b\" instead (lint-url-literals)",
+            "13: relative path literal 'a/b' should be prefixed with '.' for clarity: './a/b' (lint-short-path-literals)",
+            "21: absolute path literals are not portable. Consider replacing path literal '/c/' by a string, relative path, or parameter (lint-absolute-path-literals)",
+            "29: home path literals are not portable. Consider replacing path literal '~/e' by a string, relative path, or parameter (lint-absolute-path-literals)",
+        ],
+    );
+    check_lints(
+        "[ http://a a/b ]",
+        Fatal,
+        &[
+            "error at 2: URL literals are disallowed. Consider using a string literal \"http://a\" instead (lint-url-literals)",
+        ],
+    );
+}

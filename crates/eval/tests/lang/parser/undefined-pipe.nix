@@ -1,0 +1,2 @@
+# flags: pipe-operators
+(missing |> absent)
