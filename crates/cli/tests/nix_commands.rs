@@ -184,4 +184,12 @@ fn environments_of_builds_are_what_setup_makes_of_them() {
     develop(&["--profile", "kept", "-c", "true"]);
     let kept = run(&["nix", "develop", "./kept", "-c", "bash", "-c", "echo $name"], directory.path());
     assert_eq!(text(&kept.stdout), "thing-1-env\n", "{}", text(&kept.stderr));
+    // Builds without a sandbox there are none.
+    // A new one each time, so that it is built.
+    let made = "derivation { name = \"made-PID\"; system = builtins.currentSystem; builder = \"/bin/sh\"; args = [ \"-c\" \"echo > $out\" ]; }"
+        .replace("PID", &std::process::id().to_string());
+    let output =
+        run(&["nix", "build", "--no-sandbox", "--no-link", "--impure", "--expr", &made], directory.path());
+    let error = text(&output.stderr);
+    assert_eq!(error.matches("warning: builds are always in a sandbox").count(), 1, "{error}");
 }

@@ -277,7 +277,6 @@ impl Settings {
         };
         self.caches = CacheSettings::from_config(config);
         self.downloads = DownloadSettings::from_config(config);
-        self.sandbox = !config.is_set("sandbox") || config.text("sandbox") == "true";
         self.inputs.trusted_keys = config.list("trusted-public-keys");
         self.flake_registry = config.text("flake-registry").to_owned();
         let system =

@@ -38,6 +38,9 @@ pub struct Options {
     pub offline: bool,
     /// Evaluation is pure unless told otherwise.
     pure_by_default: bool,
+    /// The command line asks for builds without a sandbox. Files of settings do so on many
+    /// machines, where nobody means it.
+    no_sandbox: bool,
 }
 
 /// An open session and what shows what happens in it.
@@ -71,6 +74,7 @@ impl Options {
             debugger: false,
             offline: false,
             pure_by_default: false,
+            no_sandbox: false,
         };
         options.warn();
         Ok(options)
@@ -139,6 +143,9 @@ impl Options {
             "readonly-mode" => self.read_only = true,
             "offline" => self.offline = true,
             "refresh" => self.set("tarball-ttl", "0")?,
+            "sandbox" => self.set("sandbox", "true")?,
+            "no-sandbox" => self.set("sandbox", "false")?,
+            "relaxed-sandbox" => self.set("sandbox", "relaxed")?,
             "no-net" => self.offline = true,
             "no-build-output" | "no-gc-warning" => {}
             "log-format" => self.set_format(&arguments.value(word)?)?,
@@ -187,6 +194,7 @@ impl Options {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         let words = || value.split_whitespace().map(str::to_owned);
         match name {
+            "sandbox" => self.no_sandbox = value != "true",
             "nix-path" => self.nix_path = Some(words().collect()),
             // Behind those of `NIX_PATH`, which counts more than the settings.
             "extra-nix-path" => {
@@ -230,6 +238,7 @@ impl Options {
         settings.search_path_behind.clone_from(&self.extra_nix_path);
         settings.read_only = self.read_only;
         settings.offline = self.offline;
+        settings.sandbox = !self.no_sandbox;
         // What is taken from the cache is not evaluated, so that nothing could stop.
         settings.eval_cache &= !self.debugger;
         settings.colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
