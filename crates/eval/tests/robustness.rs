@@ -124,7 +124,7 @@ fn truncated_files() {
 
 /// By hand: `cargo test -p saltire-eval --test robustness -- --ignored`.
 #[test]
-#[ignore = "needs several gigabytes of memory"]
+#[ignore = "needs 15 gigabytes of memory"]
 fn enormous_strings() {
     let double = "let f = n: s: if n == 0 then s else f (n - 1) (s + s); in ";
     assert_eq!(
