@@ -28,6 +28,11 @@ let
         buildDrv = from "pkgsBuildHost" name;
       }
       // lib.optionalAttrs isCross { __spliced = variantsOf name; }
+    else if package.recurseForDerivations or false then
+      builtins.mapAttrs (inner: drv: if lib.isDerivation drv then drv // {
+        hostDrv = drv;
+        buildDrv = (from "pkgsBuildHost" name).${inner};
+      } else drv) package
     else package;
   special = { inherit (plain) pkgs lib config; };
 in

@@ -169,6 +169,8 @@ let
       (name: package:
         if lib.isDerivation package && run ? ${name}
         then package // { hostDrv = run.${name}; }
+        else if package.recurseForDerivations or false
+        then builtins.mapAttrs (inner: drv: if lib.isDerivation drv then drv // { hostDrv = run.${name}.${inner}; } else drv) package
         else package)
       native;
 in

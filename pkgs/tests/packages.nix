@@ -171,6 +171,14 @@ assert
   && old.bison.hostDrv.drvAttrs.crossConfig == "mips-unknown-linux"
   && old.bison.hostDrv.stdenv.hostPlatform.libc == "uclibc";
 
+# Also of packages in a set.
+assert
+  let
+    old = import' { crossSystem = { config = "armv5tel-unknown-linux-gnueabi"; arch = "arm"; float = "soft"; withTLS = true; }; };
+  in
+  lib.hasSuffix "-xeyes-armv5tel-unknown-linux-gnueabi-7.7.drv" (pathOf old.xorg.xeyes.hostDrv)
+  && pathOf old.xorg.xeyes.hostDrv.hostDrv == pathOf old.xorg.xeyes.hostDrv;
+
 # What can't be done says so.
 assert fails pkgs.pkgsCross.avr.hello.drvPath;
 # A platform without a toolchain evaluates; building says what is missing.

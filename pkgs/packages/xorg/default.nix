@@ -17,7 +17,7 @@ let
   };
   source = debianSource "x11-apps";
 in
-{
+lib.recurseIntoAttrs {
   inherit libraries;
 
   xeyes = stdenv.mkDerivation {
