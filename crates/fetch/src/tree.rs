@@ -366,9 +366,13 @@ impl Fetcher<'_> {
         Ok((path, lock))
     }
 
-    /// A working tree without changes is the commit that is checked out.
+    /// A working tree without changes is the commit that is checked out, unless it has
+    /// submodules that are left out: then it has no directories in their places.
     fn lock_working_tree(&self, input: &Input, path: &Path) -> Result<Input, TreeError> {
         let mut input = input.clone();
+        if !input.flag("submodules") && path.join(".gitmodules").exists() {
+            return Ok(input);
+        }
         if let Some((rev, branch)) = Git::new(path, self.cancelled).clean_head()? {
             if let Some(branch) = branch {
                 input.set("ref", branch);

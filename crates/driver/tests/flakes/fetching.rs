@@ -190,12 +190,15 @@ fn submodules_are_part_of_the_tree_if_asked_for() {
     let read = |more: &str| {
         world.expression(&format!(
             "let t = builtins.fetchGit {{ url = $ROOT/r; {more} }}; in \
-             [ (builtins.pathExists (t + \"/sub/m\")) t.submodules (builtins.pathExists (t + \"/file\")) ]"
+             [ (builtins.pathExists (t + \"/sub/m\")) t.submodules (builtins.attrNames (builtins.readDir t)) ]"
         ))
     };
-    assert_eq!(read(""), "[ false false true ]");
-    assert_eq!(read("submodules = true;"), "[ true true true ]");
-    assert_eq!(read(&format!("submodules = true; rev = \"{rev}\";")), "[ true true true ]");
+    let all = "[ \".gitmodules\" \"file\" \"sub\" ]";
+    assert_eq!(read("submodules = true;"), format!("[ true true {all} ]"));
+    assert_eq!(read(&format!("submodules = true; rev = \"{rev}\";")), format!("[ true true {all} ]"));
+    // As in the reference, a commit has a directory in their place, a working tree has not.
+    assert_eq!(read(&format!("rev = \"{rev}\";")), format!("[ false false {all} ]"));
+    assert_eq!(read(""), "[ false false [ \".gitmodules\" \"file\" ] ]");
 }
 
 #[test]

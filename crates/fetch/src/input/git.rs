@@ -136,16 +136,16 @@ impl<'a> Git<'a> {
         let output = self.run(&arguments)?;
         let names = output.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
-        // With submodules, a directory is one that is not checked out.
+        // A directory is the place of a submodule, which commits have, but not working trees.
         let exists = |path: &PathBuf| {
             let found = fs::symlink_metadata(self.directory.join(path));
-            found.is_ok_and(|found| !(submodules && found.is_dir()))
+            found.is_ok_and(|found| !found.is_dir())
         };
         Ok(paths.filter(exists).collect())
     }
 
     /// Takes out what has the attribute `export-ignore`, alone or through a directory
-    /// above it, and the places of submodules.
+    /// above it.
     fn without_ignored(&self, files: BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, TreeError> {
         let directories: BTreeSet<&Path> = files
             .iter()
@@ -168,9 +168,7 @@ impl<'a> Git<'a> {
             .filter(|fields| fields[2] == b"set")
             .map(|fields| Path::new(OsStr::from_bytes(fields[0].strip_suffix(b"/").unwrap_or(fields[0]))))
             .collect();
-        let stays = |path: &PathBuf| {
-            !path.ancestors().any(|path| ignored.contains(path)) && !self.directory.join(path).is_dir()
-        };
+        let stays = |path: &PathBuf| !path.ancestors().any(|path| ignored.contains(path));
         Ok(files.iter().filter(|path| stays(path)).cloned().collect())
     }
 
@@ -243,7 +241,7 @@ impl<'a> Git<'a> {
             }
             let entry = Entry::parse(line).ok_or_else(|| self.strange("ls-tree"))?;
             let is_submodule = entry.mode == "160000";
-            if kept.as_ref().is_some_and(|kept| is_submodule || !kept.contains(&entry.path)) {
+            if kept.as_ref().is_some_and(|kept| !kept.contains(&entry.path)) {
                 continue;
             }
             let path = place.join(&entry.path);
@@ -274,7 +272,7 @@ impl<'a> Git<'a> {
         Ok(())
     }
 
-    /// The files that `git archive` takes: those without the attribute `export-ignore`.
+    /// The files, and places of submodules, that `git archive` takes: those without the attribute `export-ignore`.
     fn archived_files(&self, rev: &str) -> Result<BTreeSet<PathBuf>, TreeError> {
         let archive = self.run(&["archive", "--format=tar", rev])?;
         let mut files = BTreeSet::new();
