@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
-use saltire_eval::{Evaluator, FsHost, Settings, Symbol, TreeCache, Value, with_large_stack};
+use saltire_eval::{Evaluator, FsHost, Settings, Symbol, TreeCache, Value, expect_threads, with_large_stack};
 
 /// The variable that names the directory of the cache of parsed files.
 pub(crate) const TREES: &str = "BENCH_TREE_CACHE";
@@ -69,6 +69,9 @@ impl Job {
 
 /// Does it.
 pub(crate) fn run(job: &Job) -> anyhow::Result<()> {
+    if let Job::Fifth { threads: threads @ 2.., .. } = job {
+        expect_threads(*threads);
+    }
     with_large_stack(|| {
         let mut host = FsHost::new("x86_64-linux");
         let trees = std::env::var_os(TREES).map(|directory| Arc::new(TreeCache::open(directory)));

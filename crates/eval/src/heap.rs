@@ -5,6 +5,18 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// How many heaps the allocator may have.
+static HEAPS: AtomicI32 = AtomicI32::new(1);
+
+/// Lets each of several threads that are going to evaluate
+/// ([`Evaluator::parallel`](crate::Evaluator::parallel)) have a heap of its own, so that
+/// they don't wait for each other. Has an effect before the first evaluation of the process.
+pub fn expect_threads(count: usize) {
+    HEAPS.store(i32::try_from(count).unwrap_or(i32::MAX - 1).max(1) + 1, Ordering::Relaxed);
+}
+
 /// Lets the allocator take its memory from one heap of huge pages, and keep it. The
 /// first call of a process has an effect; it should come before threads are started.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -13,7 +25,7 @@ pub(crate) fn prepare() {
     ONCE.call_once(|| {
         // SAFETY: these set parameters of the allocator; what fails changes nothing.
         unsafe {
-            libc::mallopt(libc::M_ARENA_MAX, 1);
+            libc::mallopt(libc::M_ARENA_MAX, HEAPS.load(Ordering::Relaxed));
             libc::mallopt(libc::M_TOP_PAD, STEP);
             libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
         }

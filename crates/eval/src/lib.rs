@@ -76,6 +76,7 @@ pub use derivation::FETCHURL_PATH;
 pub use error::{ErrorKind, EvalError, Result, did_you_mean};
 pub use evaluator::{Evaluator, Settings};
 pub use fs_host::FsHost;
+pub use heap::expect_threads;
 pub use host::{
     AddPath, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FlakeCall, Host, HostError, HostResult,
     MessageLevel, PathFilter,
