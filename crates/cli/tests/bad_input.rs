@@ -116,7 +116,7 @@ fn a_broken_deb() {
 #[track_caller]
 fn check_exec(home: &Home, content: &[u8], mode: u32, expected: &str) {
     let file = home.path().join("program");
-    std::fs::write(&file, content).unwrap();
+    support::write_executable(&file, content);
     std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
     let text = home.failure(&["exec", "./program"]);
     let path = file.display().to_string();

@@ -11,7 +11,7 @@ mod elf;
 use elf::{check_elf_files, physical, run};
 use saltire_driver::{Capability, probe};
 use saltire_platforms::lookup;
-use support::{saltire, stdout, text};
+use support::{saltire, stdout, text, write_executable};
 
 /// Platforms whose programs are cross-built and run.
 const PLATFORMS: [&str; 11] = [
@@ -222,7 +222,6 @@ fn a_foreign_program_with_musl_that_was_not_built_here_runs() {
     bytes[at..at + usual.len()].copy_from_slice(&usual);
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("hello");
-    std::fs::write(&program, bytes).unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_executable(&program, bytes);
     assert_eq!(stdout(&format!("exec {}", program.display())), "Hello, world!\n");
 }

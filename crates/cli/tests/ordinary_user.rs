@@ -11,6 +11,7 @@ mod riscv;
 
 use hermetic::{Home, NOBODY, Server, text};
 use std::os::unix::fs::MetadataExt;
+use support::write_executable;
 
 #[test]
 fn an_ordinary_user_builds_and_runs_with_a_private_store() {
@@ -64,11 +65,9 @@ fn an_ordinary_user_runs_foreign_programs() {
     let mirror = format!("{}/debian", Server::mirror().url);
     home.stdout(&["build", "emulators.riscv64", "--no-link", "--mirror", &mirror]);
     let program = home.path().join("program");
-    std::fs::write(&program, riscv::program()).unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_executable(&program, riscv::program());
     let script = home.path().join("script");
-    std::fs::write(&script, format!("#!{}\n", program.display())).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_executable(&script, format!("#!{}\n", program.display()));
     let children = "./program; ./script | cat; env ./program; readlink /proc/self/exe >/dev/null";
     assert_eq!(
         home.stdout(&["exec", "--for", "riscv64-musl", "sh", "-c", children]),

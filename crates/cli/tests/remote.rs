@@ -9,10 +9,10 @@ mod support;
 mod hermetic;
 
 use hermetic::text;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use support::{copy_executable, write_executable};
 
 /// What `/bin/sh` in a sandbox can build.
 fn expression(name: &str, script: &str) -> String {
@@ -66,8 +66,7 @@ impl World {
     fn script(&self, name: &str, script: &str) {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        write_executable(&path, script);
     }
 
     fn with_environment(&self, mut command: Command, arguments: &[&str]) -> Command {
@@ -293,7 +292,7 @@ fn paths_are_copied_to_and_from_other_machines() {
         world.failure(&["nix", "copy", "--from", &worker, "/nix/store/00000000000000000000000000000000-x"]);
     assert!(messages.contains("00000000000000000000000000000000-x"), "{messages}");
     // The host's name alone: its programs are found on its PATH.
-    std::fs::copy(world.path().join("nix-store"), world.path().join("bin/nix-store")).unwrap();
+    copy_executable(world.path().join("nix-store"), world.path().join("bin/nix-store"));
     world.run(&["nix-store", "--delete", path]);
     let (_, messages) = world.run(&["nix-copy-closure", "--from", "user@host", path]);
     assert_eq!(messages, format!("copying path '{path}' from 'ssh://user@host'...\n"));

@@ -10,7 +10,7 @@ use crate::inputs::Inputs;
 use saltire_build::{Event, Events};
 use saltire_eval::{
     AddPath, ContextElement, FetchAttrs, FetchKind, Fetched, FileStamp, FileType, FlakeCall, FsHost, Host,
-    HostError, HostResult, MessageLevel, TreeCache, TreeKey,
+    HostError, HostResult, TreeCache, TreeKey,
 };
 use saltire_store::{Store, TextObject};
 use saltire_store_model::nar::FileKind;
@@ -377,7 +377,7 @@ impl Host for StoreHost {
         }
     }
 
-    fn message(&self, _: MessageLevel, text: &str) {
+    fn message(&self, text: &str) {
         self.events.event(Event::Said(&text));
     }
 }

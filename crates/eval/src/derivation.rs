@@ -13,7 +13,6 @@ use crate::coerce::Coerce;
 use crate::context::{Context, ContextElement};
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::Evaluator;
-use crate::host::MessageLevel;
 use crate::symbol::Symbol;
 use crate::value::Value;
 
@@ -448,7 +447,7 @@ impl Evaluator {
         };
         let hash = Hash::zero(algorithm);
         let warning = format!("warning: found empty hash, assuming '{}'", hash.to_sri());
-        self.host().message(MessageLevel::Warning, &warning);
+        self.host().message(&warning);
         Ok(hash)
     }
 }

@@ -16,7 +16,7 @@ use crate::debug::Debug;
 use crate::dependencies::DependencyLog;
 use crate::derivation::{DERIVATION_FUNCTION, DERIVATION_ORIGIN, FETCHURL_FUNCTION, FETCHURL_PATH};
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
-use crate::host::{Host, HostError, MessageLevel};
+use crate::host::{Host, HostError};
 use crate::ir::{ExprRef, FileCode};
 use crate::list::List;
 use crate::lower::Lowerer;
@@ -412,7 +412,7 @@ impl Evaluator {
         let mut warn = |warning: ParseError| {
             let warning = warning.into_diagnostic(source);
             let text = render_warning(&warning, &self.shared.sources, Style::default());
-            self.shared.host.message(MessageLevel::Warning, text.trim_end());
+            self.shared.host.message(text.trim_end());
         };
         let parsed = saltire_syntax::parse_with_warnings(&self.arena, text, &options, &mut warn);
         let tree = match parsed {

@@ -292,18 +292,8 @@ pub trait Host: Send + Sync {
         let _ = (key, tree);
     }
 
-    /// `builtins.trace`, and warnings.
-    fn message(&self, level: MessageLevel, text: &str) {
-        let _ = level;
+    /// Says something: what `builtins.trace` and warnings are about.
+    fn message(&self, text: &str) {
         eprintln!("{text}");
     }
-}
-
-/// What sort of message it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageLevel {
-    /// `builtins.trace`
-    Trace,
-    /// A warning.
-    Warning,
 }

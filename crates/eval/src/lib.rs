@@ -79,7 +79,7 @@ pub use fs_host::FsHost;
 pub use heap::expect_threads;
 pub use host::{
     AddPath, FetchAttrs, FetchKind, FetchValue, Fetched, FileType, FlakeCall, Host, HostError, HostResult,
-    MessageLevel, PathFilter,
+    PathFilter,
 };
 pub use interactive::{Variables, is_interrupted, set_interrupted};
 pub use list::List;

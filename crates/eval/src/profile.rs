@@ -14,7 +14,6 @@ use saltire_diagnostics::{Pos, SourceMap};
 use crate::builtins::Builtin;
 use crate::error::Result;
 use crate::evaluator::Evaluator;
-use crate::host::MessageLevel;
 use crate::ir::LambdaCode;
 use crate::symbol::Symbol;
 use crate::value::Value;
@@ -180,7 +179,7 @@ impl Evaluator {
         let place = place.unwrap_or_else(|| "undefined position".to_owned());
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let text = format!("function-trace {what} {place} at {time}");
-        self.host().message(MessageLevel::Trace, &text);
+        self.host().message(&text);
     }
 }
 

@@ -1,6 +1,10 @@
 //! The clients against the programs of the reference, where it is installed. `ssh` is a
 //! script that leaves out the host's name and runs the rest here.
 
+#[path = "../../sandbox/tests/support/executable.rs"]
+mod executable;
+
+use executable::write_executable;
 use saltire_remote::{Address, BuildMode, BuildOptions, BuildStatus, Connection, Message, SshOptions};
 use saltire_store_model::nar::nar_of_file;
 use saltire_store_model::{
@@ -9,7 +13,6 @@ use saltire_store_model::{
 };
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,8 +61,7 @@ impl Reference {
     }
 
     fn script(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-        std::fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o755)).unwrap();
+        write_executable(self.path(name), text);
     }
 
     fn connect(&self, scheme: &str, program: &str) -> Connection {
@@ -175,8 +177,7 @@ fn the_serve_protocol_is_the_references() {
 fn refused(ssh: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ssh");
-    std::fs::write(&file, ssh).unwrap();
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    write_executable(&file, ssh);
     let options = SshOptions { program: file.to_str().unwrap().to_owned(), words: Vec::new() };
     connect(&options)
 }

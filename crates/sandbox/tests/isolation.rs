@@ -1,5 +1,7 @@
 //! What is possible inside a sandbox, and above all what is not.
 
+#[path = "support/executable.rs"]
+mod executable;
 #[path = "support/riscv.rs"]
 mod riscv;
 
@@ -7,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use executable::write_executable;
 use saltire_sandbox::{Mount, Output, SandboxChild, SandboxError, SandboxSpec, Seccomp, Step};
 
 /// A sandbox with this machine's programs and libraries, read-only.
@@ -371,7 +374,7 @@ fn foreign_programs_and_their_children_run() {
     }
     let directory = tempfile::tempdir().expect("a directory");
     let program = directory.path().join("hello");
-    std::fs::write(&program, riscv::program()).expect("written");
+    write_executable(&program, riscv::program());
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o111)).expect("executable");
     let mut spec = spec(

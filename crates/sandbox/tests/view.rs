@@ -3,6 +3,9 @@
 //! Entering needs a process of one thread, which a test of the usual kind has
 //! not: this program starts itself again for each check (`view become …`).
 
+#[path = "support/executable.rs"]
+mod executable;
+
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -10,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use executable::{copy_executable, write_executable};
 use saltire_sandbox::{BinfmtEntry, Capability, Place, ViewSpec, probe};
 
 /// An ordinary user, for checks that are started by root.
@@ -199,8 +203,7 @@ impl Check {
     fn emulators(&self) {
         let before = machine_registrations();
         let foreign = self.work.join("foreign");
-        std::fs::write(&foreign, MAGIC).expect("written");
-        std::fs::set_permissions(&foreign, PermissionsExt::from_mode(0o755)).expect("own file");
+        write_executable(&foreign, MAGIC);
         let source = self.work.join("source");
         for place in [None, Some((source.as_path(), Path::new("/no-such-directory")))] {
             let wanted = Wanted { place, emulator: Some("/bin/echo") };
@@ -236,7 +239,7 @@ impl Check {
         }
         // As sudo: a setuid program that somebody else starts.
         let id = self.work.join("id");
-        std::fs::copy("/usr/bin/id", &id).expect("copied");
+        copy_executable("/usr/bin/id", &id);
         std::fs::set_permissions(&id, PermissionsExt::from_mode(0o4755)).expect("own file");
         let other = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
         let plain = self.run(Wanted::default(), &format!("{other} ./id -u"));

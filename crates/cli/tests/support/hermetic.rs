@@ -43,7 +43,7 @@ impl Home {
         std::os::unix::fs::chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         // The original may be where only root can go.
         let program = home.path().join("saltire");
-        std::fs::copy(&home.program, &program).unwrap();
+        crate::support::copy_executable(&home.program, &program);
         home.program = program;
         home.user = Some(NOBODY);
         Some(home)

@@ -4,6 +4,12 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+#[path = "../../../sandbox/tests/support/executable.rs"]
+mod executable;
+
+#[allow(unused_imports)]
+pub use executable::{copy_executable, write_executable};
+
 /// Where the tests' store and cache are.
 pub fn home() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("home")

@@ -23,7 +23,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use saltire_eval::{Attrs, Evaluator, MessageLevel, Value};
+use saltire_eval::{Attrs, Evaluator, Value};
 
 use crate::error::Error;
 use crate::packages::{Forgive, Package};
@@ -110,13 +110,6 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// What was done.
     pub effort: Effort,
-}
-
-/// What a trace or warning said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Message {
-    level: MessageLevel,
-    text: String,
 }
 
 /// How an item is looked at.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use saltire_eval::is_interrupted;
 use saltire_sandbox::{Worker, WorkerEnd, wait_for_output};
 
+use super::Outcome;
 use super::run::{Item, Numbers, Run, Task, is_interruption};
 use super::wire::{Decoder, Encoder};
-use super::{Message, Outcome};
 use crate::error::Error;
 use crate::session::EvaluationError;
 
@@ -196,7 +196,7 @@ impl Run<'_> {
         match frame.byte()? {
             ITEM => {
                 let outcome = frame.outcome()?;
-                let messages: Vec<Message> = frame.messages()?;
+                let messages: Vec<String> = frame.messages()?;
                 let inputs = frame.many(22, Decoder::input)?;
                 let nodes = frame.many(4, Decoder::dependencies)?;
                 let dependency = frame.dependency()?;

@@ -11,7 +11,7 @@ use saltire_eval::{
 
 use super::record::{self, Keeper};
 use super::trace::{Input, Kind, TracingHost};
-use super::{Answer, Effort, Message, Mode, Outcome, Query, Row};
+use super::{Answer, Effort, Mode, Outcome, Query, Row};
 use crate::error::Error;
 use crate::packages::{Package, is_package_name, package_value, wants_recursion};
 use crate::session::{EvaluationError, Session, Whose};
@@ -52,7 +52,7 @@ pub(super) struct Item {
     pub dependency: Option<Dependency>,
     /// Which worker evaluated it; none if the first process did it.
     pub worker: Option<u32>,
-    pub messages: Vec<Message>,
+    pub messages: Vec<String>,
     /// Taken from an earlier time.
     pub kept: bool,
 }
@@ -139,7 +139,7 @@ impl Numbers {
 #[derive(Clone, Default)]
 pub(super) struct Base {
     pub inputs: Vec<u32>,
-    pub messages: Vec<Message>,
+    pub messages: Vec<String>,
 }
 
 /// A query that is being answered.
@@ -282,7 +282,7 @@ impl<'r> Run<'r> {
     fn replay(&mut self) {
         let used: HashSet<u32> = self.items.values().map(|item| item.base).collect();
         let of_bases = used.iter().filter_map(|base| self.bases.get(*base as usize));
-        let mut all: Vec<Vec<Message>> = of_bases.map(|base| base.messages.clone()).collect();
+        let mut all: Vec<Vec<String>> = of_bases.map(|base| base.messages.clone()).collect();
         let mut paths: Vec<&Vec<u8>> = self.items.keys().collect();
         paths.sort_unstable();
         all.extend(paths.iter().map(|path| self.items[*path].messages.clone()));
@@ -290,15 +290,15 @@ impl<'r> Run<'r> {
     }
 
     /// Shows messages of one process, but for those that another one said before.
-    pub fn show(&mut self, messages: &[Message]) {
+    pub fn show(&mut self, messages: &[String]) {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for message in messages {
-            let count = counts.entry(&message.text).or_default();
+            let count = counts.entry(message).or_default();
             *count += 1;
-            let shown = self.shown.entry(message.text.clone()).or_default();
+            let shown = self.shown.entry(message.clone()).or_default();
             if *count > *shown {
                 *shown = *count;
-                self.host.show(message.level, &message.text);
+                self.host.show(message);
             }
         }
     }
@@ -423,7 +423,7 @@ impl<'r> Run<'r> {
     }
 
     /// Takes over what this process asked for; gives what it said.
-    pub fn sync(&mut self) -> Vec<Message> {
+    pub fn sync(&mut self) -> Vec<String> {
         let (inputs, messages) = self.host.since(self.synced);
         self.synced = self.host.counts();
         let numbers = inputs.into_iter().map(|input| self.table.add(input));
@@ -435,7 +435,7 @@ impl<'r> Run<'r> {
             self.numbers.nodes.push(self.nodes.add(parts));
         }
         for message in &messages {
-            *self.shown.entry(message.text.clone()).or_default() += 1;
+            *self.shown.entry(message.clone()).or_default() += 1;
         }
         messages
     }

@@ -20,11 +20,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use saltire_eval::{
     AddPath, ContextElement, Dependency, DependencyLog, FetchAttrs, FetchKind, FetchValue, Fetched, FileType,
-    FlakeCall, Host, HostResult, MessageLevel, TreeKey,
+    FlakeCall, Host, HostResult, TreeKey,
 };
 use saltire_store_model::{Derivation, HashAlgorithm, Hasher, StoreDir, StorePath};
 
-use super::Message;
 use crate::host::StoreHost;
 
 /// The start of a SHA-256.
@@ -182,7 +181,7 @@ struct Log {
     /// The numbers of inputs; none while the first answer is awaited.
     known: HashMap<(Kind, Box<[u8]>), u32>,
     inputs: Vec<Input>,
-    messages: Vec<Message>,
+    messages: Vec<String>,
 }
 
 /// Evaluation's host in a process that evaluates many attributes.
@@ -212,8 +211,8 @@ impl TracingHost {
     }
 
     /// Shows what another process said.
-    pub fn show(&self, level: MessageLevel, text: &str) {
-        self.inner.message(level, text);
+    pub fn show(&self, text: &str) {
+        self.inner.message(text);
     }
 
     /// From now on this is a worker, and `give_up` ends it.
@@ -242,7 +241,7 @@ impl TracingHost {
     }
 
     /// The inputs and messages from some on.
-    pub fn since(&self, counts: (usize, usize)) -> (Vec<Input>, Vec<Message>) {
+    pub fn since(&self, counts: (usize, usize)) -> (Vec<Input>, Vec<String>) {
         let log = self.log();
         (log.inputs[counts.0..].to_vec(), log.messages[counts.1..].to_vec())
     }
@@ -500,10 +499,10 @@ impl Host for TracingHost {
         self.inner.allow_path(path);
     }
 
-    fn message(&self, level: MessageLevel, text: &str) {
+    fn message(&self, text: &str) {
         if !self.is_worker.load(Ordering::Relaxed) {
-            self.inner.message(level, text);
+            self.inner.message(text);
         }
-        self.log().messages.push(Message { level, text: text.to_owned() });
+        self.log().messages.push(text.to_owned());
     }
 }

@@ -1,10 +1,10 @@
 //! Bytes that workers send and that are kept in files: numbers of fixed size,
 //! little-endian, and texts with their length in front.
 
-use saltire_eval::{Dependency, MessageLevel};
+use saltire_eval::Dependency;
 
 use super::trace::{Input, Kind, STAMP_WORDS};
-use super::{Message, Mode, Outcome};
+use super::{Mode, Outcome};
 
 /// The largest text that is read, in bytes.
 const LARGEST: usize = 256 << 20;
@@ -59,12 +59,9 @@ impl Encoder {
         input.stamp.iter().flatten().for_each(|word| self.long(*word));
     }
 
-    pub fn messages(&mut self, messages: &[Message]) {
+    pub fn messages(&mut self, messages: &[String]) {
         self.number(messages.len() as u32);
-        for message in messages {
-            self.byte(u8::from(message.level == MessageLevel::Warning));
-            self.text(message.text.as_bytes());
-        }
+        messages.iter().for_each(|message| self.text(message.as_bytes()));
     }
 
     pub fn outcome(&mut self, outcome: &Outcome) {
@@ -162,12 +159,8 @@ impl<'a> Decoder<'a> {
         Some(Input { kind, name, digest, stamp })
     }
 
-    pub fn messages(&mut self) -> Option<Vec<Message>> {
-        self.many(5, |decoder| {
-            let warning = decoder.byte()? != 0;
-            let level = if warning { MessageLevel::Warning } else { MessageLevel::Trace };
-            Some(Message { level, text: decoder.string()? })
-        })
+    pub fn messages(&mut self) -> Option<Vec<String>> {
+        self.many(4, Self::string)
     }
 
     pub fn outcome(&mut self) -> Option<Outcome> {

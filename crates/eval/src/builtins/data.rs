@@ -13,7 +13,6 @@ use crate::context::Context;
 use crate::debug::Reason;
 use crate::error::{ErrorKind, EvalError, Result, Traced};
 use crate::evaluator::Evaluator;
-use crate::host::MessageLevel;
 use crate::symbol::Symbol;
 use crate::value::{Kind, Value};
 
@@ -479,7 +478,7 @@ fn trace(e: &mut Evaluator, a: &[Value], _: Pos) -> Result<Value> {
         None => e.print(value),
     };
     let text = format!("trace: {}", String::from_utf8_lossy(&text));
-    e.host().message(MessageLevel::Trace, &text);
+    e.host().message(&text);
     e.stop_at_message(|at| at.traces)?;
     e.force(a[1])
 }
@@ -493,7 +492,7 @@ fn warn(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the first argument; the message passed to builtins.warn";
     let text = e.string_value(a[0], pos, what)?;
     let text = format!("evaluation warning: {}", text.as_bstr());
-    e.host().message(MessageLevel::Warning, &text);
+    e.host().message(&text);
     if e.settings().abort_on_warn {
         let message = "aborting to reveal stack trace of warning, as abort-on-warn is set";
         return Err(EvalError::new(ErrorKind::Abort, Pos::NONE, message));

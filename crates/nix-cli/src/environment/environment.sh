@@ -1,128 +1,108 @@
-# Takes a builder's place: lets stdenv's setup do its work and writes the variables and
-# functions that there are then to the first output, as JSON; the other outputs are
-# empty files.
+# Takes a builder's place: stdenv's setup does its work, and what there is of variables and
+# functions then becomes the first output, as JSON. The other outputs are empty files.
 set -e
-if [ -e "${NIX_ATTRS_SH_FILE-}" ]; then source "$NIX_ATTRS_SH_FILE"; fi
-export IN_NIX_SHELL=impure dontAddDisableDepTrack=1
-if [ -n "${stdenv-}" ]; then source "$stdenv/setup"; fi
-
-# What there is, before anything here adds to it.
-saltireFunctions=$(declare -F)
-saltireVariables=$(unset saltireFunctions; declare -p)
+if [[ -e ${NIX_ATTRS_SH_FILE-} ]]; then . "$NIX_ATTRS_SH_FILE"; fi
+declare -x IN_NIX_SHELL=impure dontAddDisableDepTrack=1
+if [[ ${stdenv-} ]]; then . "$stdenv/setup"; fi
 set +u
 
-# Names that no build has, as what is local to a function hides what is not.
+# All names in here begin with `saltire`, and what begins so is left out.
+
+# A JSON string.
 saltireQuote() {
-  local saltireText=$1 saltireCode
-  saltireText=${saltireText//\\/\\\\}
-  saltireText=${saltireText//\"/\\\"}
-  saltireText=${saltireText//$'\n'/\\n}
-  saltireText=${saltireText//$'\r'/\\r}
-  saltireText=${saltireText//$'\t'/\\t}
-  if [[ $saltireText == *[[:cntrl:]]* ]]; then
-    for saltireCode in {1..31}; do
-      printf -v saltireCode %02x "$saltireCode"
-      saltireText=${saltireText//"$(printf "\\x$saltireCode")"/\\u00$saltireCode}
-    done
-  fi
-  printf '"%s"' "$saltireText"
+  local LC_ALL=C saltireRest=$1 saltirePlain
+  printf '"'
+  while [[ $saltireRest == *[\\\"[:cntrl:]]* ]]; do
+    saltirePlain=${saltireRest%%[\\\"[:cntrl:]]*}
+    saltireRest=${saltireRest:${#saltirePlain}}
+    printf '%s\\u%04x' "$saltirePlain" "'${saltireRest:0:1}"
+    saltireRest=${saltireRest:1}
+  done
+  printf '%s"' "$saltireRest"
 }
 
-saltireFunctionList() {
-  local saltireLine saltireName saltireBody saltireComma=
-  while IFS= read -r saltireLine; do
-    saltireName=${saltireLine#declare -f}
-    saltireName=${saltireName##* }
-    if [ -z "$saltireName" ]; then continue; fi
-    saltireBody=$(declare -f "$saltireName")
-    saltireBody=${saltireBody#*\{}
-    printf '%s' "$saltireComma"
-    saltireQuote "$saltireName"
-    printf :
-    saltireQuote "${saltireBody%\}*}"
-    saltireComma=,
-  done <<< "$saltireFunctions"
+# The members of an object come with a comma before all but the first.
+saltireKey() {
+  printf %s "$saltireComma"
+  saltireComma=,
+  saltireQuote "$1"
+  printf :
 }
 
-# What Bash itself keeps is no part of the environment.
-saltireIsBashs() {
-  case $1 in
-    BASH_* | COMP_* | _ | DIRSTACK | EPOCHREALTIME | EPOCHSECONDS | EUID | FUNCNAME | GROUPS | \
-      HISTCMD | HOSTNAME | PIPESTATUS | PWD | RANDOM | SECONDS | SHLVL) return 0 ;;
-    *) return 1 ;;
-  esac
+# FLAGS NAME: the elements of an array (-a), with their keys those of a table (-A).
+saltireElements() {
+  local -n saltireAll=$2
+  local saltireEach saltireComma=
+  for saltireEach in "${!saltireAll[@]}"; do
+    if [[ $1 == -A ]]; then
+      saltireKey "$saltireEach"
+    else
+      printf %s "$saltireComma"
+      saltireComma=,
+    fi
+    saltireQuote "${saltireAll[$saltireEach]}"
+  done
 }
 
-saltireVariableList() {
-  local saltireLine saltireKind saltireName saltireComma=
-  while IFS= read -r saltireLine; do
-    # Lines of a value may look like declarations.
-    if ! [[ $saltireLine =~ ^declare\ (-[-Aaxnirtlu])\ ([A-Za-z_][A-Za-z_0-9]*)(=|$) ]]; then continue; fi
-    saltireKind=${BASH_REMATCH[1]} saltireName=${BASH_REMATCH[2]}
-    if saltireIsBashs "$saltireName" || [[ $(declare -p "$saltireName" 2> /dev/null) != "declare $saltireKind $saltireName"* ]]; then continue; fi
-    printf '%s' "$saltireComma"
-    saltireQuote "$saltireName"
-    saltireVariable "$saltireKind" "$saltireName"
-    saltireComma=,
-  done <<< "$saltireVariables"
+saltireFunctions() {
+  local saltireName saltireText saltireComma=
+  while read -r _ _ saltireName; do
+    if [[ -z $saltireName || $saltireName == saltire* ]]; then continue; fi
+    saltireText=$(declare -f "$saltireName")
+    saltireText=${saltireText#*\{}
+    saltireKey "$saltireName"
+    saltireQuote "${saltireText%\}*}"
+  done <<< "$(declare -F)"
 }
 
-saltireVariable() {
-  local saltireKind=$1 saltireEach saltireKey saltireComma=
-  case $saltireKind in
-    -x | --)
-      printf ':{"type":"%s","value":' "$(if [ "$saltireKind" = -x ]; then printf exported; else printf var; fi)"
-      saltireQuote "${!2}"
-      ;;
-    -a)
-      printf ':{"type":"array","value":['
-      saltireEach="$2[@]"
-      for saltireEach in "${!saltireEach}"; do
-        printf '%s' "$saltireComma"
-        saltireQuote "$saltireEach"
-        saltireComma=,
-      done
-      printf ']'
-      ;;
-    -A)
-      printf ':{"type":"associative","value":{'
-      local -n saltireTable=$2
-      for saltireKey in "${!saltireTable[@]}"; do
-        printf '%s' "$saltireComma"
-        saltireQuote "$saltireKey"
-        printf :
-        saltireQuote "${saltireTable[$saltireKey]}"
-        saltireComma=,
-      done
-      printf '}'
-      ;;
-    *) printf ':{"type":"unknown"' ;;
-  esac
-  printf '}'
+saltireVariables() {
+  local saltireWord saltireFlags saltireName saltireComma=
+  while read -r saltireWord saltireFlags saltireName; do
+    saltireName=${saltireName%%=*}
+    if [[ $saltireWord$saltireFlags != declare-? || ! $saltireName =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]]; then continue; fi
+    case $saltireName in
+      saltire*) continue ;;
+      # Bash's own.
+      _ | BASH_* | COMP_* | DIRSTACK | EPOCHREALTIME | EPOCHSECONDS | EUID | FUNCNAME | GROUPS) continue ;;
+      HISTCMD | HOSTNAME | PIPESTATUS | PWD | RANDOM | SECONDS | SHLVL) continue ;;
+    esac
+    # A line of a value may look like a declaration.
+    if [[ $(declare -p "$saltireName" 2> /dev/null) != "declare $saltireFlags $saltireName"* ]]; then
+      continue
+    fi
+    saltireKey "$saltireName"
+    case $saltireFlags in
+      -x) printf '{"type":"exported","value":%s}' "$(saltireQuote "${!saltireName}")" ;;
+      --) printf '{"type":"var","value":%s}' "$(saltireQuote "${!saltireName}")" ;;
+      -a) printf '{"type":"array","value":[%s]}' "$(saltireElements -a "$saltireName")" ;;
+      -A) printf '{"type":"associative","value":{%s}}' "$(saltireElements -A "$saltireName")" ;;
+      *) printf '{"type":"unknown"}' ;;
+    esac
+  done <<< "$(declare -p)"
 }
 
 saltireEnvironment() {
-  printf '{"bashFunctions":{'
-  saltireFunctionList
-  printf '},"variables":{'
-  saltireVariableList
-  printf '}'
-  if [ -e "${NIX_ATTRS_SH_FILE-}" ]; then
-    printf ',"structuredAttrs":{".attrs.sh":'
+  local saltireComma=
+  printf '{"bashFunctions":{%s},"variables":{%s}' "$(saltireFunctions)" "$(saltireVariables)"
+  if [[ -e ${NIX_ATTRS_SH_FILE-} ]]; then
+    printf ',"structuredAttrs":{'
+    saltireKey .attrs.sh
     saltireQuote "$(< "$NIX_ATTRS_SH_FILE")"
-    printf ',".attrs.json":'
+    saltireKey .attrs.json
     saltireQuote "$(< "$NIX_ATTRS_JSON_FILE")"
     printf '}'
   fi
   printf '}'
 }
 
-# With structured attributes `outputs` maps names to paths, else it lists variables.
-saltireOutputs=()
-if [ -e "${NIX_ATTRS_SH_FILE-}" ]; then
-  saltireOutputs=("${outputs[@]}")
+# With structured attributes `outputs` leads from names to paths, else it lists variables.
+saltireFirst=
+saltireOutput() {
+  if [[ $saltireFirst ]]; then : > "$1"; else saltireFirst=$1; fi
+}
+if [[ -e ${NIX_ATTRS_SH_FILE-} ]]; then
+  for saltireName in "${outputs[@]}"; do saltireOutput "$saltireName"; done
 else
-  for saltireName in ${outputs-out}; do saltireOutputs+=("${!saltireName}"); done
+  for saltireName in ${outputs-out}; do saltireOutput "${!saltireName}"; done
 fi
-for saltireName in "${saltireOutputs[@]}"; do : > "$saltireName"; done
-saltireEnvironment > "${saltireOutputs[0]}"
+saltireEnvironment > "$saltireFirst"

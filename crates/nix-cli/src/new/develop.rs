@@ -104,7 +104,7 @@ impl Request {
             return format!("{environment}exec {}\n", words.join(" "));
         }
         let mut text = format!(
-            "[ -n \"$PS1\" ] && [ -e ~/.bashrc ] && source ~/.bashrc\nshopt -u expand_aliases\n{environment}shopt -s expand_aliases\n"
+            "if [[ $PS1 && -e ~/.bashrc ]]; then . ~/.bashrc; fi\nshopt -u expand_aliases\n{environment}shopt -s expand_aliases\n"
         );
         for (setting, change) in
             [("bash-prompt", "PS1="), ("bash-prompt-prefix", "PS1="), ("bash-prompt-suffix", "PS1+=")]
@@ -112,7 +112,7 @@ impl Request {
             let value = options.config.text(setting);
             let rest = if setting == "bash-prompt-prefix" { "\"$PS1\"" } else { "" };
             if !value.is_empty() {
-                text += &format!("[ -n \"$PS1\" ] && {change}{}{rest}\n", quoted(value));
+                text += &format!("if [[ $PS1 ]]; then {change}{}{rest}; fi\n", quoted(value));
             }
         }
         text
