@@ -161,8 +161,8 @@ impl Builder<'_> {
         });
         let finished = lines.finish();
         result.map_err(|error| match error {
-            BuildError::Elsewhere { name, machine, message, .. } => {
-                BuildError::Elsewhere { name, machine, message, tail: finished.tail }
+            BuildError::Elsewhere { name, machine, message, kind, .. } => {
+                BuildError::Elsewhere { name, machine, message, kind, tail: finished.tail }
             }
             other => other,
         })

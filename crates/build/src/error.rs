@@ -90,6 +90,8 @@ pub enum BuildError {
         machine: String,
         /// What the other machine says.
         message: String,
+        /// How it failed.
+        kind: FailureKind,
         /// The last lines of the builder's output.
         tail: Vec<String>,
     },
@@ -140,7 +142,44 @@ pub enum BuildError {
     Interrupted,
 }
 
+/// How a build failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Its builder failed, or made what is not allowed.
+    Permanent,
+    /// It took too long.
+    TimedOut,
+    /// A fixed output has another hash than it should.
+    WrongHash,
+    /// Built again, it came out differently.
+    NotDeterministic,
+}
+
 impl BuildError {
+    /// How the build failed; `None` if it is not the build that did.
+    pub fn kind(&self) -> Option<FailureKind> {
+        match self {
+            BuildError::Elsewhere { kind, .. } => Some(*kind),
+            BuildError::TimedOut { .. } => Some(FailureKind::TimedOut),
+            BuildError::NotDeterministic { .. } => Some(FailureKind::NotDeterministic),
+            BuildError::Store(StoreError::HashMismatch { .. }) => Some(FailureKind::WrongHash),
+            BuildError::Fetch(error) if error.is_mismatch() => Some(FailureKind::WrongHash),
+            BuildError::Failed { .. }
+            | BuildError::Derivation { .. }
+            | BuildError::Package { .. }
+            | BuildError::References { .. }
+            | BuildError::Fetch(_) => Some(FailureKind::Permanent),
+            BuildError::Unreachable { .. }
+            | BuildError::NoMachine { .. }
+            | BuildError::Substitute { .. }
+            | BuildError::Sandbox { .. }
+            | BuildError::Store(_)
+            | BuildError::File { .. }
+            | BuildError::NothingToCheck(_)
+            | BuildError::Interrupted => None,
+        }
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {

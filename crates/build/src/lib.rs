@@ -25,7 +25,7 @@ mod user;
 pub use builder::{BuildRequest, Builder};
 pub use elsewhere::{Elsewhere, ElsewhereJob};
 pub use environment::{BUILD_DIRECTORY, Environment, EnvironmentRequest, environment};
-pub use error::BuildError;
+pub use error::{BuildError, FailureKind};
 pub use events::{Event, Events, Silent, StepId, StepKind};
 pub use graph::Graph;
 pub use references::{ReferenceCheck, ReferenceError, check_references};

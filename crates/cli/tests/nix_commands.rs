@@ -131,6 +131,51 @@ fn packages_are_built_and_linked() {
     assert_eq!(stdout_in(&run, directory.path()), "there");
 }
 
+/// Builds that fail, each in its way.
+const FAILING: &str = r#"
+let
+  build = script: extra: derivation ({
+    name = "failing"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" script ];
+  } // extra);
+  zeros = "0000000000000000000000000000000000000000000000000000";
+in rec {
+  fails = build "exit 3" { };
+  slow = build "while :; do :; done" { };
+  other = build "echo > $out" { outputHash = zeros; outputHashAlgo = "sha256"; outputHashMode = "flat"; };
+  random = build "read line < /proc/sys/kernel/random/uuid; echo $line > $out" { };
+  needs = build "" { inherit fails; };
+  imported = import fails;
+  file = builtins.fetchurl { url = "file://${toString ./failing.nix}"; sha256 = zeros; };
+}
+"#;
+
+#[test]
+fn exit_codes_tell_how_builds_failed() {
+    if !saltire_driver::probe().can_build() {
+        println!("skipped: the kernel does not allow a sandbox");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("failing.nix"), FAILING).unwrap();
+    let check = |line: &str, expected: i32| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let output = run(&words, directory.path());
+        assert_eq!(output.status.code(), Some(expected), "{line}: {}", text(&output.stderr));
+    };
+    for (attribute, expected) in [("fails", 100), ("needs", 100), ("slow", 101), ("other", 102)] {
+        check(&format!("nix-build failing.nix --timeout 1 -A {attribute}"), expected);
+        check(&format!("nix build --no-link --timeout 1 -f failing.nix {attribute}"), 1);
+    }
+    check("build -f failing.nix other --no-link", 102);
+    check("nix-build failing.nix --no-out-link -A random", 0);
+    check("nix-build failing.nix --no-out-link -A random --check", 104);
+    // While something is evaluated, for the commands of `nix` as well.
+    for (attribute, expected) in [("imported", 100), ("file", 102)] {
+        check(&format!("nix-build failing.nix -A {attribute}"), expected);
+        check(&format!("nix eval --impure -f failing.nix {attribute}"), expected);
+    }
+}
+
 #[test]
 fn environments_of_builds_are_what_setup_makes_of_them() {
     let output = saltire("build stdenvNoCC --no-link").output().unwrap();

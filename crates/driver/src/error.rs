@@ -1,8 +1,9 @@
 //! Why something could not be done.
 
 use crate::flake::FetchingInput;
+use crate::inputs::InputStoreError;
 use crate::machine::WITHOUT_SANDBOX;
-use saltire_build::BuildError;
+use saltire_build::{BuildError, FailureKind};
 use saltire_plan::{NoRoute, Problem};
 use saltire_sandbox::{Finding, SandboxError};
 use saltire_store::StoreError;
@@ -13,10 +14,14 @@ use thiserror::Error;
 /// Why something could not be done.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// An error in Nix code, already laid out with its source lines; it starts
-    /// with "error:".
-    #[error("{0}")]
-    Evaluation(String),
+    /// An error in Nix code.
+    #[error("{text}")]
+    Evaluation {
+        /// Already laid out with its source lines; it starts with "error:".
+        text: String,
+        /// The program's exit code: 1 unless it was a build or a hash that failed.
+        exit_code: u8,
+    },
     /// A path in the store directory whose name is not that of a store path.
     #[error("{0} is no store path: {1}")]
     BadStorePath(String, String),
@@ -32,13 +37,13 @@ pub enum Error {
     /// A plan can't be carried out.
     #[error("{}", problems_text(.0))]
     Plan(Vec<Problem>),
-    /// A build failed; the error of the first that did, and how many others did.
-    #[error("{first}{}", others_text(*.others))]
+    /// A build failed.
+    #[error("{first}{}", others_text(.others.len()))]
     Build {
         /// The first failure.
         first: Box<BuildError>,
-        /// How many more there were.
-        others: usize,
+        /// How the others failed.
+        others: Vec<Option<FailureKind>>,
     },
     /// The store failed.
     #[error(transparent)]
@@ -159,6 +164,49 @@ impl Error {
             _ => Vec::new(),
         }
     }
+
+    /// With which exit code a program ends because of it.
+    ///
+    /// Failed builds have those that Nix's manual lists for `nix-build`: 100, to which
+    /// timeouts add 1, wrong hashes 2, and 104 where building again gave something else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Interrupted => 130,
+            Error::Evaluation { exit_code, .. } => *exit_code,
+            Error::Build { first, others } => {
+                build_exit_code(first.kind().into_iter().chain(others.iter().flatten().copied()))
+            }
+            Error::Flake(error) if is_mismatch(error) => WRONG_HASH,
+            _ => 1,
+        }
+    }
+}
+
+/// The exit code for a wrong hash.
+pub(crate) const WRONG_HASH: u8 = 102;
+
+fn build_exit_code(failures: impl Iterator<Item = FailureKind>) -> u8 {
+    let bits = failures.fold(0, |bits, failure| {
+        bits | match failure {
+            FailureKind::Permanent => 0b110_0100,
+            FailureKind::TimedOut => 0b110_0101,
+            FailureKind::WrongHash => 0b110_0110,
+            FailureKind::NotDeterministic => 0b110_1000,
+        }
+    });
+    if bits == 0 { 1 } else { bits }
+}
+
+/// Whether an input of a flake is another one than was locked.
+pub(crate) fn is_mismatch(error: &saltire_flake::LockError) -> bool {
+    match error {
+        saltire_flake::LockError::Input { source, .. } => is_mismatch(source),
+        saltire_flake::LockError::Source(source) => {
+            let fetching = source.downcast_ref::<FetchingInput>().map(|fetching| &fetching.source);
+            fetching.or_else(|| source.downcast_ref()).is_some_and(InputStoreError::is_mismatch)
+        }
+        _ => false,
+    }
 }
 
 /// What to do about a flake that can't be locked, its inputs' own errors included.
@@ -200,7 +248,11 @@ fn problems_text(problems: &[Problem]) -> String {
 }
 
 fn others_text(others: usize) -> String {
-    if others == 0 { String::new() } else { format!("\n({others} more builds failed)") }
+    match others {
+        0 => String::new(),
+        1 => "\n(1 more build failed)".to_owned(),
+        _ => format!("\n({others} more builds failed)"),
+    }
 }
 
 fn has_text(available: &[String]) -> String {
@@ -221,5 +273,19 @@ mod tests {
         let problems = [problem("a", "x"), problem("b", "y"), problem("c", "x"), problem("d", "x")];
         assert_eq!(problems_text(&problems), "a\n(and the same of 2 more derivations)\nb");
         assert_eq!(problems_text(&problems[..3]), "a\n(and the same of 1 more derivation)\nb");
+    }
+
+    #[test]
+    fn exit_codes_of_builds_tell_how_they_failed() {
+        use FailureKind::{NotDeterministic, Permanent, TimedOut, WrongHash};
+        let check = |failures: &[FailureKind], expected: u8| {
+            assert_eq!(build_exit_code(failures.iter().copied()), expected, "{failures:?}");
+        };
+        check(&[], 1);
+        check(&[Permanent], 100);
+        check(&[TimedOut], 101);
+        check(&[WrongHash, Permanent], 102);
+        check(&[WrongHash, TimedOut], 103);
+        check(&[NotDeterministic], 104);
     }
 }

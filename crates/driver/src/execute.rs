@@ -80,9 +80,15 @@ impl Session {
         if self.cancelled().load(Ordering::SeqCst) {
             return Err(Error::Interrupted);
         }
-        let others = errors.len().saturating_sub(1);
-        match errors.into_iter().next() {
-            Some(Failure::Build(first)) => Err(Error::Build { first: Box::new(first), others }),
+        let mut errors = errors.into_iter();
+        match errors.next() {
+            Some(Failure::Build(first)) => {
+                let others = errors.map(|error| match error {
+                    Failure::Build(error) => error.kind(),
+                    Failure::Other(_) => None,
+                });
+                Err(Error::Build { first: Box::new(first), others: others.collect() })
+            }
             Some(Failure::Other(error)) => Err(error),
             None => {
                 debug_assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Succeeded));
@@ -233,7 +239,7 @@ impl Execution<'_> {
         self.session.tell(Event::Finished { step: id, name, success: result.is_ok() });
         result.map_err(|error| match error {
             BuildError::Interrupted => Error::Interrupted,
-            error => Error::Build { first: Box::new(error), others: 0 },
+            error => Error::Build { first: Box::new(error), others: Vec::new() },
         })
     }
 

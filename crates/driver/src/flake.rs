@@ -5,6 +5,7 @@
 //! [`Session::flake_attribute`].
 
 use crate::attribute_path::split_attribute_path;
+use crate::error;
 use crate::error::Error;
 use crate::host_fetch::{fetching_step, to_attributes, to_value, told};
 use crate::inputs::{InputStoreError, Inputs, StoredInput};
@@ -149,13 +150,15 @@ impl Flakes {
     /// `builtins.getFlake`
     pub(crate) fn get(&self, reference: &str, pure: bool) -> HostResult<FlakeCall> {
         let wrong = |error: LockError| {
+            let exit_code = if error::is_mismatch(&error) { error::WRONG_HASH } else { 1 };
             if let LockError::Source(source) = &error
                 && let Some(FetchingInput { input, .. }) = source.downcast_ref()
             {
-                return HostError::new(error.to_string()).during(fetching_step(input));
+                let step = fetching_step(input);
+                return HostError::new(error.to_string()).with_exit_code(exit_code).during(step);
             }
             let hint = error.hint().map(|hint| format!("\n{hint}")).unwrap_or_default();
-            HostError::new(format!("{error}{hint}"))
+            HostError::new(format!("{error}{hint}")).with_exit_code(exit_code)
         };
         let parsed = FlakeRef::parse(reference, None).map_err(|error| HostError::new(error.to_string()))?;
         if pure && !parsed.input.is_locked() {

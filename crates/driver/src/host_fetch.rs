@@ -1,6 +1,7 @@
 //! What the evaluator's fetching builtins ask for, as inputs.
 
 use crate::closure;
+use crate::error::WRONG_HASH;
 use crate::flake::Flakes;
 use crate::inputs::{InputStoreError, Inputs, StoredInput};
 use saltire_eval::{FetchAttrs, FetchKind, FetchValue, Fetched, HostError, HostResult};
@@ -88,7 +89,8 @@ pub(crate) fn to_attributes(request: &FetchAttrs) -> Attributes {
 
 pub(crate) fn host_error(error: InputStoreError) -> HostError {
     let hint = error.hint().map(|hint| format!("\n{hint}")).unwrap_or_default();
-    HostError::new(format!("{error}{hint}"))
+    let failure = HostError::new(format!("{error}{hint}"));
+    if error.is_mismatch() { failure.with_exit_code(WRONG_HASH) } else { failure }
 }
 
 /// Why an input can't be had, in the words of the reference's trace.
@@ -182,6 +184,7 @@ fn mismatch(url: &str, specified: Hash, got: Hash) -> HostError {
     HostError::new(format!(
         "hash mismatch in file downloaded from '{url}':\n  specified: {specified}\n  got:       {got}"
     ))
+    .with_exit_code(WRONG_HASH)
 }
 
 fn fetch_file(inputs: &Inputs, request: &FetchAttrs) -> HostResult<Fetched> {

@@ -50,6 +50,11 @@ pub enum InputStoreError {
 }
 
 impl InputStoreError {
+    /// Whether it is another input than was wanted.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(self, Self::Mismatch { .. })
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {

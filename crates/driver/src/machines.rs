@@ -7,11 +7,11 @@ use crate::error::Error;
 use crate::session::Session;
 use crate::settings::Settings;
 use rustix::fs::{FlockOperation, flock};
-use saltire_build::{BuildError, Elsewhere, ElsewhereJob};
+use saltire_build::{BuildError, Elsewhere, ElsewhereJob, FailureKind};
 use saltire_plan::RemoteMachine;
 use saltire_remote::{
-    BuildMachine, BuildMode, BuildOptions, BuildResult, Connection, Message, Peer, RemoteError, SshOptions,
-    build_machines,
+    BuildMachine, BuildMode, BuildOptions, BuildResult, BuildStatus, Connection, Message, Peer, RemoteError,
+    SshOptions, build_machines,
 };
 use saltire_store::StoreLocation;
 use saltire_store_model::nar::unpack;
@@ -330,10 +330,15 @@ impl Elsewhere for MachinePlace<'_> {
                 source: Box::new(error),
             },
         };
-        let failed = |message: String| BuildError::Elsewhere {
+        let failed = |message: String, status: BuildStatus| BuildError::Elsewhere {
             name: name.clone(),
             machine: machine.clone(),
             message,
+            kind: match status {
+                BuildStatus::TimedOut => FailureKind::TimedOut,
+                BuildStatus::NotDeterministic => FailureKind::NotDeterministic,
+                _ => FailureKind::Permanent,
+            },
             tail: Vec::new(),
         };
         let mut connection = self.connect().map_err(unreachable)?;
@@ -342,10 +347,10 @@ impl Elsewhere for MachinePlace<'_> {
                 self.machines.lock()[self.index].idle.push(connection);
                 match result.status.is_success() {
                     true => Ok(infos),
-                    false => Err(failed(result.error)),
+                    false => Err(failed(result.error, result.status)),
                 }
             }
-            Err(RemoteError::Refused(message)) => Err(failed(message)),
+            Err(RemoteError::Refused(message)) => Err(failed(message, BuildStatus::Failed)),
             Err(error) => Err(unreachable(connection.explain(error))),
         }
     }

@@ -96,7 +96,7 @@ impl Session {
         for route in choices {
             match self.targets_by(set, package, platform, route) {
                 Ok(targets) => return Ok(targets),
-                Err(error @ Error::Evaluation(_)) => first_error = first_error.or(Some(error)),
+                Err(error @ Error::Evaluation { .. }) => first_error = first_error.or(Some(error)),
                 Err(error) => return Err(error),
             }
         }

@@ -197,7 +197,8 @@ impl Session {
         let users = whose == Whose::Users;
         let session = Arc::clone(self);
         let realise = move |elements: &[&ContextElement]| {
-            session.realise_elements(elements).map_err(|error| HostError::new(error.to_string()))
+            let failed = |error: Error| HostError::new(error.to_string()).with_exit_code(error.exit_code());
+            session.realise_elements(elements).map_err(failed)
         };
         let search_path = self.search_path();
         let access = if users { self.access(&search_path) } else { Access::Full };
@@ -269,7 +270,8 @@ impl Session {
             EvaluationError::Nix(error) if error.kind == ErrorKind::Interrupted => Error::Interrupted,
             EvaluationError::Nix(error) => {
                 let style = Style { colour: self.settings.colour, show_trace: self.settings.show_trace };
-                Error::Evaluation(render(&error.to_diagnostic(), evaluator.sources(), style))
+                let text = render(&error.to_diagnostic(), evaluator.sources(), style);
+                Error::Evaluation { text, exit_code: error.exit_code }
             }
             EvaluationError::Other(error) => error,
         }

@@ -46,6 +46,8 @@ pub struct EvalError {
     pub pos: Pos,
     /// What to do, such as "did you mean 'a'?"; at most one.
     pub hint: Option<String>,
+    /// The exit code of a program that ends with it; 1 unless the host says more.
+    pub exit_code: u8,
     /// What was being done, innermost first.
     pub(crate) trace: Trace,
     /// Whether a debugger has shown it.
@@ -107,6 +109,7 @@ impl EvalError {
             message: message.into(),
             pos,
             hint: None,
+            exit_code: 1,
             trace: Trace::default(),
             seen: false,
             mark: (0, 0),

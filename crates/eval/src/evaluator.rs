@@ -711,7 +711,8 @@ const STAMP: u8 = 0x80;
 /// A host's error as an evaluation error.
 pub(crate) fn host_error(error: HostError) -> Box<EvalError> {
     let kind = if error.restricted { ErrorKind::Restricted } else { ErrorKind::Io };
-    let failure = EvalError::new(kind, Pos::NONE, error.message);
+    let mut failure = EvalError::new(kind, Pos::NONE, error.message);
+    failure.exit_code = error.exit_code;
     match error.step {
         Some(step) => failure.traced(Pos::NONE, step),
         None => failure,

@@ -18,12 +18,21 @@ pub struct HostError {
     pub restricted: bool,
     /// What was being done, for the trace.
     pub step: Option<String>,
+    /// The exit code of a program that ends because of it, such as 102 for a wrong hash.
+    pub exit_code: u8,
 }
 
 impl HostError {
     /// Something went wrong.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), restricted: false, step: None }
+        Self { message: message.into(), restricted: false, step: None, exit_code: 1 }
+    }
+
+    /// Says with which exit code a program ends because of it.
+    #[must_use]
+    pub fn with_exit_code(mut self, exit_code: u8) -> Self {
+        self.exit_code = exit_code;
+        self
     }
 
     /// Says what was being done.
@@ -35,7 +44,7 @@ impl HostError {
 
     /// Something is not allowed.
     pub fn restricted(message: impl Into<String>) -> Self {
-        Self { message: message.into(), restricted: true, step: None }
+        Self { restricted: true, ..Self::new(message) }
     }
 }
 

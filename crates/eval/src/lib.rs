@@ -7,7 +7,9 @@
 //! # Decisions
 //!
 //! - Variables are a depth and a slot in a chain of environments; a thunk is two
-//!   words (code and environment), and its result replaces the code.
+//!   words (code and environment), and its result replaces the code. A function of a
+//!   function (`a: b: …`) fills one environment, argument by argument; a call with fewer
+//!   arguments copies it.
 //! - Attribute sets share the names and positions of the literal that made them
 //!   (a *shape*), which also makes selection caches a comparison of one word.
 //!   `large // small` refers to the large set; the shape of the result says where

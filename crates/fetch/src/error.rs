@@ -83,13 +83,18 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether an address served another file than was wanted.
+    pub fn is_mismatch(&self) -> bool {
+        let is_other = |reason: &Reason| matches!(reason, Reason::Mismatch { .. });
+        matches!(self, Self::Unavailable { attempts, .. } if attempts.iter().any(|(_, reason)| is_other(reason)))
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
             FetchError::Unavailable { attempts, .. } => {
                 let gone = attempts.iter().all(|(_, reason)| matches!(reason, Reason::Status(404 | 410)));
-                let changed = attempts.iter().any(|(_, reason)| matches!(reason, Reason::Mismatch { .. }));
-                Some(if changed {
+                Some(if self.is_mismatch() {
                     "nothing was kept; a proxy may have replaced the file, or the mirror is broken: try another with '--mirror'".into()
                 } else if gone {
                     "the file is gone from these places: name a mirror that still has it with '--mirror'"

@@ -157,7 +157,7 @@ impl FlakeInstallable {
     /// Says of an error about a file that is not in the flake's tree, but is beside the
     /// files that are, what to do.
     pub fn explain(&self, error: Error) -> Error {
-        let Error::Evaluation(text) = &error else { return error };
+        let Error::Evaluation { text, exit_code } = &error else { return error };
         let Some(locked) = self.locked.get() else { return error };
         let Some(root) = locked.resolved.input.local_directory() else { return error };
         let files = locked.tree.files.display().to_string();
@@ -168,9 +168,10 @@ impl FlakeInstallable {
         });
         let Some(relative) = relative.filter(|relative| root.join(relative).exists()) else { return error };
         let (text, root) = (text.trim_end(), root.display());
-        Error::Evaluation(format!(
+        let text = format!(
             "{text}\n\n       '{relative}' is in the repository '{root}', but not tracked by Git.\n       To make it visible, run: git -C \"{root}\" add \"{relative}\"\n"
-        ))
+        );
+        Error::Evaluation { text, exit_code: *exit_code }
     }
 
     /// What it asks of its flake, as a text.

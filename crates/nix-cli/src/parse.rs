@@ -21,7 +21,8 @@ pub fn syntax_tree(session: &Arc<Session>, source: &Source) -> Result<Vec<u8>, F
     let settings = &session.settings;
     let options = ParseOptions { pipe_operators: settings.pipe_operators, lints: settings.lints };
     let style = Style { colour: session.settings.colour, show_trace: session.settings.show_trace };
-    let failure = |error| Failure::from(Error::Evaluation(render(&error, &sources, style)));
+    let failure =
+        |error| Failure::from(Error::Evaluation { text: render(&error, &sources, style), exit_code: 1 });
     let mut warn = |warning: ParseError| {
         eprint!("{}", render_warning(&warning.into_diagnostic(&file), &sources, style));
     };

@@ -15,6 +15,8 @@ pub struct Failure {
     pub hints: Vec<String>,
     /// The program's exit code.
     pub code: u8,
+    /// Whether it is builds that failed, but not while something was evaluated.
+    pub of_build: bool,
     /// The message as it is shown, where it was laid out already.
     laid_out: Option<String>,
 }
@@ -22,7 +24,7 @@ pub struct Failure {
 impl Failure {
     /// An error with exit code 1.
     pub fn new(message: impl Display) -> Self {
-        Self { message: message.to_string(), hints: Vec::new(), code: 1, laid_out: None }
+        Self { message: message.to_string(), hints: Vec::new(), code: 1, of_build: false, laid_out: None }
     }
 
     /// Adds what to do.
@@ -74,9 +76,9 @@ impl From<saltire_driver::CopyError> for Failure {
 impl From<saltire_driver::Error> for Failure {
     fn from(error: saltire_driver::Error) -> Self {
         let text = error.to_string();
-        let laid_out = matches!(error, saltire_driver::Error::Evaluation(_)).then(|| text.clone());
+        let laid_out = matches!(error, saltire_driver::Error::Evaluation { .. }).then(|| text.clone());
         let message = text.strip_prefix("error:").unwrap_or(&text).trim_start_matches(' ').to_owned();
-        let code = if matches!(error, saltire_driver::Error::Interrupted) { 130 } else { 1 };
-        Self { message, hints: error.hints(), code, laid_out }
+        let of_build = matches!(error, saltire_driver::Error::Build { .. });
+        Self { message, hints: error.hints(), code: error.exit_code(), of_build, laid_out }
     }
 }

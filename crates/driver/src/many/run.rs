@@ -186,7 +186,9 @@ pub(super) fn answer(session: &Arc<Session>, query: &Query<'_>) -> Result<Answer
         let result = result.map_err(|error| match (&run.evaluator, error) {
             (Some(evaluator), error) => session.lay_out_error(evaluator, error),
             (None, EvaluationError::Other(error)) => error,
-            (None, EvaluationError::Nix(error)) => Error::Evaluation(error.message),
+            (None, EvaluationError::Nix(error)) => {
+                Error::Evaluation { text: error.message, exit_code: error.exit_code }
+            }
         });
         if let Some(evaluator) = &run.evaluator {
             crate::statistics::report(evaluator, session.settings.profile.as_ref())?;
@@ -673,7 +675,9 @@ impl<'r> Run<'r> {
                         rows.push(Row { root, path, description: row.clone() });
                     }
                 }
-                Outcome::Failed(text) => return Err(Error::Evaluation(text.clone()).into()),
+                Outcome::Failed(text) => {
+                    return Err(Error::Evaluation { text: text.clone(), exit_code: 1 }.into());
+                }
             }
         }
         Ok(Answer { rows, effort: self.effort })

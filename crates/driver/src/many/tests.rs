@@ -265,7 +265,7 @@ fn failures_are_not_kept_but_what_is_left_out_is() {
     fixture.check_edit(|| fixture.write("a5.nix", "self: self.derive { name = \"p5\"; }"), &["a5"], 1);
     fixture.write("a4.nix", "self: self.derive { name = \"p4\"; v = 1 + null; }");
     for _ in 0..2 {
-        let Err(Error::Evaluation(text)) = fixture.ask() else { panic!("an error was expected") };
+        let Err(Error::Evaluation { text, .. }) = fixture.ask() else { panic!("an error was expected") };
         assert!(text.contains("a4.nix:1:"), "{text}");
     }
 }

@@ -140,7 +140,12 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
     if help {
         return print(command.help).map(|()| ExitCode::SUCCESS);
     }
-    (command.run)(rest.named(&format!("nix {name}")), options)
+    let result = (command.run)(rest.named(&format!("nix {name}")), options);
+    // Nix's own exit codes of builds are those of `nix-build` and its like.
+    result.map_err(|mut failure| {
+        failure.code = if failure.of_build { 1 } else { failure.code };
+        failure
+    })
 }
 
 /// The next word that is no option; options before it are of all commands.
