@@ -144,6 +144,26 @@ fn outputs_come_from_caches_if_somebody_trusted_signed_them() {
 }
 
 #[test]
+fn paths_that_an_evaluation_names_come_from_caches() {
+    let world = World::new();
+    let [top, leaf] = world.pretend("a");
+    let cache = format!("file://{}/cache", world.path().display());
+    world.run("a", &["nix", "copy", "--to", &cache, &top]);
+    let read = format!("builtins.readFile (builtins.storePath \"{top}\")");
+    let context =
+        format!("builtins.readFile (builtins.appendContext \"{top}\" {{ \"{top}\".path = true; }})");
+    for (store, expression) in [("b", &read), ("c", &context)] {
+        let eval = ["nix", "eval", "--impure", "--raw", "--expr", expression, "--substituters"];
+        let none = world.failure(store, &[&eval[..], &[""]].concat());
+        let expected = format!("path '{top}' is required, but there is no substituter that can build it");
+        assert!(none.contains(&expected), "{none}");
+        let found = world.run(store, &[&eval[..], &[&cache, "--no-require-sigs"]].concat());
+        assert_eq!(found, format!("needs {leaf}\n"));
+        assert_eq!(world.run(store, &["nix-store", "-q", "--references", &top]), format!("{leaf}\n"));
+    }
+}
+
+#[test]
 fn damaged_archives_are_not_taken() {
     let world = World::new();
     let [top, leaf] = world.pretend("a");

@@ -28,6 +28,9 @@ pub enum Error {
     /// A store path is not there, and nothing that would make it.
     #[error("{0} is not in this store, nor is a derivation that makes it")]
     NoStorePath(String),
+    /// A path is not there, no derivation is known that makes it, and no binary cache has it.
+    #[error("path '{0}' is required, but there is no substituter that can build it")]
+    NoSubstitute(String),
     /// What was selected is not a derivation.
     #[error("'{0}' is not a derivation")]
     NotADerivation(String),

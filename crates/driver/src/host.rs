@@ -346,7 +346,7 @@ impl Host for StoreHost {
         self.flush().map_err(host_error)?;
         for element in elements {
             let ContextElement::Opaque(path) = element else { continue };
-            if !self.store.is_valid(path).map_err(host_error)? {
+            if self.is_read_only() && !self.store.is_valid(path).map_err(host_error)? {
                 return Err(HostError::new(format!("path '{}' is not valid", self.store.display(path))));
             }
         }
@@ -370,11 +370,11 @@ impl Host for StoreHost {
     }
 
     fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
-        match self.store.is_valid(path).map_err(host_error)? {
-            true => Ok(()),
-            false if self.is_read_only() => Ok(()),
-            false => Err(HostError::new(format!("path '{}' is not in the store", self.store.display(path)))),
+        if self.is_read_only() {
+            return Ok(());
         }
+        self.flush().map_err(host_error)?;
+        (self.realise)(&[&ContextElement::Opaque(path.clone())])
     }
 
     fn message(&self, text: &str) {

@@ -1,6 +1,7 @@
 //! An open store with everything that works on it: evaluation, planning, building.
 
 use crate::access::Access;
+use crate::binary_cache::CopyError;
 use crate::error::Error;
 use crate::flake::Flakes;
 use crate::graph::{Loaded, Sources, Wanted, load};
@@ -295,7 +296,7 @@ impl Session {
         let mut wanted = Vec::new();
         for element in elements {
             match element {
-                ContextElement::Opaque(_) => {}
+                ContextElement::Opaque(path) => self.substitute_missing(path)?,
                 ContextElement::DerivationDeep(derivation) => {
                     wanted.push(Wanted { derivation: derivation.clone(), outputs: Vec::new() });
                 }
@@ -309,6 +310,17 @@ impl Session {
             return Err(Error::ImportFromDerivation { derivation });
         }
         self.realise(&wanted, Via::Auto)
+    }
+
+    /// Makes a path valid that nothing is known to build.
+    fn substitute_missing(&self, path: &StorePath) -> Result<(), Error> {
+        if self.store.is_valid(path)? {
+            return Ok(());
+        }
+        match self.substitute(std::slice::from_ref(path)) {
+            Err(CopyError::Missing { path, .. }) => Err(Error::NoSubstitute(path)),
+            result => Ok(result?),
+        }
     }
 
     fn load(&self, wanted: &[Wanted], substitute: bool) -> Result<Loaded, Error> {

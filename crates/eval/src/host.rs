@@ -224,7 +224,8 @@ pub trait Host: Send + Sync {
     /// Gives the paths that outputs were found to have where the text has placeholders.
     fn realise(&self, elements: &[&ContextElement]) -> HostResult<BTreeMap<String, String>>;
 
-    /// Makes sure that a store path exists (`builtins.storePath`).
+    /// Makes sure that a store path exists (`builtins.storePath`), where not only to be
+    /// looked at.
     fn ensure_path(&self, path: &StorePath) -> HostResult<()> {
         let _ = path;
         Ok(())

@@ -10,7 +10,7 @@ use crate::attrs::Attr;
 use crate::coerce::Coerce;
 use crate::context::{Context, ContextElement};
 use crate::error::{EvalError, Result};
-use crate::evaluator::Evaluator;
+use crate::evaluator::{Evaluator, host_error};
 use crate::print::shown_name;
 use crate::string::Str;
 use crate::symbol::Symbol;
@@ -412,6 +412,7 @@ fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             let message = format!("context key '{}' is not a store path", shown_name(attr.name));
             EvalError::other(attr.pos, message)
         })?;
+        e.host().ensure_path(&path).map_err(|error| host_error(error).at(pos))?;
         let what = "while evaluating the value of a string context";
         let info = e.attrs_value(attr.value, attr.pos, what)?;
         if let Some(part) = info.attr(e.names.path)
@@ -433,15 +434,15 @@ fn append_context(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
             check_derivation(attr, &path, "all-outputs")?;
             elements.push(ContextElement::DerivationDeep(path.clone()));
         }
-        if let Some(value) = info.get(e.names.outputs) {
+        if let Some(part) = info.attr(e.names.outputs) {
             let what = "while evaluating the `outputs` attribute of a string context";
-            let outputs = e.list_value(value, attr.pos, what)?;
+            let outputs = e.list_value(part.value, part.pos, what)?;
             if !outputs.is_empty() {
                 check_derivation(attr, &path, "derivation output")?;
             }
             for output in outputs.iter() {
                 let what = "while evaluating an output name within a string context";
-                let output = e.plain_string(output, attr.pos, what)?;
+                let output = e.plain_string(output, part.pos, what)?;
                 let output = String::from_utf8_lossy(output.as_bytes()).into();
                 elements.push(ContextElement::Output { derivation: path.clone(), output });
             }
