@@ -161,6 +161,21 @@ fn pure_and_restricted_evaluation_see_only_what_they_may() {
 }
 
 #[test]
+fn functions_are_called_with_the_arguments_that_they_take() {
+    let directory = example();
+    let check = |function: &str, expected: &str| {
+        let output = ours(&["--eval", "--arg", "b", "2", "-E", function], directory.path()).output().unwrap();
+        let both = text(&output.stdout) + &text(&output.stderr);
+        assert!(both.contains(expected), "{function}: {both}");
+    };
+    check("{ a ? 1 }@all: all", "{ }\n");
+    check("{ a ? 1, ... }@all: all.b", "2\n");
+    check("{ a }: a", "error: cannot evaluate a function that has an argument without a value ('a')\n");
+    // What takes any argument is called with all there are.
+    check("{ a, ... }: a", "error: function 'anonymous lambda' called without required argument 'a'\n");
+}
+
+#[test]
 fn settings_change_evaluation() {
     let directory = example();
     let check = |arguments: &[&str], expected: &str| {

@@ -322,9 +322,9 @@ impl Evaluator {
             given.extend(formals.names.iter().filter_map(|name| arguments.attr(*name)));
         }
         for (index, name) in formals.names.iter().enumerate() {
-            if formals.defaults[index].is_none() && arguments.get(*name).is_none() {
+            if !formals.ellipsis && formals.defaults[index].is_none() && arguments.get(*name).is_none() {
                 let message = format!(
-                    "cannot evaluate a function that has an argument without a value ('{name}')\nNix attempted to evaluate a function as a top level expression; in\nthis case it must have its arguments supplied either by default\nvalues, or passed explicitly with '--arg' or '--argstr'. See\nhttps://nixos.org/manual/nix/stable/language/constructs.html#functions."
+                    "cannot evaluate a function that has an argument without a value ('{name}')\nNix attempted to evaluate a function as a top level expression; in\nthis case it must have its arguments supplied either by default\nvalues, or passed explicitly with '--arg' or '--argstr'. See\nhttps://nix.dev/manual/nix/stable/language/syntax.html#functions."
                 );
                 return Err(EvalError::new(ErrorKind::MissingAttribute, formals.positions[index], message));
             }
