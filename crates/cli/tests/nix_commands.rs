@@ -3,7 +3,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use support::{saltire, text};
 
 /// The embedded package set's own source.
@@ -11,12 +11,17 @@ fn package_set() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs").canonicalize().unwrap()
 }
 
-/// Runs a command line in a directory; `PKGS` in it is the package set.
-fn run(arguments: &[&str], directory: &Path) -> Output {
+/// A command line in a directory; `PKGS` in it is the package set.
+fn program(arguments: &[&str], directory: &Path) -> Command {
     let set = package_set().to_str().unwrap().to_owned();
     let words = arguments.iter().map(|word| if *word == "PKGS" { set.as_str() } else { word });
     let mut command = saltire("");
-    command.args(words).current_dir(directory).env_remove("NIX_CONFIG").output().unwrap()
+    command.args(words).current_dir(directory).env_remove("NIX_CONFIG");
+    command
+}
+
+fn run(arguments: &[&str], directory: &Path) -> Output {
+    program(arguments, directory).output().unwrap()
 }
 
 fn stdout_in(arguments: &[&str], directory: &Path) -> String {
@@ -209,8 +214,7 @@ fn environments_of_builds_are_what_setup_makes_of_them() {
     let commands = stdout_in(&["nix", "print-dev-env", "-f", "shell.nix"], directory.path());
     std::fs::write(directory.path().join("commands"), commands).unwrap();
     let script = ". ./commands; printf '%s|' \"$line\" \"$text\" \"$dev\"; declare -F runHook";
-    let shell =
-        std::process::Command::new("bash").args(["-c", script]).current_dir(directory.path()).output();
+    let shell = Command::new("bash").args(["-c", script]).current_dir(directory.path()).output();
     let here = directory.path().canonicalize().unwrap();
     let here = here.display();
     let expected = format!("a\t\"b\"\n\\c|it's {here}/outputs/out|{here}/outputs/dev|runHook\n");
@@ -237,4 +241,42 @@ fn environments_of_builds_are_what_setup_makes_of_them() {
         run(&["nix", "build", "--no-sandbox", "--no-link", "--impure", "--expr", &made], directory.path());
     let error = text(&output.stderr);
     assert_eq!(error.matches("warning: builds are always in a sandbox").count(), 1, "{error}");
+}
+
+/// On a machine whose Bash is not there.
+fn without_bash(arguments: &[&str], directory: &Path) -> Output {
+    let hide = "for file in /bin/bash /usr/bin/bash; do [ ! -e $file ] || mount --bind /dev/null $file; done";
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-ec", &format!("{hide}; exec \"$@\""), "sh"]);
+    let told = program(arguments, directory);
+    command.arg(told.get_program()).args(told.get_args()).current_dir(directory);
+    let variables = told.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    command.envs(variables).env_remove("NIX_PATH").env_remove("SHELL");
+    command.output().unwrap()
+}
+
+#[test]
+fn shells_start_on_a_machine_without_bash() {
+    let directory = tempfile::tempdir().unwrap();
+    let hidden = without_bash(&["nix", "eval", "--expr", "1"], directory.path());
+    let built = saltire("build stdenvNoCC bootstrapTools --no-link").output().unwrap();
+    if !hidden.status.success() || !built.status.success() || !saltire_driver::probe().can_build() {
+        println!("skipped: no namespace to hide Bash in, no Debian mirror, or no sandbox");
+        return;
+    }
+    let expression = format!(
+        "with import {} {{ }}; stdenvNoCC.mkDerivation {{ name = \"thing\"; buildPhase = \"echo built by $BASH\"; }}",
+        package_set().display()
+    );
+    std::fs::write(directory.path().join("shell.nix"), expression).unwrap();
+    let check = |arguments: &[&str], expected: &str| {
+        let output = without_bash(arguments, directory.path());
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success() && said.contains(expected), "{arguments:?}: {said}");
+    };
+    check(&["nix", "develop", "-f", "shell.nix", "--build"], "-seed-tools-12/bin/bash");
+    check(&["nix", "develop", "-f", "shell.nix", "-c", "sh", "-c", "echo $IN_NIX_SHELL"], "impure");
+    check(&["nix-shell", "shell.nix", "--run", "echo $BASH is it"], "-seed-tools-12/bin/bash is it");
+    // It reads its commands from standard input, which is at its end.
+    check(&["nix", "shell", "-f", "PKGS", "sandboxShell"], "");
 }

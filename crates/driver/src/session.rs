@@ -428,6 +428,13 @@ impl Session {
         Ok(physical)
     }
 
+    /// A Bash of the embedded set that runs on this machine, as what is run sees it; it
+    /// is built if it is not in the store.
+    pub fn bash(self: &Arc<Self>) -> Result<PathBuf, Error> {
+        let physical = self.tool("bootstrapTools")?.join("bin/bash");
+        Ok(self.store.location().to_logical(&physical))
+    }
+
     /// What a tool of the embedded set for this machine is built from.
     fn tool_wanted(self: &Arc<Self>, attribute: &str) -> Result<Wanted, Error> {
         let set = self.package_set()?;

@@ -5,7 +5,7 @@ use crate::options::Opened;
 use saltire_terminal::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Which environment variables a program sees.
@@ -82,6 +82,32 @@ impl Variables {
         all.extend(self.set.iter().map(|(name, value)| (name.into(), value.into())));
         all
     }
+}
+
+/// Where a Bash is besides `PATH`.
+const USUAL: [&str; 3] = ["/bin", "/usr/bin", "/run/current-system/sw/bin"];
+
+/// The Bash that this machine has, else that of the embedded package set.
+pub fn bash(opened: &Opened) -> Result<PathBuf, Failure> {
+    match find("bash".as_ref(), USUAL.map(PathBuf::from)) {
+        Some(file) => Ok(file),
+        None => Ok(opened.session.bash()?),
+    }
+}
+
+/// A program's file: if it is named without a directory, the one that `PATH` has.
+pub fn along_path(program: &Path) -> PathBuf {
+    match program.as_os_str().as_encoded_bytes().contains(&b'/') {
+        true => program.to_owned(),
+        false => find(program, []).unwrap_or_else(|| program.to_owned()),
+    }
+}
+
+/// The first file of that name in a directory of `PATH` or in these.
+fn find(name: &Path, more: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let files = std::env::split_paths(&path).chain(more).map(|place| place.join(name));
+    files.filter(|file| file.is_absolute()).find(|file| file.is_file())
 }
 
 /// Becomes a program, foreign or not, with more environment variables; nothing is

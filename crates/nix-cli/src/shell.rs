@@ -4,7 +4,7 @@ use crate::arguments::{Arguments, Word, text};
 use crate::build::realise;
 use crate::environment::quoted;
 use crate::options::{Opened, Options};
-use crate::program::{Variables, become_program};
+use crate::program::{Variables, along_path, bash, become_program};
 use saltire_driver::{
     Error, EvaluationError, Forgive, Session, Source, StorePath, argument_set, arguments, find_along,
     packages,
@@ -13,7 +13,7 @@ use saltire_eval::Evaluator;
 use saltire_store_model::Derivation;
 use saltire_terminal::Failure;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Text of `--help`.
@@ -185,7 +185,10 @@ fn start(opened: Opened, derivation: &Derivation, request: &Wanted) -> Result<Ex
     // The script removes itself.
     let (_, path) = file.keep().map_err(|error| failed(error.error))?;
     let shell = std::env::var_os("NIX_BUILD_SHELL").filter(|shell| !shell.is_empty());
-    let shell = shell.map_or_else(|| PathBuf::from("/bin/bash"), PathBuf::from);
+    let shell = match shell {
+        Some(shell) => along_path(Path::new(&shell)),
+        None => bash(&opened)?,
+    };
     let words: Vec<OsString> = match request.is_interactive() {
         false => vec![path.into_os_string()],
         true => vec!["--rcfile".into(), path.into_os_string()],

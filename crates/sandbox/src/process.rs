@@ -472,13 +472,19 @@ pub(crate) fn write_maps(init: Pid, identity: &Identity) -> Result<u8, SandboxEr
         gids.push_str(&format!("1 {} 1\n", user.gid));
     }
     // With privileges the groups can be mapped without giving up setgroups.
-    let privileged = uid.is_root() && write("gid_map", gids.clone()).is_ok();
+    let privileged = uid.is_root() && may_set_groups() && write("gid_map", gids.clone()).is_ok();
     if !privileged {
         write("setgroups", "deny".to_owned()).map_err(failed("(setgroups)"))?;
         write("gid_map", gids).map_err(failed("(gid_map)"))?;
     }
     write("uid_map", uids).map_err(failed("(uid_map)"))?;
     Ok(if privileged { GO_DROP_GROUPS } else { GO_KEEP_GROUPS })
+}
+
+/// Whether this process's namespace allows setgroups: that of `unshare -r`, in which the
+/// caller is root, does not, and neither does any namespace in it.
+fn may_set_groups() -> bool {
+    std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "allow")
 }
 
 /// Waits for the program to run (end of file) or for news of a failure.

@@ -10,6 +10,7 @@ use saltire_terminal::Failure;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// What is run where nothing else is asked for and the user has no shell of their own.
 const SHELL: &str = "/bin/sh";
@@ -25,10 +26,11 @@ pub fn run(global: &Global, args: &ShellArgs) -> Result<ExitCode, Failure> {
     let mut path = directories(&session, &targets)?;
     let own = std::env::var_os("PATH").unwrap_or_default();
     path.extend(std::env::split_paths(&own));
-    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-    let usual = [shell.unwrap_or_else(|| SHELL.into())];
-    let command: &[OsString] = if args.command.is_empty() { &usual } else { &args.command };
-    let (program, arguments) = command.split_first().ok_or_else(|| Failure::new("no command is named"))?;
+    let usual = match args.command.is_empty() {
+        true => vec![shell_of_user(&session)?],
+        false => args.command.clone(),
+    };
+    let (program, arguments) = usual.split_first().ok_or_else(|| Failure::new("no command is named"))?;
     let program = find(&session, program, &path)?;
     let runnable = session.examine(&program).map_err(saltire_driver::Error::from)?;
     let mut emulators: Vec<_> =
@@ -37,6 +39,15 @@ pub fn run(global: &Global, args: &ShellArgs) -> Result<ExitCode, Failure> {
     let launch = session.launch(&program, arguments, runnable, &Emulators::Only(emulators))?;
     let path = std::env::join_paths(path).map_err(Failure::new)?;
     become_program(Opened { session, progress }, launch.with_variable("PATH", path))
+}
+
+/// `$SHELL`, else the machine's, else that of the embedded set.
+fn shell_of_user(session: &Arc<Session>) -> Result<OsString, Failure> {
+    match std::env::var_os("SHELL").filter(|shell| !shell.is_empty()) {
+        Some(shell) => Ok(shell),
+        None if Path::new(SHELL).exists() => Ok(SHELL.into()),
+        None => Ok(session.bash()?.into()),
+    }
 }
 
 /// The directories of the packages' programs, as they are seen inside.

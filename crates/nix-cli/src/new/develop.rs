@@ -5,11 +5,10 @@ use crate::environment::{EnvironmentOptions, quoted};
 use crate::flake_installable::Purpose;
 use crate::installable::InstallableOptions;
 use crate::options::Options;
-use crate::program::{Variables, become_program};
+use crate::program::{Variables, bash, become_program};
 use saltire_terminal::{Failure, print};
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Text of `nix develop --help`.
@@ -136,7 +135,7 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     let (environment, path) = request.environment.environment(&opened, &installable, &options)?;
     let redirected = installables.others(request.environment.redirected(), &mut options)?;
     let rewrites = request.environment.rewrites(&environment, &opened, &redirected, &options)?;
-    let shell = bash()?;
+    let shell = bash(&opened)?;
     // The builder's shell is not made to be typed to.
     let environment =
         environment.to_bash(&rewrites) + &format!("SHELL={}\n", quoted(&shell.to_string_lossy()));
@@ -161,17 +160,6 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     let root = opened.session.store().display(&path);
     let more = [("NIX_GCROOT".into(), root.into()), ("SHELL".into(), shell.clone().into())];
     become_program(opened, &shell, &words, &request.variables, &more)
-}
-
-/// The Bash that is found first.
-fn bash() -> Result<PathBuf, Failure> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/bin", "/usr/bin", "/run/current-system/sw/bin"].map(PathBuf::from);
-    let mut places = std::env::split_paths(&path).chain(usual).map(|place| place.join("bash"));
-    let absolute = |file: &PathBuf| file.is_absolute() && file.is_file();
-    places.find(absolute).ok_or_else(|| {
-        Failure::new("there is no Bash on this machine").hint("'nix shell' starts any other shell, in $SHELL")
-    })
 }
 
 /// Runs `nix print-dev-env`.

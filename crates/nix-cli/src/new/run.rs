@@ -5,7 +5,7 @@ use crate::arguments::{Arguments, Word};
 use crate::flake_installable::Purpose;
 use crate::installable::InstallableOptions;
 use crate::options::Options;
-use crate::program::{Variables, become_program};
+use crate::program::{Variables, bash, become_program};
 use saltire_terminal::Failure;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -109,7 +109,11 @@ pub fn shell(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
     let search: Vec<PathBuf> = path.clone();
     let joined = std::env::join_paths(path).map_err(Failure::new)?;
     if command.is_empty() {
-        command.push(std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh".into()));
+        let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+        command.push(match shell {
+            Some(shell) => shell,
+            None => bash(&opened)?.into(),
+        });
     }
     let program = command.remove(0);
     let file = match program.as_encoded_bytes().contains(&b'/') {
