@@ -255,3 +255,37 @@ fn equal_files_are_stored_once() {
     world.run("a", &["nix-store", "--gc"]);
     assert_eq!(std::fs::read_dir(world.path().join("a/nix/store/.links")).unwrap().count(), 0);
 }
+
+/// The forms are those of the reference, to which this was compared.
+#[test]
+fn what_is_known_of_paths_is_json_in_three_forms() {
+    let world = World::new();
+    let [top, leaf] = world.pretend("a");
+    let (secret, _) = world.key("cache-1");
+    let cache = format!("file://{}/cache?secret-key={secret}", world.path().display());
+    world.run("a", &["nix", "copy", "--to", &cache, &top]);
+    let info = |more: &[&str]| {
+        let output = world.output("a", &[&["nix", "path-info", "--json", &top], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json, text(&output.stderr))
+    };
+    let (one, said) = info(&[]);
+    assert!(said.contains("'--json' without '--json-format' is deprecated"), "{said}");
+    assert_eq!(one[&top]["references"], serde_json::json!([leaf]));
+    assert_eq!(info(&["--json-format", "1"]), (one.clone(), String::new()));
+    let name = |path: &str| path.trim_start_matches("/nix/store/").to_owned();
+    let (two, _) = info(&["--json-format", "2"]);
+    assert_eq!((&two["version"], &two["storeDir"]), (&2.into(), &"/nix/store".into()));
+    assert_eq!(two["info"][name(&top)]["references"], serde_json::json!([name(&leaf)]));
+    assert_eq!(two["info"][name(&top)]["narHash"], one[&top]["narHash"]);
+    let (three, _) = info(&["--json-format", "3", "--store", &cache, "--closure-size"]);
+    let known = &three["info"][name(&top)];
+    assert_eq!(known["signatures"][0]["keyName"], "cache-1");
+    assert_eq!((&known["compression"], &known["registrationTime"]), (&"xz".into(), &().into()));
+    for key in ["url", "downloadHash", "downloadSize", "closureDownloadSize", "closureSize"] {
+        assert!(!known[key].is_null(), "{key}: {known}");
+    }
+    let error = world.failure("a", &["nix", "path-info", "--json", "--json-format", "4", &top]);
+    assert!(error.contains("supported versions are 1, 2 and 3"), "{error}");
+}

@@ -143,8 +143,94 @@ fn templates_are_copied_and_overwrite_nothing() {
     let directory = directory.path();
     stdout(&["flake", "new", "-t", "../dep", "../new"], directory);
     assert_eq!(stdout(&["eval", "../new#x"], directory), "1\n");
+    std::fs::write(directory.join("dep/files/other"), "new\n").unwrap();
+    let before = std::fs::read(directory.join("main/flake.nix")).unwrap();
     let output = run(&["flake", "init", "-t", "../dep"], directory);
-    assert!(text(&output.stderr).contains("refusing to overwrite existing file"), "{}", text(&output.stderr));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("refusing to overwrite existing file \"")
+            && error.contains("/main/flake.nix\"\n please merge it manually with '/nix/store/"),
+        "{error}"
+    );
+    assert!(
+        error.contains("wrote: \"") && error.ends_with("error: encountered 1 conflicts - see above\n"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(directory.join("main/flake.nix")).unwrap(), before);
+    assert_eq!(std::fs::read(directory.join("main/other")).unwrap(), b"new\n");
+    let again = text(&run(&["flake", "new", "-t", "../dep", "../new"], directory).stderr);
+    assert!(again.contains("skipping identical file: /nix/store/"), "{again}");
+}
+
+#[test]
+fn commands_about_the_lock_file_write_it_and_look_again() {
+    let directory = example();
+    let base = directory.path().canonicalize().unwrap();
+    std::fs::create_dir(base.join("lib")).unwrap();
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments);
+        command.current_dir(base.join("lib")).output().is_ok_and(|output| output.status.success())
+    };
+    let commit = |value: u32| {
+        let flake = format!("{{ outputs = _: {{ v = {value}; }}; }}");
+        std::fs::write(base.join("lib/flake.nix"), flake).unwrap();
+        git(&["add", "."]) && git(&["commit", "--quiet", "--message=m"])
+    };
+    if !git(&["init", "--quiet", "--initial-branch=main"]) || !commit(1) {
+        println!("skipped: git is not installed");
+        return;
+    }
+    let flake = format!(
+        "{{ inputs.lib.url = \"git+file://{0}/lib?ref=main\"; inputs.dep.url = \"path:{0}/dep\"; outputs = {{ self, lib, dep }}: {{ inherit (lib) v; }}; }}",
+        base.display()
+    );
+    std::fs::write(base.join("main/flake.nix"), flake).unwrap();
+    // A flake whose inputs are used for another one stays as it is.
+    assert_eq!(stdout(&["eval", "--inputs-from", ".", "lib#v"], &base), "1\n");
+    let lock = base.join("main/flake.lock");
+    assert!(!lock.exists());
+    stdout(&["flake", "lock"], &base);
+    // What a branch of a repository on this machine means is seen at once.
+    assert!(commit(2));
+    stdout(&["flake", "update", "lib"], &base);
+    assert_eq!(stdout(&["eval", ".#v"], &base), "2\n");
+    assert!(commit(3));
+    let old = run(&["flake", "lock", "--update-input", "lib"], &base);
+    assert!(text(&old.stderr).contains("'--update-input' is a deprecated alias for 'flake update'"));
+    assert_eq!(stdout(&["eval", ".#v"], &base), "3\n");
+    // These commands write what the command line replaces, others don't.
+    let other = ["--override-input", "dep", "path:../lib"];
+    stdout(&[&["eval", ".#v"][..], &other].concat(), &base);
+    assert!(!std::fs::read_to_string(&lock).unwrap().contains("/lib\",\n        \"type\": \"path\""));
+    stdout(&[&["flake", "lock"][..], &other].concat(), &base);
+    let written = std::fs::read_to_string(&lock).unwrap();
+    assert!(written.contains("/lib\",\n        \"type\": \"path\""), "{written}");
+    let error = text(&run(&["flake", "update", "nothing"], &base).stderr);
+    assert_eq!(error, "warning: 'nothing' does not match any input of this flake\n");
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), written);
+}
+
+#[test]
+fn outputs_that_are_paths_are_built_and_others_refused() {
+    let directory = example();
+    let directory = directory.path();
+    std::fs::write(
+        directory.join("main/flake.nix"),
+        "{ outputs = { self }: { file = ./flake.nix; text = \"${./flake.nix}\"; number = 42; plain = \"x\"; set = { }; }; }",
+    )
+    .unwrap();
+    let path = stdout(&["build", ".#file", "--no-link", "--print-out-paths"], directory);
+    assert!(path.ends_with("-flake.nix\n"), "{path}");
+    assert_eq!(stdout(&["build", ".#text", "--no-link", "--print-out-paths"], directory), path);
+    let check = |output: &str, expected: &str| {
+        let error = text(&run(&["build", &format!(".#{output}")], directory).stderr);
+        assert!(error.contains(expected), "{output}: {error}");
+    };
+    let expected = "expected flake output attribute";
+    check("number", &format!("{expected} 'number' to be a derivation or path but found an integer: 42"));
+    check("set", &format!("{expected} 'set' to be a derivation or path but found a set: {{ }}"));
+    check("plain", "string 'x' has 0 entries in its context. It should only have exactly one entry");
 }
 
 /// A flake that says so when it is evaluated.
@@ -236,7 +322,9 @@ fn what_is_wrong_with_inputs_is_said_and_the_lock_file_stays() {
         let before = std::fs::read(&lock).ok();
         let output = run(&[&["eval", ".#x"], arguments].concat(), &base);
         let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{flake}: {error}");
+        // Wrong hashes have a code of their own.
+        let code = if error.contains("hash mismatch") { 102 } else { 1 };
+        assert_eq!(output.status.code(), Some(code), "{flake}: {error}");
         for part in expected {
             assert!(error.contains(part), "{flake}: {error}");
         }
@@ -308,7 +396,11 @@ fn files_that_git_does_not_know_are_named() {
         println!("skipped: git is not installed");
         return;
     }
-    std::fs::write(main.join("flake.nix"), "{ outputs = { self }: { x = import ./other.nix; }; }").unwrap();
+    std::fs::write(
+        main.join("flake.nix"),
+        "{ outputs = { self }: { x = import ./other.nix; y = throw \"\"; }; }",
+    )
+    .unwrap();
     std::fs::write(main.join("other.nix"), "1").unwrap();
     let error = text(&run(&["eval", ".#x"], &base).stderr);
     assert!(error.contains("is not tracked by Git") && error.contains("add \"flake.nix\""), "{error}");
@@ -319,6 +411,9 @@ fn files_that_git_does_not_know_are_named() {
         "{error}"
     );
     assert!(git(&["add", "other.nix"]));
+    // Errors name the user's file, not the copy that is evaluated.
+    let error = text(&run(&["eval", ".#y"], &base).stderr);
+    assert!(error.contains(&format!("at {}/flake.nix:1:", main.display())), "{error}");
     let output = run(&["eval", ".#x", "--no-allow-dirty"], &base);
     assert!(text(&output.stderr).contains("is dirty\nhint: commit the changes"), "{}", text(&output.stderr));
     let output = run(&["eval", ".#x", "--no-warn-dirty"], &base);

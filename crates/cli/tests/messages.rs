@@ -79,3 +79,17 @@ fn an_expression_is_evaluated_as_it_is_written() {
     let (text, _) = failure("eval --json --expr {a?5}:a");
     assert!(text.contains("to JSON"), "a function is not called: {text}");
 }
+
+#[test]
+fn a_store_that_is_elsewhere_says_what_to_do_instead() {
+    for command in ["nix build", "build", "nix eval"] {
+        let (text, _) = failure(&format!("{command} --store ssh-ng://builder --expr 1"));
+        assert!(text.contains("error: store 'ssh-ng://builder' is not supported"), "{text}");
+        assert!(
+            text.contains("hint: to build on that machine: --builders 'ssh-ng://builder SYSTEM'"),
+            "{text}"
+        );
+    }
+    let (text, _) = failure("nix eval --store http://cache.example --expr 1");
+    assert!(text.contains("hint: a binary cache is taken from with --substituters http://cache"), "{text}");
+}

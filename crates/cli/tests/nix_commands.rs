@@ -196,7 +196,7 @@ fn environments_of_builds_are_what_setup_makes_of_them() {
             "with import {} {{ }}; stdenvNoCC.mkDerivation {{
                name = \"thing-1\"; outputs = [ \"out\" \"dev\" ]; line = \"a\\t\\\"b\\\"\\n\\\\c\"; text = \"it's ${{placeholder \"out\"}}\";
                buildPhase = \"echo building $name\"; shellHook = \"echo hooked >&2\";
-               allowedReferences = [ ];
+               allowedReferences = [ ]; tools = \"${{sandboxShell}}/bin\";
              }}",
             package_set().display()
         ),
@@ -227,6 +227,16 @@ fn environments_of_builds_are_what_setup_makes_of_them() {
     let script = "echo $IN_NIX_SHELL $name $((2 + 2)); exit 0";
     assert_eq!(develop(&["-c", "bash", "-c", script]), "impure thing-1-env 4\n");
     assert!(develop(&["--build"]).ends_with("building thing-1-env\n"));
+    let tools = stdout_in(
+        &["nix", "build", "-f", "PKGS", "sandboxShell", "--no-link", "--print-out-paths"],
+        directory.path(),
+    );
+    let derivation = stdout_in(&["nix-instantiate", "shell.nix"], directory.path());
+    let words = ["nix", "develop", derivation.trim(), "--redirect", tools.trim(), "mine", "-c", "bash", "-c"];
+    let redirected = run(&[&words[..], &["echo $tools"]].concat(), directory.path());
+    assert_eq!(text(&redirected.stdout), format!("{here}/mine/bin\n"));
+    let told = text(&redirected.stderr);
+    assert!(told.contains(&format!("redirecting '{}' to '{here}/mine'", tools.trim())), "{told}");
     let clean =
         ["-i", "-k", "HOME", "-s", "SAID", "x", "-c", "bash", "-c", "echo ${HOME:+home} $SAID ${USER-none}"];
     assert_eq!(develop(&clean), "home x none\n");

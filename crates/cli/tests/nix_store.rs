@@ -96,7 +96,7 @@ fn files_are_added_and_hashed_as_by_the_reference() {
     hash(&["--type", "sha256", "--truncate", "tree"]);
     hash(&["--type", "sha256", "--to-base16", &"1".repeat(52)]);
     let sri = run(&["nix", "hash", "path", "tree"], directory);
-    let info = run(&["nix", "path-info", "--json", &source], directory);
+    let info = run(&["nix", "path-info", "--json", "--json-format", "1", &source], directory);
     assert!(info.contains(&format!("\"narHash\":\"{}\"", sri.trim())), "{info}");
     assert_eq!(
         run(&["nix", "hash", "convert", "--to", "sri", &format!("sha256:{}", "0".repeat(64))], directory)

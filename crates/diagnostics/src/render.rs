@@ -89,7 +89,7 @@ fn render_as(
 pub fn render_place(pos: Pos, sources: &SourceMap, style: Style) -> Option<String> {
     let location = sources.resolve(pos)?;
     let mut output = Output { text: String::new(), sources, style };
-    let place: String = location.to_string().chars().map(visible).collect();
+    let place: String = sources.describe(&location).chars().map(visible).collect();
     let _ = writeln!(output.text, "{place}\n");
     output.excerpt(&location);
     Some(output.text)
@@ -205,7 +205,7 @@ impl Output<'_> {
         };
         self.text.push_str(indent);
         self.paint(BLUE, "at ");
-        let location_text: String = location.to_string().chars().map(visible).collect();
+        let location_text: String = self.sources.describe(&location).chars().map(visible).collect();
         self.paint(MAGENTA, &location_text);
         self.text.push_str(":\n");
         self.excerpt(&location);

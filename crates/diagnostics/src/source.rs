@@ -166,6 +166,8 @@ impl fmt::Display for Location {
 #[derive(Debug, Default)]
 pub struct SourceMap {
     files: RwLock<Vec<Arc<SourceFile>>>,
+    /// Directories, and those that messages name instead.
+    shown: RwLock<Vec<(String, String)>>,
 }
 
 impl SourceMap {
@@ -223,11 +225,43 @@ impl SourceMap {
         let (line, column) = file.line_column(offset);
         Some(Location { file, line, column })
     }
+
+    /// Has messages name files below `directory` as if they were below `instead`: where
+    /// their user has them, when what is evaluated is a copy.
+    pub fn show_below(&self, directory: &str, instead: &str) {
+        let mut shown = self.shown.write().unwrap_or_else(|e| e.into_inner());
+        let pair = (format!("{directory}/"), format!("{instead}/"));
+        if !shown.contains(&pair) {
+            shown.push(pair);
+        }
+    }
+
+    /// A place as messages name it.
+    pub fn describe(&self, location: &Location) -> String {
+        let text = location.to_string();
+        let shown = self.shown.read().unwrap_or_else(|e| e.into_inner());
+        let instead = shown.iter().find_map(|(directory, instead)| {
+            text.strip_prefix(directory.as_str()).map(|rest| format!("{instead}{rest}"))
+        });
+        instead.unwrap_or(text)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_are_named_as_their_originals() {
+        let map = SourceMap::new();
+        let file = map.add(Origin::File("/store/x/a.nix".into()), *b"1").unwrap();
+        let place = map.resolve(file.pos(0)).unwrap();
+        assert_eq!(map.describe(&place), "/store/x/a.nix:1:1");
+        map.show_below("/store/y", "/nowhere");
+        map.show_below("/store/x", "/home/me");
+        assert_eq!(map.describe(&place), "/home/me/a.nix:1:1");
+        assert_eq!(place.to_string(), "/store/x/a.nix:1:1");
+    }
 
     #[test]
     fn positions_resolve_to_file_line_and_column() {

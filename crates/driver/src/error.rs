@@ -158,6 +158,9 @@ impl Error {
             Error::Store(error) if error.is_no_space() => {
                 vec!["make room, or delete what nothing needs any more with 'saltire gc'".into()]
             }
+            Error::Store(saltire_store::StoreError::UnknownStore(address)) => {
+                store_hint(address).into_iter().collect()
+            }
             Error::Copy(error) => error.hint().into_iter().collect(),
             Error::Flake(error) => flake_hint(error).into_iter().collect(),
             Error::Worker { end, .. } if end.ends_with("signal 9") => {
@@ -209,6 +212,19 @@ pub(crate) fn is_mismatch(error: &saltire_flake::LockError) -> bool {
             fetching.or_else(|| source.downcast_ref()).is_some_and(InputStoreError::is_mismatch)
         }
         _ => false,
+    }
+}
+
+/// What to do with a store that can't be a session's own.
+fn store_hint(address: &str) -> Option<String> {
+    match address.split_once("://")?.0 {
+        "ssh" | "ssh-ng" => Some(format!(
+            "to build on that machine: --builders '{address} SYSTEM' --max-jobs 0\nto copy to it what was built here: nix copy --to {address} INSTALLABLE"
+        )),
+        "file" | "http" | "https" | "s3" => Some(format!(
+            "a binary cache is taken from with --substituters {address} and written to with 'nix copy --to'"
+        )),
+        _ => None,
     }
 }
 

@@ -16,7 +16,7 @@ use saltire_eval::{
     ErrorKind, EvalError, Evaluator, FetchAttrs, FlakeCall, HostError, HostResult, Symbol, Value,
     did_you_mean,
 };
-use saltire_fetch::input::{Attributes, Input};
+use saltire_fetch::input::{Attributes, Input, Kind};
 use saltire_flake::{
     CALL, FlakeRef, FlakeTree, LockError, LockFlags, LockedFlake, Registries, Registry, RegistryError,
     RegistryKind, TreeSource, UseRegistries, lock_flake,
@@ -234,7 +234,24 @@ impl TreeSource for Flakes {
     }
 
     fn fetch(&self, reference: &FlakeRef) -> Result<FlakeTree, LockError> {
-        let fetched = self.inputs.fetch(&reference.input);
+        self.tree(reference, self.inputs.fetch(&reference.input))
+    }
+
+    fn fetch_again(&self, reference: &FlakeRef) -> Result<FlakeTree, LockError> {
+        self.tree(reference, self.inputs.fetch_again(&reference.input))
+    }
+
+    fn warn(&self, text: &str) {
+        self.inputs.events.event(Event::Warning(&text));
+    }
+}
+
+impl Flakes {
+    fn tree(
+        &self,
+        reference: &FlakeRef,
+        fetched: Result<StoredInput, InputStoreError>,
+    ) -> Result<FlakeTree, LockError> {
         let stored = fetched.map_err(|source| {
             source_error(FetchingInput { input: reference.input.to_url().to_string(), source })
         })?;
@@ -244,10 +261,6 @@ impl TreeSource for Flakes {
             files: store.physical_path(&stored.path),
             locked: FlakeRef { input: stored.input, directory: reference.directory.clone() },
         })
-    }
-
-    fn warn(&self, text: &str) {
-        self.inputs.events.event(Event::Warning(&text));
     }
 }
 
@@ -263,6 +276,11 @@ impl Session {
         evaluator: &mut Evaluator,
         flake: &LockedFlake,
     ) -> Result<Value, EvaluationError> {
+        let own = &flake.resolved.input;
+        if let (Kind::Git | Kind::Mercurial, Some(directory)) = (own.kind(), own.local_directory()) {
+            // Errors lead to the files that the user can mend.
+            evaluator.sources().show_below(&flake.tree.store_path, &directory.display().to_string());
+        }
         let call = self.flakes().call(flake);
         let call = call.map_err(|error| EvalError::other(Pos::NONE, error.message))?;
         Ok(evaluator.call_flake(&call, Pos::NONE)?)

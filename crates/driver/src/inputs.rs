@@ -85,7 +85,7 @@ pub struct InputSettings {
     pub allow_dirty: bool,
     /// And the user is told of them.
     pub warn_dirty: bool,
-    /// Tokens by host.
+    /// Tokens by host, or by `HOST/OWNER` or `HOST/OWNER/REPO`.
     pub access_tokens: BTreeMap<String, String>,
     /// Keys whose signatures of store paths count, as `name:base64`.
     pub trusted_keys: Vec<String>,
@@ -156,12 +156,22 @@ impl Drop for Coming<'_> {
 impl Inputs {
     /// Makes an input's tree valid in the store.
     pub fn fetch(&self, input: &Input) -> Result<StoredInput, InputStoreError> {
+        self.fetch_with(input, self.settings.warn_dirty)
+    }
+
+    /// As [`Inputs::fetch`], without a word about a working tree with changes: those that
+    /// this program made itself.
+    pub fn fetch_again(&self, input: &Input) -> Result<StoredInput, InputStoreError> {
+        self.fetch_with(input, false)
+    }
+
+    fn fetch_with(&self, input: &Input, warn_dirty: bool) -> Result<StoredInput, InputStoreError> {
         if let Some(found) = self.by_nar_hash(input)? {
             return Ok(found);
         }
         let asked = without_facts(input);
         if !input.is_locked()
-            && input.local_directory().is_none()
+            && !input.is_here()
             && let Some(found) = self.remembered(&asked, self.settings.ttl)?.and_then(|known| known.fresh)
             // If it is not what is asked for, it may have changed since.
             && let Ok(found) = self.checked(input, found)
@@ -176,7 +186,7 @@ impl Inputs {
             cache: &clones,
             access_tokens: &self.settings.access_tokens,
             allow_dirty: self.settings.allow_dirty,
-            warn_dirty: self.settings.warn_dirty,
+            warn_dirty,
             observer: &coming,
             warn: &warn,
             cancelled: &self.cancelled,

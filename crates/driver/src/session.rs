@@ -84,6 +84,7 @@ impl Session {
         options.tries = settings.downloads.tries.unwrap_or(options.tries);
         options.connect = settings.downloads.connect.unwrap_or(options.connect);
         options.stall = settings.downloads.stall.unwrap_or(options.stall);
+        options.netrc.clone_from(&settings.downloads.netrc);
         let downloader = Arc::new(Downloader::new(options));
         let inputs = Arc::new(Inputs {
             store: Arc::clone(&store),

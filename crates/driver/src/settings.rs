@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::inputs::InputSettings;
 use crate::nix_conf::NixConfig;
 use saltire_eval::{Lint, Lints};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::statistics::ProfileSettings;
@@ -103,16 +103,28 @@ pub struct DownloadSettings {
     pub connect: Option<Duration>,
     /// How long a server may send nothing.
     pub stall: Option<Duration>,
+    /// The file with user names and passwords of servers.
+    pub netrc: Option<PathBuf>,
 }
 
 impl DownloadSettings {
-    fn from_config(config: &NixConfig) -> Self {
+    /// What Nix's settings say.
+    pub fn from_config(config: &NixConfig) -> Self {
         let number = |name: &str| config.is_set(name).then(|| config.number(name));
         Self {
             tries: number("download-attempts").map(|tries| u32::try_from(tries).unwrap_or(u32::MAX).max(1)),
             connect: number("connect-timeout").map(Duration::from_secs),
             stall: number("stalled-download-timeout").map(Duration::from_secs),
+            netrc: Some(netrc_file(config)),
         }
+    }
+}
+
+/// The setting `netrc-file`, which is `netrc` beside `nix.conf` unless it is set.
+fn netrc_file(config: &NixConfig) -> PathBuf {
+    match (config.is_set("netrc-file"), std::env::var_os("NIX_CONF_DIR")) {
+        (false, Some(directory)) => Path::new(&directory).join("netrc"),
+        _ => config.text("netrc-file").into(),
     }
 }
 

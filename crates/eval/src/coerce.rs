@@ -417,7 +417,7 @@ impl Evaluator {
     /// A position for messages.
     pub(crate) fn describe_pos(&self, pos: Pos) -> String {
         let location = self.sources().resolve(pos);
-        location.map_or_else(|| "«none»".to_owned(), |location| location.to_string())
+        location.map_or_else(|| "«none»".to_owned(), |location| self.sources().describe(&location))
     }
 
     #[cold]

@@ -33,13 +33,16 @@ pub struct Options {
     pub patience: Duration,
     /// How long a server may send nothing in the middle of a file.
     pub stall: Duration,
+    /// The file with the user names and passwords of servers, in the format of `netrc`.
+    pub netrc: Option<PathBuf>,
 }
 
 impl Options {
     /// Three tries, half a second apart at first, half a minute of patience.
     pub fn new(cache: PathBuf, mirrors: Mirrors) -> Self {
         let (pause, patience) = (Duration::from_millis(500), Duration::from_secs(30));
-        Self { cache, mirrors, offline: false, tries: 3, pause, connect: patience, patience, stall: patience }
+        let (connect, stall) = (patience, patience);
+        Self { cache, mirrors, offline: false, tries: 3, pause, connect, patience, stall, netrc: None }
     }
 }
 

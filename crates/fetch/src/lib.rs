@@ -15,6 +15,7 @@ mod archive;
 mod download;
 mod error;
 pub mod input;
+mod netrc;
 mod transfer;
 mod tree;
 

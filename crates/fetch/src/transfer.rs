@@ -8,9 +8,11 @@
 
 use crate::download::Options;
 use crate::error::Reason;
+use crate::netrc::Netrc;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -95,6 +97,9 @@ enum Message {
 pub(crate) struct Client {
     agent: ureq::Agent,
     stall: Duration,
+    netrc: Option<PathBuf>,
+    /// What is in that file, read when it is first needed.
+    accounts: OnceLock<Netrc>,
 }
 
 impl Client {
@@ -112,7 +117,8 @@ impl Client {
             .user_agent(concat!("saltire/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
-        Self { agent: config.into(), stall: options.stall }
+        let (stall, netrc) = (options.stall, options.netrc.clone());
+        Self { agent: config.into(), stall, netrc, accounts: OnceLock::new() }
     }
 
     /// Asks for a file, and waits for the answer's header.
@@ -124,7 +130,14 @@ impl Client {
             return Err(Reason::Scheme.into());
         }
         let (sender, receiver) = sync_channel(QUEUE);
-        let (agent, stall, request) = (self.agent.clone(), self.stall, ask.clone());
+        let (agent, stall, mut request) = (self.agent.clone(), self.stall, ask.clone());
+        if let Some(path) = &self.netrc
+            && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        {
+            let accounts = self.accounts.get_or_init(|| Netrc::read(path));
+            let account = accounts.authorization(&ask.url);
+            request.headers.extend(account.map(|value| ("Authorization".to_owned(), value)));
+        }
         let run = move || {
             if let Err(reason) = transfer(&agent, &request, stall, &sender) {
                 let _ = sender.send(Message::Failed(reason));

@@ -170,7 +170,7 @@ pub struct Fetcher<'a> {
     pub downloader: &'a Downloader,
     /// The directory for clones.
     pub cache: &'a Path,
-    /// Tokens by host.
+    /// Tokens by host, or by `HOST/OWNER` or `HOST/OWNER/REPO`.
     pub access_tokens: &'a BTreeMap<String, String>,
     /// Working trees with changes may be taken.
     pub allow_dirty: bool,
@@ -220,7 +220,7 @@ impl Fetcher<'_> {
             Kind::Mercurial => self.fetch_mercurial(input, place).map(Some),
             Kind::Forge(forge) => {
                 let rev = input.text("rev").unwrap_or_default();
-                let token = self.access_tokens.get(forge.host(input));
+                let token = self.token(forge, input);
                 let url = forge.archive_url(input, rev, token.is_some());
                 let headers = token.map(|token| forge.authorization(token)).into_iter().collect();
                 let mut input = input.clone();
@@ -310,13 +310,25 @@ impl Fetcher<'_> {
         Ok(())
     }
 
+    /// The access token for a repository: that of `HOST/OWNER/REPO`, of a part of it, or of
+    /// the host.
+    fn token(&self, forge: Forge, input: &Input) -> Option<&String> {
+        let part = |name: &str| input.text(name).unwrap_or_default();
+        let place = format!("{}/{}/{}", forge.host(input), part("owner"), part("repo"));
+        let is_meant = |name: &str| {
+            place.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let meant = self.access_tokens.iter().filter(|(name, _)| is_meant(name));
+        meant.max_by_key(|(name, _)| name.len()).map(|(_, token)| token)
+    }
+
     fn lock_forge(&self, input: &Input, forge: Forge) -> Result<Input, TreeError> {
         let scratch = tempfile::tempdir().map_err(|source| TreeError::File {
             action: "create a directory in",
             path: std::env::temp_dir(),
             source,
         })?;
-        let token = self.access_tokens.get(forge.host(input));
+        let token = self.token(forge, input);
         let headers: Vec<_> = token.map(|token| forge.authorization(token)).into_iter().collect();
         let ask = |url: String, name: &str| -> Result<String, TreeError> {
             let path = scratch.path().join(name);

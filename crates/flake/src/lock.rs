@@ -9,6 +9,7 @@ use crate::lock_file::{Edge, InputPath, LockFile, LockFileError, LockedInput, No
 use crate::metadata::{FlakeInput, Metadata, MetadataError};
 use crate::reference::{FlakeRef, ReferenceError};
 use crate::registry::{RegistryError, is_flake_id};
+use saltire_fetch::input::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -65,6 +66,17 @@ pub enum LockError {
     /// The lock file is to stay as it is.
     #[error("flake '{0}' requires lock file changes but they're not allowed due to '--no-update-lock-file'")]
     NotAllowed(String),
+    /// The lock file may not be written, which the command was to do.
+    #[error(
+        "Not writing lock file of flake '{flake}' because it has an unlocked input ('{input}'). \
+         Use '--allow-dirty-locks' to allow this anyway."
+    )]
+    UnlockedInput {
+        /// The flake.
+        flake: String,
+        /// The input that can change.
+        input: String,
+    },
     /// There is no place to write the lock file to.
     #[error("cannot write modified lock file of flake '{0}' (use '--no-write-lock-file' to ignore)")]
     NotLocal(String),
@@ -146,6 +158,12 @@ pub trait TreeSource {
     /// Puts the tree of a reference that is no name into the store.
     fn fetch(&self, reference: &FlakeRef) -> Result<FlakeTree, LockError>;
 
+    /// As [`TreeSource::fetch`], of a working tree in which the lock file was just written:
+    /// the user is not told that it has changes.
+    fn fetch_again(&self, reference: &FlakeRef) -> Result<FlakeTree, LockError> {
+        self.fetch(reference)
+    }
+
     /// Tells the user something.
     fn warn(&self, text: &str);
 }
@@ -159,6 +177,8 @@ pub struct LockFlags {
     pub update: bool,
     /// Write a changed lock file.
     pub write: bool,
+    /// Not to write the lock file since an input can change is an error, not a warning.
+    pub must_write: bool,
     /// Commit a lock file that was written, if the flake is in a Git repository.
     pub commit: bool,
     /// The first line of the commit's message, if it is not the usual one.
@@ -186,6 +206,7 @@ impl Default for LockFlags {
             recreate: false,
             update: true,
             write: true,
+            must_write: false,
             commit: false,
             commit_summary: None,
             allow_dirty_locks: false,
@@ -316,7 +337,9 @@ fn read_flake(
         }
         Err(source) => return Err(LockError::File { action: "read", path: file, source }),
     };
-    let shown = Path::new(&tree.store_path).join(&relative);
+    let copy = Path::new(&tree.store_path);
+    let is_repository = matches!(tree.locked.input.kind(), Kind::Git | Kind::Mercurial);
+    let shown = local.filter(|_| is_repository).unwrap_or(copy).join(&relative);
     let metadata = Metadata::parse(&text, &shown.display().to_string(), name)?;
     Ok(Flake { tree, directory, metadata })
 }
@@ -649,16 +672,19 @@ impl LockedFlake {
         let name = self.original.to_text();
         let changes = diff(old, &self.lock);
         let changes = changes.trim_end();
-        if !flags.update {
-            return Err(LockError::NotAllowed(name));
-        }
         if !flags.write {
             if !changes.is_empty() {
                 source.warn(&format!("not writing modified lock file of flake '{name}':\n{changes}"));
             }
             return Ok(());
         }
+        if !flags.update {
+            return Err(LockError::NotAllowed(name));
+        }
         if let Some(input) = self.lock.unlocked(flags.allow_dirty_locks) {
+            if flags.must_write {
+                return Err(LockError::UnlockedInput { flake: name, input: input.to_string() });
+            }
             source.warn(&format!(
                 "not writing lock file of flake '{name}' because it has an unlocked input ('{input}')"
             ));
@@ -672,9 +698,15 @@ impl LockedFlake {
             (None, None) => return Err(LockError::NotLocal(name)),
         };
         let existed = path.exists();
-        // As the reference writes it, a space before the line's end included.
-        let (verb, colon) = if existed { ("updating", ":") } else { ("creating", ": ") };
-        source.warn(&format!("{verb} lock file \"{}\"{colon}\n{changes}", path.display()));
+        if flags.output_lock_file.is_none() {
+            // As the reference writes it, a space before the line's end included.
+            let (verb, behind) = match existed {
+                true if changes.is_empty() => ("updating", String::new()),
+                true => ("updating", format!(":\n{changes}")),
+                false => ("creating", format!(": \n{changes}")),
+            };
+            source.warn(&format!("{verb} lock file \"{}\"{behind}", path.display()));
+        }
         write_whole(&path, &self.lock.to_text())?;
         if let (Some(root), None) = (local, &flags.output_lock_file) {
             let program = [("git", ".git"), ("hg", ".hg")].iter().find(|(_, mark)| root.join(mark).exists());
@@ -693,7 +725,7 @@ impl LockedFlake {
                 }
             }
             // The lock file belongs to the tree.
-            self.tree = source.fetch(&self.resolved)?;
+            self.tree = source.fetch_again(&self.resolved)?;
             self.trees.insert(0, self.tree.clone());
         }
         Ok(())

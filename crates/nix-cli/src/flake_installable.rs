@@ -57,9 +57,17 @@ impl FlakeOptions {
                 self.flags.write = false;
             }
             "update-input" => {
+                deprecated(
+                    "'--update-input' is a deprecated alias for 'flake update' and will be removed in a future version.",
+                );
                 self.flags.updates.insert(input_path(&words.value(word)?)?);
             }
-            "recreate-lock-file" => self.flags.recreate = true,
+            "recreate-lock-file" => {
+                deprecated(
+                    "'--recreate-lock-file' is deprecated and will be removed in a future version; use 'nix flake update' instead.",
+                );
+                self.flags.recreate = true;
+            }
             "no-write-lock-file" => self.flags.write = false,
             "no-update-lock-file" => self.flags.update = false,
             "no-registries" => self.flags.use_registries = false,
@@ -93,11 +101,18 @@ impl FlakeOptions {
             session.flakes().override_flake(reference(from)?, reference(to)?);
         }
         for flake in &self.inputs_from {
-            let locked = session.lock_flake(&reference(flake)?, &self.flags(session))?;
+            // What the command line replaces is of the flake that the command is about.
+            let own = Self { flags: LockFlags { write: false, ..LockFlags::default() }, ..Self::default() };
+            let locked = session.lock_flake(&reference(flake)?, &own.flags(session))?;
             session.flakes().override_with_inputs(&locked);
         }
         Ok(())
     }
+}
+
+/// Says that an option has another name now, in the reference's words.
+fn deprecated(text: &str) {
+    eprintln!("warning: {text}");
 }
 
 /// The path of an input, such as `nixpkgs` or `a/b`.

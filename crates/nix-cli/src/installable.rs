@@ -8,11 +8,12 @@ use crate::arguments::{Arguments, Word, text};
 use crate::flake_config::accepted;
 use crate::flake_installable::{FlakeInstallable, FlakeOptions, Purpose};
 use crate::options::{Opened, Options};
+use saltire_diagnostics::Pos;
 use saltire_driver::{
     Error, EvaluationError, FlakeAttribute, Forgive, Package, Session, Source, StorePath, Wanted,
     argument_set, arguments, find_along, packages,
 };
-use saltire_eval::{Evaluator, Symbol, Value as NixValue};
+use saltire_eval::{Coerce, ContextElement, Evaluator, Kind as ValueKind, Symbol, Value as NixValue};
 use saltire_terminal::Failure;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
@@ -381,6 +382,9 @@ impl Installable {
             Kind::StorePath(path) => Ok(vec![self.store_goal(session, path)?]),
             _ => self.remembered(session, options, "goals", &GOALS, || {
                 session.evaluate(|evaluator| {
+                    if let Some(goal) = self.path_goal(session, evaluator, options)? {
+                        return Ok(vec![goal]);
+                    }
                     let found = self.derivations(session, evaluator, options)?;
                     found.iter().map(|package| self.goal(session, evaluator, package)).collect()
                 })
@@ -455,11 +459,57 @@ impl Installable {
             }
             _ => None,
         });
-        let goal = match derivation {
-            Some(wanted) => Goal::Built(wanted),
-            None => Goal::Path(store_path_of(session, &file)?),
-        };
+        let goal =
+            match derivation {
+                Some(wanted) => Goal::Built(wanted),
+                None => Goal::Path(store_path_of(session, &file).map_err(|_| {
+                    Error::Installable(format!("app program '{file}' is not in the Nix store"))
+                })?),
+            };
         Ok(Some(Program { goal, file }))
+    }
+
+    /// What a value that is a path, or a string that names one, stands for. A flake's
+    /// output has to be that or a derivation.
+    fn path_goal(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+        options: &Options,
+    ) -> Result<Option<Goal>, EvaluationError> {
+        let found = self.find(session, evaluator, options)?;
+        let value = evaluator.force(found.value)?;
+        if !matches!(value.kind(), ValueKind::Path(_) | ValueKind::String(_)) {
+            let package = Package { value, path: Symbol::intern("") };
+            let is_derivation = value.as_attrs().is_some()
+                && package.text(evaluator, "type")?.as_deref() == Some("derivation");
+            if self.is_flake() && !is_derivation {
+                return Err(Error::Installable(format!(
+                    "expected flake output attribute '{}' to be a derivation or path but found {}",
+                    found.path,
+                    evaluator.describe(value)
+                ))
+                .into());
+            }
+            return Ok(None);
+        }
+        let text = evaluator.coerce(value, Coerce::INTERPOLATION, Pos::NONE, "")?;
+        let elements: Vec<&ContextElement> = text.context().iter().collect();
+        match elements.as_slice() {
+            [ContextElement::Opaque(path) | ContextElement::DerivationDeep(path)] => {
+                Ok(Some(Goal::Path(path.clone())))
+            }
+            [ContextElement::Output { derivation, output }] => Ok(Some(Goal::Built(Wanted {
+                derivation: derivation.clone(),
+                outputs: vec![output.to_string()],
+            }))),
+            _ => Err(Error::Installable(format!(
+                "string '{}' has {} entries in its context. It should only have exactly one entry",
+                String::from_utf8_lossy(text.as_bytes()),
+                elements.len()
+            ))
+            .into()),
+        }
     }
 
     /// The derivations in the value.

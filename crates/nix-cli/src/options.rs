@@ -7,6 +7,7 @@ use saltire_terminal::{Failure, Format, Interrupt, Progress, SignalWatch, Verbos
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Options that all commands take.
 pub struct Options {
@@ -238,6 +239,10 @@ impl Options {
         settings.search_path_behind.clone_from(&self.extra_nix_path);
         settings.read_only = self.read_only;
         settings.offline = self.offline;
+        if self.offline && !self.config.is_set("tarball-ttl") {
+            // What can't be asked again is what it was.
+            settings.inputs.ttl = Duration::MAX;
+        }
         settings.sandbox = !self.no_sandbox;
         // What is taken from the cache is not evaluated, so that nothing could stop.
         settings.eval_cache &= !self.debugger;

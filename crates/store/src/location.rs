@@ -141,16 +141,16 @@ impl StoreLocation {
     }
 
     /// Chooses the store. `setting` is what the user asked for (`--store`,
-    /// `NIX_REMOTE`): `auto`, `local` (the shared one), `private`, an absolute
-    /// path or `local?root=<path>`.
+    /// `NIX_REMOTE`): `auto` (which `daemon` means as well), `local` (the shared one),
+    /// `private`, an absolute path or `local?root=<path>`.
     pub fn choose(setting: Option<&str>, inputs: &LocationInputs) -> Result<Self> {
         let setting = setting.unwrap_or("auto");
         if let Some(root) = setting.strip_prefix("local?root=") {
             return Self::at_root(setting, root);
         }
         match setting {
-            "" | "auto" if inputs.shared_is_writable => inputs.shared(),
-            "" | "auto" | "private" => inputs.private(),
+            "" | "auto" | "daemon" if inputs.shared_is_writable => inputs.shared(),
+            "" | "auto" | "daemon" | "private" => inputs.private(),
             "local" => inputs.shared(),
             path => Self::at_root(setting, path),
         }
@@ -264,13 +264,14 @@ mod tests {
     fn choice() {
         let home = inputs(None, Some("/home/u"), false);
         check(None, &home, "/home/u/.local/share/saltire/root/nix/store");
+        check(Some("daemon"), &home, "/home/u/.local/share/saltire/root/nix/store");
         check(Some("local"), &home, "/nix/store");
         check(Some("/r"), &home, "/r/nix/store");
         check(Some("local?root=/r"), &home, "/r/nix/store");
         check(
-            Some("daemon"),
+            Some("unix:///socket"),
             &home,
-            "store 'daemon' is not supported; expected 'auto', 'local', 'private' or an absolute path",
+            "store 'unix:///socket' is not supported; expected 'auto', 'local', 'private' or an absolute path",
         );
         let xdg = inputs(Some("/data"), Some("/home/u"), false);
         check(Some("auto"), &xdg, "/data/saltire/root/nix/store");

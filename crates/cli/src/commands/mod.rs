@@ -15,7 +15,7 @@ mod run;
 mod shell;
 
 use crate::args::{Cli, Command, Execution, Global, Source};
-use saltire_driver::{Argument, CacheSettings, NixConfig, PackageSet, Session, Settings};
+use saltire_driver::{Argument, CacheSettings, DownloadSettings, NixConfig, PackageSet, Session, Settings};
 use saltire_platforms::Platform;
 use saltire_terminal::Failure;
 use saltire_terminal::{Interrupt, Progress, SignalWatch, Verbosity};
@@ -72,6 +72,7 @@ fn open(global: &Global, source: Option<&Source>, execution: Option<&Execution>)
         settings.caches = CacheSettings::from_config(&config);
         settings.inputs.trusted_keys = config.list("trusted-public-keys");
     }
+    settings.downloads = DownloadSettings::from_config(&config);
     settings.apply_builders(&config);
     if let Some(source) = source {
         settings.search_path.clone_from(&source.include);

@@ -228,6 +228,16 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// With half of these bytes, and no more until the other side hangs up.
     Stall(Vec<u8>),
+    /// With this status and nothing else.
+    Status(&'static str),
+}
+
+/// What was asked for.
+#[allow(dead_code)]
+pub struct Request<'a> {
+    pub path: &'a str,
+    /// The lines of the header, in lower case as far as the colon.
+    pub header: &'a [String],
 }
 
 /// A web server on the loopback interface.
@@ -239,6 +249,11 @@ pub struct Server {
 impl Server {
     /// Answers requests for these paths.
     pub fn start(answers: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        Self::answering(move |request| answers(request.path))
+    }
+
+    /// Answers requests.
+    pub fn answering(answers: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = Arc::new(answers);
@@ -285,23 +300,31 @@ fn collect_hashes(value: &serde_json::Value, hashes: &mut BTreeMap<String, Strin
     }
 }
 
-fn serve(mut stream: TcpStream, answers: &dyn Fn(&str) -> Option<Answer>) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, answers: &dyn Fn(&Request) -> Option<Answer>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut request = String::new();
         if reader.read_line(&mut request)? == 0 {
             return Ok(());
         }
-        let mut header = String::new();
-        while reader.read_line(&mut header)? > 0 && header != "\r\n" {
-            header.clear();
+        let mut header = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+                break;
+            }
+            let (name, value) = line.trim_end().split_once(':').unwrap_or_default();
+            header.push(format!("{}:{value}", name.to_ascii_lowercase()));
         }
         let path = request.split(' ').nth(1).unwrap_or_default();
-        let Some(answer) = answers(path) else {
-            stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
-            continue;
+        let answer = answers(&Request { path, header: &header }).unwrap_or(Answer::Status("404 Not Found"));
+        let bytes = match &answer {
+            Answer::Bytes(bytes) | Answer::Stall(bytes) => bytes,
+            Answer::Status(status) => {
+                write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")?;
+                continue;
+            }
         };
-        let (Answer::Bytes(bytes) | Answer::Stall(bytes)) = &answer;
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len())?;
         if matches!(answer, Answer::Bytes(_)) {
             stream.write_all(bytes)?;

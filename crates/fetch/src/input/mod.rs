@@ -260,6 +260,12 @@ impl Input {
         }
     }
 
+    /// Whether what it means can be seen on this machine at any time: a directory, or a
+    /// repository.
+    pub fn is_here(&self) -> bool {
+        self.local_directory().is_some() || self.kind == Kind::Git && git::local_repository(self).is_some()
+    }
+
     /// The name of the store path.
     pub fn name(&self) -> &str {
         self.text("name").unwrap_or("source")

@@ -128,6 +128,7 @@ pub fn check(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
         realise(&session, &progress, &checked.builds)?;
     }
     progress.finish();
+    progress.announce("all checks passed!");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,8 +16,7 @@ use std::process::ExitCode;
 
 pub use check::{HELP as CHECK_HELP, check};
 pub use show::{SHOW_HELP, show};
-pub use template::copy as copy_files;
-pub use template::{INIT_HELP, NEW_HELP, init, new};
+pub use template::{INIT_HELP, NEW_HELP, copy_tree, init, new};
 
 /// Text of `nix flake lock --help`.
 pub const LOCK_HELP: &str = "\
@@ -87,6 +86,13 @@ impl Request {
         }
     }
 
+    /// For commands whose purpose is the lock file: it is written whatever else is said,
+    /// and what addresses meant before does not count.
+    fn ask_anew(&mut self, options: &mut Options) -> Result<(), Failure> {
+        self.flake.flags.write = true;
+        options.set("tarball-ttl", "0")
+    }
+
     fn lock(&self, session: &Session) -> Result<LockedFlake, Failure> {
         self.flake.prepare(session)?;
         Ok(session.lock_flake(&self.reference()?, &self.flake.flags(session))?)
@@ -99,7 +105,9 @@ fn none(_: &Word, _: &mut Arguments) -> Result<bool, Failure> {
 
 /// Runs `nix flake lock`.
 pub fn lock(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let request = Request::parse(&mut words, &mut options, none)?;
+    let mut request = Request::parse(&mut words, &mut options, none)?;
+    request.ask_anew(&mut options)?;
+    request.flake.flags.must_write = true;
     let Opened { session, progress } = options.open()?;
     request.lock(&session)?;
     progress.finish();
@@ -120,17 +128,26 @@ pub fn update(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fa
     request.operands.extend(flake);
     request.flake.flags.recreate = inputs.is_empty();
     for input in &inputs {
-        request.flake.flags.updates.insert(input_path(input)?);
+        let path = input_path(input).map_err(|error| {
+            error.hint(format_args!("to update a flake: nix flake update --flake {input}"))
+        })?;
+        if !request.flake.flags.updates.insert(path) {
+            eprintln!(
+                "warning: Input '{input}' was specified multiple times. You may have done this by accident."
+            );
+        }
     }
+    request.ask_anew(&mut options)?;
     let Opened { session, progress } = options.open()?;
-    let locked = request.lock(&session)?;
+    request.lock(&session)?;
     progress.finish();
-    for input in inputs.iter().filter(|input| {
-        !locked.lock.nodes[0].inputs.contains_key(input.split('/').next().unwrap_or_default())
-    }) {
-        eprintln!("warning: '{input}' is not an input of the flake");
-    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `nix flake info`.
+pub fn info(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    eprintln!("warning: 'nix flake info' is a deprecated alias for 'nix flake metadata'");
+    metadata(words, options)
 }
 
 /// Runs `nix flake metadata`.
@@ -150,6 +167,7 @@ pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
         }
         let object = json!({
             "description": flake.metadata.description,
+            "dirtyRevision": text("dirtyRev"),
             "fingerprint": fingerprint,
             "lastModified": number("lastModified"),
             "locked": locked,
@@ -180,7 +198,7 @@ pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
         }
     };
     line("Resolved URL", Some(flake.resolved.to_text()));
-    line("Locked URL", Some(flake.tree.locked.to_text()));
+    line("Locked URL", is_locked(&flake.tree.locked.input).then(|| flake.tree.locked.to_text()));
     line("Description", flake.metadata.description.clone());
     line("Path", Some(flake.tree.store_path.clone()));
     line("Revision", text("rev").or(text("dirtyRev")));
@@ -193,6 +211,14 @@ pub fn metadata(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
     }
     print(&output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether an input that was fetched can't become something else.
+fn is_locked(input: &saltire_fetch::input::Input) -> bool {
+    match input.kind() {
+        Kind::Git | Kind::Mercurial | Kind::Forge(_) => input.text("rev").is_some(),
+        _ => true,
+    }
 }
 
 /// The inputs of a node as a tree.
@@ -338,15 +364,13 @@ pub fn prefetch(mut words: Arguments, mut options: Options) -> Result<ExitCode, 
     let stored = session.inputs().fetch(&resolved.input).map_err(Failure::new)?;
     progress.finish();
     let path = session.store().display(&stored.path);
-    let locked = FlakeRef { input: stored.input, directory: resolved.directory.clone() };
-    let mut attributes = as_json(&locked);
-    let hash = attributes.get("narHash").and_then(Json::as_str).unwrap_or_default().to_owned();
+    let mut locked = FlakeRef { input: stored.input, directory: resolved.directory.clone() };
+    let hash = locked.input.text("narHash").unwrap_or_default().to_owned();
     // Other kinds are known by something else.
-    if let (false, Json::Object(all)) =
-        (matches!(locked.input.kind(), Kind::Tarball | Kind::File), &mut attributes)
-    {
-        all.shift_remove("narHash");
+    if !matches!(locked.input.kind(), Kind::Tarball | Kind::File) {
+        locked.input.remove("narHash");
     }
+    let attributes = as_json(&locked);
     if let Some(link) = link {
         crate::options::add_root(&session, &link, 1, &stored.path)?;
     }

@@ -70,21 +70,27 @@ fn run(mut words: Arguments, mut options: Options, takes_directory: bool) -> Res
         read(&session, evaluator, found.value)
     })?;
     progress.finish();
-    let written = copy(&found.files, &destination)?;
-    let _ = std::process::Command::new("git")
-        .args(["add", "--force", "--intent-to-add", "--"])
-        .args(&written)
-        .current_dir(&destination)
-        .stderr(std::process::Stdio::null())
-        .status();
+    let place = std::path::absolute(&destination)
+        .map_err(|error| Failure::new(format_args!("{}: {error}", destination.display())))?;
+    let copied = copy(&found.files, &found.name, &place, &|text| eprintln!("{text}"))?;
+    if !copied.written.is_empty() && place.join(".git").exists() {
+        let mut add = std::process::Command::new("git");
+        add.args(["add", "--force", "--intent-to-add", "--"]).args(&copied.written).current_dir(&place);
+        // If that fails the files are only not part of the tree yet.
+        let _ = add.stderr(std::process::Stdio::null()).status();
+    }
     if let Some(text) = found.welcome {
         eprintln!("{}", text.trim_end());
     }
+    copied.check()?;
     Ok(ExitCode::SUCCESS)
 }
 
 struct Template {
+    /// Where its files are.
     files: PathBuf,
+    /// And what evaluation calls that place.
+    name: PathBuf,
     welcome: Option<String>,
 }
 
@@ -104,41 +110,83 @@ fn read(
     let path = attribute("path")?.ok_or_else(missing)?;
     Ok(Template {
         files: session.store().location().to_physical(Path::new(&path)),
+        name: path.into(),
         welcome: attribute("welcomeText")?,
     })
 }
 
-/// Copies what is not there yet; a file that differs is an error, before any is written.
-pub fn copy(from: &Path, to: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// What came of copying.
+#[derive(Default)]
+pub struct Copied {
+    /// Files that were written, relative to where they are.
+    written: Vec<PathBuf>,
+    /// How many were not, since others of their names are there.
+    conflicts: usize,
+}
+
+impl Copied {
+    fn check(&self) -> Result<(), Failure> {
+        match self.conflicts {
+            0 => Ok(()),
+            count => Err(Failure::new(format_args!("encountered {count} conflicts - see above"))),
+        }
+    }
+}
+
+/// Copies the files that are not there yet. `tell` is told of each, `name` is what `from`
+/// is called.
+fn copy(from: &Path, name: &Path, to: &Path, tell: &dyn Fn(&str)) -> Result<Copied, Failure> {
     let mut files = Vec::new();
     list(from, Path::new(""), &mut files)?;
-    for file in &files {
-        let (source, target) = (from.join(file), to.join(file));
-        if target.symlink_metadata().is_ok() && std::fs::read(&source).ok() != std::fs::read(&target).ok() {
-            let message = format!("refusing to overwrite existing file '{}'", target.display());
-            return Err(Failure::new(message).hint("move it away, or merge it by hand"));
-        }
-    }
-    for file in &files {
-        let (source, target) = (from.join(file), to.join(file));
+    let mut copied = Copied::default();
+    for file in files {
+        let (source, target, shown) = (from.join(&file), to.join(&file), name.join(&file));
         if target.symlink_metadata().is_ok() {
+            if is_same(&source, &target) {
+                tell(&format!("skipping identical file: {}", shown.display()));
+                continue;
+            }
+            tell(&format!(
+                "refusing to overwrite existing file \"{}\"\n please merge it manually with '{}'",
+                target.display(),
+                shown.display()
+            ));
+            copied.conflicts += 1;
             continue;
         }
-        let failed =
-            |error: std::io::Error| Failure::new(format_args!("can't write {}: {error}", target.display()));
-        std::fs::create_dir_all(target.parent().unwrap_or(to)).map_err(failed)?;
-        if let Ok(link) = std::fs::read_link(&source) {
-            std::os::unix::fs::symlink(link, &target).map_err(failed)?;
-        } else {
-            std::fs::copy(&source, &target).map_err(failed)?;
-            let mut mode = std::fs::metadata(&target).map_err(failed)?.permissions();
-            let writable = mode.mode() | 0o200;
-            mode.set_mode(writable);
-            std::fs::set_permissions(&target, mode).map_err(failed)?;
-        }
-        eprintln!("wrote: {}", target.display());
+        write(&source, &target)?;
+        tell(&format!("wrote: \"{}\"", target.display()));
+        copied.written.push(file);
     }
-    Ok(files)
+    Ok(copied)
+}
+
+/// Copies the files of a directory to a new one.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<(), Failure> {
+    copy(from, from, to, &|_| {})?.check()
+}
+
+/// Whether two files, or links, are the same.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (std::fs::read_link(one), std::fs::read_link(other)) {
+        (Err(_), Err(_)) => matches!((std::fs::read(one), std::fs::read(other)), (Ok(a), Ok(b)) if a == b),
+        (one, other) => one.ok() == other.ok(),
+    }
+}
+
+/// Copies a file or a link; the owner may write to it.
+fn write(source: &Path, target: &Path) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(format_args!("can't write {}: {error}", target.display()));
+    std::fs::create_dir_all(target.parent().unwrap_or(target)).map_err(failed)?;
+    if let Ok(link) = std::fs::read_link(source) {
+        return std::os::unix::fs::symlink(link, target).map_err(failed);
+    }
+    std::fs::copy(source, target).map_err(failed)?;
+    let mut mode = std::fs::metadata(target).map_err(failed)?.permissions();
+    let writable = mode.mode() | 0o200;
+    mode.set_mode(writable);
+    std::fs::set_permissions(target, mode).map_err(failed)
 }
 
 fn list(base: &Path, inner: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {

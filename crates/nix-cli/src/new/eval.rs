@@ -164,7 +164,8 @@ fn write(evaluator: &mut Evaluator, value: Value, pos: Pos, path: &Path) -> Resu
         return Ok(());
     }
     let Some(attrs) = value.as_attrs() else {
-        let place = evaluator.sources().resolve(pos).map(|place| place.to_string());
+        let sources = evaluator.sources();
+        let place = sources.resolve(pos).map(|place| sources.describe(&place));
         let place = place.unwrap_or_else(|| path.display().to_string());
         let message = format!("value at '{place}' is not a string or an attribute set");
         return Err(EvalError::new(ErrorKind::Type, Pos::NONE, message).into());

@@ -1,14 +1,13 @@
-//! Commands of `nix` that say what is in the store: `log`, `path-info`, `why-depends`,
+//! Commands of `nix` that say what is in the store: `log`, `why-depends`,
 //! `derivation show`, `config show`.
 
 use super::build::{build_goals, wanted_of};
 use crate::arguments::{Arguments, Word};
 use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options};
-use crate::store::{failed, invalid, read_logs};
-use saltire_driver::{Error, OtherStore, Session, StorePath};
-use saltire_store::Store;
-use saltire_store_model::{ContentAddress, Derivation, DerivationOutput, Ingestion, PathInfo};
+use crate::store::{failed, read_logs};
+use saltire_driver::{Session, StorePath};
+use saltire_store_model::{ContentAddress, Derivation, DerivationOutput, Ingestion};
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,20 +15,6 @@ use std::process::ExitCode;
 
 /// Text of `nix log --help`.
 pub const LOG_HELP: &str = "Usage: nix log INSTALLABLE…\n\nPrints the log of a build.\n";
-/// Text of `nix path-info --help`.
-pub const PATH_INFO_HELP: &str = "\
-Usage: nix path-info [-r] [-s] [-S] [-h] [--sigs] [--json] [--derivation] INSTALLABLE…
-
-Prints store paths, and with -s their sizes, with -S those of their closures, with --sigs
-who vouches for them.
-
-      --all              all paths of the store
-      --store STORE      what another store knows: a binary cache, ssh-ng://[USER@]HOST, …
-  -r, --recursive        also what they need
-  -h, --human-readable   sizes with units
-      --json             all that is known, as JSON
-      --derivation       of the derivations, not of what they make
-";
 /// Text of `nix why-depends --help`.
 pub const WHY_HELP: &str = "\
 Usage: nix why-depends [--all] [--precise] INSTALLABLE DEPENDENCY
@@ -124,136 +109,6 @@ pub fn dump(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     crate::store::dump_tree(&opened.session.store().physical_path(path))
 }
 
-/// Runs `nix path-info`.
-pub fn path_info(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let [mut recursive, mut size, mut closure, mut human, mut json, mut derivation, mut sigs] = [false; 7];
-    let mut all = false;
-    let installables = parse(&mut words, &mut options, |word| {
-        match word {
-            Word::Short('r') => recursive = true,
-            Word::Short('s') => size = true,
-            Word::Short('S') => closure = true,
-            Word::Short('h') => human = true,
-            Word::Long(name) => match name.as_str() {
-                "all" => all = true,
-                "recursive" => recursive = true,
-                "size" => size = true,
-                "closure-size" => closure = true,
-                "human-readable" => human = true,
-                "sigs" => sigs = true,
-                "json" => json = true,
-                "derivation" => derivation = true,
-                _ => return false,
-            },
-            _ => return false,
-        }
-        true
-    })?;
-    let (opened, other) = super::copy::open(&mut options)?;
-    let store = opened.session.store();
-    let paths = match all {
-        true => other.all().map_err(Error::from)?,
-        false => {
-            let goals = goals(&opened, &installables, &mut options)?;
-            paths(&opened.session, &goals, derivation)?
-        }
-    };
-    let mut output = String::new();
-    let mut object = Map::new();
-    let (paths, missing) = match json && !recursive {
-        true => split_valid(&other, paths)?,
-        false => (paths, Vec::new()),
-    };
-    object.extend(missing.iter().map(|path| (store.display(path), Json::Null)));
-    let infos = path_infos(&other, store, &paths, recursive)?;
-    let longest = infos.iter().map(|info| store.display(&info.path).len()).max().unwrap_or(0);
-    for info in &infos {
-        let path = &info.path;
-        let closure_size = match closure {
-            true => Some(closure_size(&other, path)?),
-            false => None,
-        };
-        if json {
-            object.insert(store.display(path), info_json(&opened.session, info, closure_size));
-            continue;
-        }
-        let shown = store.display(path);
-        let shows_more = size || closure || sigs;
-        output += &if shows_more { format!("{shown:longest$}") } else { shown };
-        for number in size.then_some(info.nar_size).into_iter().chain(closure_size) {
-            output += &match human {
-                true => format!("\t{:>10}", human_size(number)),
-                false => format!("\t{number:>11}"),
-            };
-        }
-        if sigs {
-            output.push('\t');
-            let ultimate = info.ultimate.then(|| "ultimate".to_owned());
-            let address = info.content_address.as_ref().map(|address| format!("ca:{address}"));
-            let all = ultimate.into_iter().chain(address).chain(info.signatures.iter().cloned());
-            output += &all.collect::<Vec<_>>().join(" ");
-        }
-        output.push('\n');
-    }
-    if json {
-        object.sort_keys();
-        output = format!("{}\n", Json::Object(object));
-    }
-    print(&output)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Those paths that are in a store, and those that are not.
-fn split_valid(
-    store: &OtherStore,
-    paths: Vec<StorePath>,
-) -> Result<(Vec<StorePath>, Vec<StorePath>), Failure> {
-    let (mut valid, mut missing) = (Vec::new(), Vec::new());
-    for path in paths {
-        let known = match store {
-            OtherStore::Local(store) => store.is_valid(&path).map_err(failed)?,
-            other => other.info(&path).map_err(Error::from)?.is_some(),
-        };
-        if known { valid.push(path) } else { missing.push(path) }
-    }
-    Ok((valid, missing))
-}
-
-fn closure_size(store: &OtherStore, path: &StorePath) -> Result<u64, Failure> {
-    let closure = store.closure(std::slice::from_ref(path), &|_| Ok(false)).map_err(Error::from)?;
-    Ok(closure.iter().map(|known| known.info().nar_size).sum())
-}
-
-/// What a store knows of paths and, if `recursive`, of what they need.
-fn path_infos(
-    from: &OtherStore,
-    here: &Store,
-    paths: &[StorePath],
-    recursive: bool,
-) -> Result<Vec<PathInfo>, Failure> {
-    if let OtherStore::Local(store) = from {
-        let paths = match recursive {
-            true => {
-                store.sort_references_first(&store.query_closure(paths).map_err(failed)?).map_err(failed)?
-            }
-            false => paths.to_vec(),
-        };
-        let info = |path: &StorePath| {
-            store.query_path_info(path).map_err(failed)?.ok_or_else(|| invalid(store, path))
-        };
-        return paths.iter().map(info).collect();
-    }
-    if recursive {
-        let closure = from.closure(paths, &|_| Ok(false)).map_err(Error::from)?;
-        return Ok(closure.iter().map(|known| known.info().clone()).collect());
-    }
-    let info = |path: &StorePath| {
-        let known = from.info(path).map_err(Error::from)?.ok_or_else(|| invalid(here, path))?;
-        Ok(known.info().clone())
-    };
-    paths.iter().map(info).collect()
-}
-
 pub(crate) fn human_size(bytes: u64) -> String {
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
@@ -262,28 +117,6 @@ pub(crate) fn human_size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", ["KiB", "MiB", "GiB", "TiB", "PiB"][unit])
-}
-
-fn info_json(session: &Session, info: &PathInfo, closure_size: Option<u64>) -> Json {
-    let store = session.store();
-    let references: Vec<String> = info.references.iter().map(|path| store.display(path)).collect();
-    let mut object = json!({
-        "ca": info.content_address.as_ref().map(ToString::to_string),
-        "deriver": info.deriver.as_ref().map(|path| store.display(path)),
-        "narHash": info.nar_hash.to_sri(),
-        "narSize": info.nar_size,
-        "references": references,
-        "registrationTime": info.registration_time,
-        "signatures": info.signatures,
-        "storeDir": store.store_dir().as_str(),
-        "ultimate": info.ultimate,
-        "version": 1,
-    });
-    if let (Some(size), Some(object)) = (closure_size, object.as_object_mut()) {
-        object.insert("closureSize".into(), json!(size));
-        object.sort_keys();
-    }
-    object
 }
 
 /// Runs `nix why-depends`.
@@ -483,12 +316,22 @@ pub fn show_derivation(mut words: Arguments, mut options: Options) -> Result<Exi
 const DERIVATION_VERSION: u64 = 4;
 
 /// Prints JSON, over several lines for people.
-fn print_json(value: &Json) -> Result<(), Failure> {
+pub(super) fn print_json(value: &Json) -> Result<(), Failure> {
     let text = match std::io::IsTerminal::is_terminal(&std::io::stdout()) {
         true => serde_json::to_string_pretty(value).map_err(Failure::new)?,
         false => value.to_string(),
     };
     print(&format!("{text}\n"))
+}
+
+/// A content address as an object.
+pub(super) fn content_address_json(address: &ContentAddress) -> Json {
+    let method = match address.ingestion {
+        Ingestion::Nar => "nar",
+        Ingestion::Flat => "flat",
+        Ingestion::Text => "text",
+    };
+    json!({ "hash": address.hash.to_sri(), "method": method })
 }
 
 fn derivation_json(session: &Session, derivation: &Derivation) -> Result<Json, Failure> {
@@ -497,14 +340,7 @@ fn derivation_json(session: &Session, derivation: &Derivation) -> Result<Json, F
     let mut outputs = Map::new();
     for (name, output) in &derivation.outputs {
         let entry = match output {
-            DerivationOutput::Fixed(address) => {
-                let method = match address.ingestion {
-                    Ingestion::Nar => "nar",
-                    Ingestion::Flat => "flat",
-                    Ingestion::Text => "text",
-                };
-                json!({ "hash": address.hash.to_sri(), "method": method })
-            }
+            DerivationOutput::Fixed(address) => content_address_json(address),
             _ => {
                 let path = output.path(store.store_dir(), &derivation.name, name).map_err(Failure::new)?;
                 path.map_or_else(|| json!({}), |path| json!({ "path": path.base_name() }))

@@ -8,6 +8,7 @@ mod eval;
 pub mod info;
 mod listing;
 pub mod maintenance;
+mod path_info;
 mod programs;
 mod registry;
 mod repl;
@@ -38,7 +39,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "flake archive", run: flake::archive, help: flake::ARCHIVE_HELP },
     Command { name: "flake check", run: flake::check, help: flake::CHECK_HELP },
     Command { name: "flake clone", run: programs::clone, help: programs::CLONE_HELP },
-    Command { name: "flake info", run: flake::metadata, help: flake::METADATA_HELP },
+    Command { name: "flake info", run: flake::info, help: flake::METADATA_HELP },
     Command { name: "flake init", run: flake::init, help: flake::INIT_HELP },
     Command { name: "flake lock", run: flake::lock, help: flake::LOCK_HELP },
     Command { name: "flake metadata", run: flake::metadata, help: flake::METADATA_HELP },
@@ -63,7 +64,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "nar dump-path", run: listing::pack, help: listing::PACK_HELP },
     Command { name: "nar ls", run: listing::nar_ls, help: listing::LS_HELP },
     Command { name: "nar pack", run: listing::pack, help: listing::PACK_HELP },
-    Command { name: "path-info", run: info::path_info, help: info::PATH_INFO_HELP },
+    Command { name: "path-info", run: path_info::path_info, help: path_info::HELP },
     Command { name: "print-dev-env", run: develop::print_environment, help: develop::PRINT_HELP },
     Command { name: "profile add", run: profile::add, help: profile::HELP },
     Command { name: "profile diff-closures", run: profile::diff, help: profile::HELP },

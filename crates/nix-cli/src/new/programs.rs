@@ -206,12 +206,12 @@ pub fn clone(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
                 return Err(Failure::new(format_args!("there is something at '{place}' already")));
             }
             let stored = opened.session.inputs().fetch(input).map_err(Failure::new)?;
-            crate::flake::copy_files(&opened.session.store().physical_path(&stored.path), Path::new(&place))?;
+            crate::flake::copy_tree(&opened.session.store().physical_path(&stored.path), Path::new(&place))?;
             return Ok(ExitCode::SUCCESS);
         }
     };
     let mut command = Command::new("git");
-    command.args(["clone", "--quiet"]);
+    command.arg("clone");
     if let Some(branch) = input.text("ref") {
         command.arg("--branch").arg(branch.trim_start_matches("refs/heads/"));
     }
@@ -219,6 +219,9 @@ pub fn clone(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
     let status = status.map_err(|error| Failure::new(format_args!("can't run git: {error}")))?;
     match status.success() {
         true => Ok(ExitCode::SUCCESS),
-        false => Err(Failure::new(format_args!("'git clone' of '{url}' failed"))),
+        false => Err(Failure::new(match status.code() {
+            Some(code) => format!("program \"git\" failed with exit code {code}"),
+            None => format!("program \"git\", which cloned '{url}', was killed"),
+        })),
     }
 }
