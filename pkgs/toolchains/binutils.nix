@@ -1,5 +1,5 @@
 # GNU binutils from source for one target.
-{ lib, stdenv, debianSource, zlib, target, isCross }:
+{ lib, stdenv, buildPackages, debianSource, zlib, target, isCross }:
 
 let source = debianSource "binutils";
 in
@@ -7,6 +7,8 @@ stdenv.mkDerivation {
   pname = "binutils-unwrapped-${target.config}";
   inherit (source) version src;
   buildInputs = [ zlib ];
+  # Its manuals are made by a program that runs while it is built.
+  depsBuildBuild = lib.optional (!lib.systems.equals stdenv.buildPlatform stdenv.hostPlatform) buildPackages.stdenv.cc;
   configureFlags = [
     "--target=${target.config}" "--with-sysroot=/" "--with-system-zlib" "--disable-nls"
     "--disable-werror" "--disable-gprofng" "--disable-gdb" "--disable-gdbserver" "--disable-sim"

@@ -9,7 +9,7 @@
 #
 # A compiler takes longer to be built than it will ever run here, so it is optimised
 # lightly, leaves out what no package of the set asks for, and is compiled once.
-{ lib, stdenv, debianSource, gmp, mpfr, libmpc, zlib, binutils, target, major, stage, libc, isCross, previous ? null }:
+{ lib, stdenv, buildPackages, debianSource, gmp, mpfr, libmpc, zlib, binutils, target, major, stage, libc, isCross, previous ? null }:
 
 let
   source = debianSource "gcc-${major}";
@@ -60,6 +60,8 @@ let
     inherit (source) version src;
     outputs = [ "out" (if isFinal then "lib" else "objects") ];
     buildInputs = [ gmp mpfr libmpc zlib ];
+    # Much of its source is made by programs that run while it is built.
+    depsBuildBuild = lib.optional (!lib.systems.equals stdenv.buildPlatform stdenv.hostPlatform) buildPackages.stdenv.cc;
     postUnpack = ''
       (cd "$sourceRoot" && tar xf gcc-*.tar.* --strip-components=1 --no-same-owner \
         ${toString (map (path: "--exclude='*/${path}'") leftOut)} && rm gcc-*.tar.*)

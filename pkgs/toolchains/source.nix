@@ -33,7 +33,7 @@ let
   gccFor = major: stage: libc: previous: import ./gcc.nix {
     inherit lib major stage libc previous isCross;
     target = named;
-    inherit (final) stdenv debianSource;
+    inherit (final) stdenv buildPackages debianSource;
     inherit (final) gmp mpfr libmpc zlib;
     binutils = self.binutils;
   };
@@ -55,7 +55,7 @@ let
 
     binutils = import ./binutils.nix {
       inherit lib isCross;
-      inherit (final) stdenv debianSource zlib;
+      inherit (final) stdenv buildPackages debianSource zlib;
       target = anyLibc;
     };
 

@@ -1,4 +1,4 @@
-{ lib, stdenv, debianSource, m4 }:
+{ lib, stdenv, debianSource, m4, buildPackages }:
 
 let source = debianSource "gmp";
 in
@@ -6,6 +6,8 @@ stdenv.mkDerivation {
   pname = "gmp";
   inherit (source) version src;
   nativeBuildInputs = [ m4 ];
+  # Its tables are made by programs that run while it is built.
+  depsBuildBuild = lib.optional (!lib.systems.equals stdenv.buildPlatform stdenv.hostPlatform) buildPackages.stdenv.cc;
   # Naming both platforms keeps it from choosing code for the very machine that
   # it is built on.
   configurePlatforms = [ "build" "host" ];
