@@ -161,3 +161,21 @@ fn what_was_downloaded_counts_as_long_as_tarball_ttl_says() {
     check_failure(&home, &format!("{url}-other"), &["--offline"], "no network is to be used");
     assert!(server.asked().is_empty());
 }
+
+#[test]
+fn files_are_downloaded_to_the_store_and_their_hashes_said() {
+    let home = Home::new();
+    let server = Kept::start(|_, _| Some(Answer::Bytes(b"hello\n".to_vec())));
+    let hash = "sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=";
+    let prefetch = ["nix", "store", "prefetch-file", &server.file()];
+    let expected = home.stdout(&[&prefetch[..], &["--json", "--expected-hash", hash]].concat());
+    assert!(
+        expected.starts_with(&format!("{{\"hash\":\"{hash}\",\"storePath\":\"/nix/store/")),
+        "{expected}"
+    );
+    let said = home.saltire(&prefetch).output().unwrap();
+    assert!(text(&said.stderr).contains(&format!("(hash '{hash}').")), "{}", text(&said.stderr));
+    let other = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let error = home.failure(&[&prefetch[..], &["--expected-hash", other]].concat());
+    assert!(error.contains("hash mismatch for") && error.contains(hash), "{error}");
+}

@@ -163,6 +163,41 @@ fn templates_are_copied_and_overwrite_nothing() {
 }
 
 #[test]
+fn flakes_are_archived_with_their_inputs() {
+    let directory = example();
+    let base = directory.path().canonicalize().unwrap();
+    let cache = format!("file://{}/cache", base.display());
+    let json = stdout(&["flake", "archive", "--json", "--to", &cache], &base);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let paths = [&json["path"], &json["inputs"]["dep"]["path"]].map(|path| path.as_str().unwrap().to_owned());
+    for path in &paths {
+        let hash = &path["/nix/store/".len()..][..32];
+        assert!(base.join(format!("cache/{hash}.narinfo")).exists(), "{path}");
+        assert_eq!(stdout(&["store", "path-from-hash-part", hash], &base), format!("{path}\n"));
+    }
+    stdout(&["store", "delete", &paths[1]], &base);
+    stdout(&["flake", "prefetch-inputs"], &base);
+    assert_eq!(stdout(&["path-info", &paths[1]], &base), format!("{}\n", paths[1]));
+}
+
+#[test]
+fn packages_are_found_under_all_their_names() {
+    let directory = example();
+    let directory = directory.path();
+    let flake = "{ outputs = { self }: { packages.x86_64-linux = rec { default = ab; ab = derivation { name = \"p-1\"; system = \"x86_64-linux\"; builder = \"/b\"; }; }; abc = 1; }; }";
+    std::fs::write(directory.join("main/flake.nix"), flake).unwrap();
+    let found = stdout(&["search", ".", "^"], directory);
+    assert_eq!(found, "* packages.x86_64-linux.ab (1)\n\n* packages.x86_64-linux.default (1)\n");
+    // A misspelt name may be meant anywhere.
+    let error = text(&run(&["build", ".#abb"], directory).stderr);
+    assert!(error.contains("Did you mean one of ab or abc?"), "{error}");
+    let error = text(&run(&["build", ".#ab^doc"], directory).stderr);
+    assert!(error.contains("-p-1.drv' does not have wanted outputs 'doc'"), "{error}");
+    let error = text(&run(&["flake", "nothing"], directory).stderr);
+    assert!(error.contains("error: 'nothing' is not a recognised command"), "{error}");
+}
+
+#[test]
 fn commands_about_the_lock_file_write_it_and_look_again() {
     let directory = example();
     let base = directory.path().canonicalize().unwrap();

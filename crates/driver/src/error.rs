@@ -34,6 +34,14 @@ pub enum Error {
     /// What was selected is not a derivation.
     #[error("'{0}' is not a derivation")]
     NotADerivation(String),
+    /// A derivation has not the output that is wanted.
+    #[error("derivation '{derivation}' does not have wanted outputs '{output}'")]
+    NoOutput {
+        /// The `.drv`.
+        derivation: String,
+        /// The output's name.
+        output: String,
+    },
     /// No variant of the package can be built for the platform.
     #[error("{}", .0.message)]
     NoRoute(NoRoute),

@@ -21,7 +21,7 @@ use saltire_flake::{
     CALL, FlakeRef, FlakeTree, LockError, LockFlags, LockedFlake, Registries, Registry, RegistryError,
     RegistryKind, TreeSource, UseRegistries, lock_flake,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -390,7 +390,10 @@ fn missing(flake: &LockedFlake, paths: &[String], candidates: &[(String, Vec<Str
         text += &format!("'{path}'");
     }
     let error = EvalError::new(ErrorKind::MissingAttribute, Pos::NONE, text);
-    let hint = candidates.iter().find_map(|(name, present)| {
+    // What lacks the same name is one choice.
+    let hint = candidates.iter().find_map(|(name, _)| {
+        let alike = candidates.iter().filter(|(other, _)| other == name).flat_map(|(_, present)| present);
+        let present: BTreeSet<&String> = alike.collect();
         did_you_mean(name.as_bytes(), present.iter().map(|name| name.as_bytes()))
     });
     error.with_hint(hint)

@@ -456,10 +456,10 @@ impl Session {
     /// The path of an output.
     pub fn output(&self, derivation: &StorePath, output: &str) -> Result<StorePath, Error> {
         let outputs = self.store.query_derivation_outputs(derivation)?;
-        outputs
-            .get(output)
-            .cloned()
-            .ok_or_else(|| Error::NotADerivation(format!("{}^{output}", self.store.display(derivation))))
+        outputs.get(output).cloned().ok_or_else(|| Error::NoOutput {
+            derivation: self.store.display(derivation),
+            output: output.to_owned(),
+        })
     }
 
     /// What to register so that the programs of emulators run. Those that are not in

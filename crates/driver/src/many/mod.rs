@@ -51,6 +51,8 @@ pub struct Query<'q> {
     /// Everything but settings and inputs that the answer depends on; without it
     /// the answer is not kept.
     pub key: Option<Vec<u8>>,
+    /// List a package under each of its names, not only under the first.
+    pub repeated: bool,
     /// How the work is divided.
     pub division: Division,
 }

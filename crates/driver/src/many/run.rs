@@ -659,7 +659,7 @@ impl<'r> Run<'r> {
         paths
     }
 
-    /// The packages, each once.
+    /// The packages, each once unless the query wants them under all names.
     fn collect(&mut self) -> Result<Answer, EvaluationError> {
         let (mut rows, mut seen) = (Vec::new(), HashSet::new());
         for path in self.reachable() {
@@ -668,7 +668,7 @@ impl<'r> Run<'r> {
             match &item.outcome {
                 Outcome::Nothing | Outcome::Set { .. } => {}
                 Outcome::Found { class, row, .. } => {
-                    if seen.insert(*class)
+                    if (seen.insert(*class) || self.query.repeated)
                         && let Some(row) = row
                     {
                         let (root, path) = shown_path(&path);

@@ -81,6 +81,7 @@ impl Fixture {
             },
             forgive: Forgive::Assertions,
             forgive_description: Forgive::Assertions,
+            repeated: false,
             key: Some(b"test".to_vec()),
             division: self.division,
         })
@@ -337,6 +338,7 @@ fn a_worker_that_is_killed_loses_nothing() {
             },
             forgive: Forgive::Assertions,
             forgive_description: Forgive::Assertions,
+            repeated: false,
             key: None,
             division: fixture.division,
         })

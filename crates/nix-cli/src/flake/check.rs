@@ -115,12 +115,6 @@ pub fn check(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
     for error in &checked.errors {
         eprintln!("{}", error.trim_end());
     }
-    if !checked.omitted.is_empty() {
-        eprintln!(
-            "warning: these systems were left out: {}; '--all-systems' checks them too",
-            checked.omitted.join(", ")
-        );
-    }
     if !checked.errors.is_empty() {
         return Ok(ExitCode::FAILURE);
     }
@@ -129,6 +123,12 @@ pub fn check(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
     }
     progress.finish();
     progress.announce("all checks passed!");
+    if !checked.omitted.is_empty() {
+        eprintln!(
+            "warning: The check omitted these incompatible systems: {}\nUse '--all-systems' to check all.",
+            checked.omitted.join(", ")
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

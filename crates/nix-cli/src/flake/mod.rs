@@ -7,11 +7,12 @@ mod template;
 use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::{FlakeOptions, input_path, parse_reference};
 use crate::options::{Opened, Options};
-use saltire_driver::{Error, FlakeRef, LockedFlake, Session};
+use saltire_driver::{Error, FlakeRef, LockedFlake, Session, StorePath};
 use saltire_fetch::input::Kind;
 use saltire_flake::{Edge, LockFile};
 use saltire_terminal::{Failure, print};
 use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 pub use check::{HELP as CHECK_HELP, check};
@@ -38,9 +39,15 @@ Shows what a flake is, where it comes from, and its inputs.
 ";
 /// Text of `nix flake archive --help`.
 pub const ARCHIVE_HELP: &str = "\
-Usage: nix flake archive [FLAKE] [--json] [--dry-run]
+Usage: nix flake archive [FLAKE] [--json] [--dry-run] [--to STORE [--no-check-sigs]]
 
-Copies a flake and all its inputs to the store.
+Copies a flake and all its inputs to the store, and from there to another one.
+";
+/// Text of `nix flake prefetch-inputs --help`.
+pub const PREFETCH_INPUTS_HELP: &str = "\
+Usage: nix flake prefetch-inputs [FLAKE]
+
+Copies all inputs of a flake to the store.
 ";
 /// Text of `nix flake prefetch --help`.
 pub const PREFETCH_HELP: &str = "\
@@ -303,11 +310,25 @@ pub fn date(seconds: u64) -> String {
 
 /// Runs `nix flake archive`.
 pub fn archive(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let request = Request::parse(&mut words, &mut options, none)?;
+    let (mut to, mut check_signatures) = (None, true);
+    let request = Request::parse(&mut words, &mut options, |word, words| {
+        match word {
+            Word::Long(name) if name == "to" => to = Some(words.value(word)?),
+            Word::Long(name) if name == "no-check-sigs" => check_signatures = false,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
     let Opened { session, progress } = options.open()?;
     let flake = request.lock(&session)?;
     let inputs = archive_inputs(&session, &flake.lock, 0, &mut vec![0], options.dry_run)?;
     progress.finish();
+    if let Some(to) = to.filter(|_| !options.dry_run) {
+        let mut paths = BTreeSet::from([session.parse(&flake.tree.store_path)?]);
+        archived(&session, &inputs, &mut paths)?;
+        let paths: Vec<StorePath> = paths.into_iter().collect();
+        crate::new::copy::send(&session, &to, &paths, check_signatures)?;
+    }
     let object = json!({ "inputs": inputs, "path": flake.tree.store_path });
     if request.json {
         print(&format!("{object}\n"))?;
@@ -343,6 +364,42 @@ fn archive_inputs(
         object.insert(name.clone(), Json::Object(entry));
     }
     Ok(object)
+}
+
+/// The store paths of inputs and of theirs.
+fn archived(
+    session: &Session,
+    inputs: &Map<String, Json>,
+    paths: &mut BTreeSet<StorePath>,
+) -> Result<(), Failure> {
+    for input in inputs.values() {
+        if let Some(path) = input.get("path").and_then(Json::as_str) {
+            paths.insert(session.parse(path)?);
+        }
+        if let Some(inner) = input.get("inputs").and_then(Json::as_object) {
+            archived(session, inner, paths)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs `nix flake prefetch-inputs`.
+pub fn prefetch_inputs(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let request = Request::parse(&mut words, &mut options, none)?;
+    let Opened { session, progress } = options.open()?;
+    let flake = request.lock(&session)?;
+    let mut failed = false;
+    for locked in flake.lock.nodes.iter().filter_map(|node| node.locked.as_ref()) {
+        // A relative path is a part of a tree that is there.
+        if locked.parent.is_none()
+            && let Err(error) = session.inputs().fetch(&locked.locked.input)
+        {
+            eprintln!("error: {error}");
+            failed = true;
+        }
+    }
+    progress.finish();
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Runs `nix flake prefetch`.

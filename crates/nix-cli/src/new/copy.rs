@@ -220,6 +220,14 @@ pub fn copy(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     Ok(ExitCode::SUCCESS)
 }
 
+/// Copies paths with all that they need from the session's store to another one.
+pub(crate) fn send(session: &Session, to: &str, paths: &[StorePath], check: bool) -> Result<(), Failure> {
+    let open = |address: &str| OtherStore::open(address, session).map_err(failed);
+    let keys = trusted(session, check)?;
+    let how = Copying { keys: keys.as_ref(), is_from: false, recursive: true, substitute: false };
+    how.copy(session, &open("auto")?, &open(to)?, paths)
+}
+
 /// How paths are copied for a user who looks on.
 struct Copying<'a> {
     keys: Option<&'a PublicKeys>,

@@ -2,7 +2,7 @@
 //! `derivation show`, `config show`.
 
 use super::build::{build_goals, wanted_of};
-use crate::arguments::{Arguments, Word};
+use crate::arguments::{Arguments, Word, text};
 use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options};
 use crate::store::{failed, read_logs};
@@ -15,6 +15,12 @@ use std::process::ExitCode;
 
 /// Text of `nix log --help`.
 pub const LOG_HELP: &str = "Usage: nix log INSTALLABLE…\n\nPrints the log of a build.\n";
+/// Text of `nix store path-from-hash-part --help`.
+pub const HASH_PART_HELP: &str = "\
+Usage: nix store path-from-hash-part HASH
+
+Prints the store path whose name begins with a hash of 32 characters.
+";
 /// Text of `nix why-depends --help`.
 pub const WHY_HELP: &str = "\
 Usage: nix why-depends [--all] [--precise] INSTALLABLE DEPENDENCY
@@ -117,6 +123,28 @@ pub(crate) fn human_size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", ["KiB", "MiB", "GiB", "TiB", "PiB"][unit])
+}
+
+/// Runs `nix store path-from-hash-part`.
+pub fn path_from_hash_part(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+    let mut parts = Vec::new();
+    while let Some(word) = words.next()? {
+        match &word {
+            Word::Plain(part) => parts.push(text(part.clone())?),
+            _ if options.take(&word, &mut words)? => {}
+            _ => return Err(words.unknown(&word)),
+        }
+    }
+    let [part] = parts.as_slice() else { return Err(Failure::new("one hash is needed")) };
+    let opened = options.open()?;
+    let store = opened.session.store();
+    match store.query_path_from_hash_part(part).map_err(failed)? {
+        Some(path) => print(&format!("{}\n", store.display(&path)))?,
+        None => {
+            return Err(Failure::new(format_args!("there is no store path corresponding to '{part}'")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `nix why-depends`.

@@ -18,7 +18,7 @@ mod search;
 use crate::arguments::{Arguments, Word};
 use crate::options::Options;
 use crate::profile::commands as profile;
-use crate::{Command, asks_for, flake, hash, serve, store, version};
+use crate::{Command, asks_for, flake, hash, prefetch, serve, store, version};
 use saltire_terminal::{Failure, print};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,6 +35,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "develop", run: develop::run, help: develop::HELP },
     Command { name: "doctor", run: elsewhere::doctor, help: elsewhere::HELP },
     Command { name: "edit", run: programs::edit, help: programs::EDIT_HELP },
+    Command { name: "env shell", run: run::shell, help: run::SHELL_HELP },
     Command { name: "eval", run: eval::run, help: eval::HELP },
     Command { name: "flake archive", run: flake::archive, help: flake::ARCHIVE_HELP },
     Command { name: "flake check", run: flake::check, help: flake::CHECK_HELP },
@@ -45,6 +46,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "flake metadata", run: flake::metadata, help: flake::METADATA_HELP },
     Command { name: "flake new", run: flake::new, help: flake::NEW_HELP },
     Command { name: "flake prefetch", run: flake::prefetch, help: flake::PREFETCH_HELP },
+    Command { name: "flake prefetch-inputs", run: flake::prefetch_inputs, help: flake::PREFETCH_INPUTS_HELP },
     Command { name: "flake show", run: flake::show, help: flake::SHOW_HELP },
     Command { name: "flake update", run: flake::update, help: flake::UPDATE_HELP },
     Command { name: "fmt", run: programs::fmt, help: programs::FMT_HELP },
@@ -107,6 +109,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "store optimise", run: maintenance::optimise, help: maintenance::OPTIMISE_HELP },
     Command { name: "store optimize", run: maintenance::optimise, help: maintenance::OPTIMISE_HELP },
     Command { name: "store ping", run: copy::info, help: copy::INFO_HELP },
+    Command { name: "store path-from-hash-part", run: info::path_from_hash_part, help: info::HASH_PART_HELP },
+    Command { name: "store prefetch-file", run: prefetch::store_prefetch_file, help: prefetch::FILE_HELP },
     Command { name: "store repair", run: maintenance::repair, help: maintenance::REPAIR_HELP },
     Command { name: "store sign", run: copy::sign, help: copy::SIGN_HELP },
     Command { name: "store verify", run: copy::verify, help: copy::VERIFY_HELP },
@@ -114,9 +118,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "why-depends", run: info::why_depends, help: info::WHY_HELP },
 ];
 
-/// Commands of the reference that there are none of here, by their first word.
-const MISSING: &[&str] =
-    &["config", "env", "flake", "hash", "help", "help-stores", "key", "nar", "profile", "registry", "store"];
+/// Commands of the reference that there are none of here.
+const MISSING: &[&str] = &["config check", "help", "help-stores", "store copy-log"];
 
 /// Runs `nix`.
 pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
@@ -178,10 +181,13 @@ fn usage_of(first: &str) -> String {
 }
 
 fn unknown(name: &str) -> Failure {
-    let first = name.split(' ').next().unwrap_or_default();
-    let failure = match MISSING.contains(&first) {
+    // A group's word alone is no command that could be missing.
+    let failure = match MISSING.contains(&name) {
         true => Failure::new(format_args!("'nix {name}' is a command of Nix that saltire does not have yet")),
-        false => Failure::new(format_args!("'{name}' is not a recognised command")),
+        false => Failure::new(format_args!(
+            "'{}' is not a recognised command",
+            name.split(' ').next_back().unwrap_or_default()
+        )),
     };
     failure.hint("'nix --help' lists the commands")
 }

@@ -120,6 +120,7 @@ fn rows(session: &Arc<Session>, installable: &Installable, options: &Options) ->
         // A broken package is no package to be found.
         forgive: Forgive::Errors,
         forgive_description: Forgive::Errors,
+        repeated: true,
         key: (!installable.is_flake()).then(|| key.into_bytes()),
         division: Division::among(options.evaluators()),
     })?;

@@ -498,6 +498,7 @@ fn available(
         describe: &describe,
         forgive: Forgive::Assertions,
         forgive_description: Forgive::Assertions,
+        repeated: false,
         key: Some(key.into_bytes()),
         division: Division::among(options.evaluators()),
     })?;
