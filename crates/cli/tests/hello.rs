@@ -164,7 +164,7 @@ fn a_foreign_system_is_emulated_with_its_own_compiler() {
 
 /// The test suite of bison compiles and runs several hundred parsers.
 #[test]
-#[ignore = "about 20 minutes for each platform, under an emulator"]
+#[ignore = "about 30 minutes of a processor for each platform, under an emulator"]
 fn bisons_own_tests_pass_under_emulation() {
     if can_build() {
         build(
