@@ -262,7 +262,8 @@ fn commands_that_run_programs_say_what_is_missing() {
         "nix bundle --bundler path:flake path:flake",
         "does not provide attribute 'bundlers.x86_64-linux.default'",
     );
-    check("nix store frobnicate", "'nix store frobnicate' is a command of Nix that saltire does not have");
+    check("nix store copy-log", "'nix store copy-log' is a command of Nix that saltire does not have");
+    check("nix store frobnicate", "'frobnicate' is not a recognised command");
     check("nix frobnicate", "'frobnicate' is not a recognised command");
     check(
         "nix print-dev-env path:flake",
