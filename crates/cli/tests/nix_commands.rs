@@ -39,7 +39,11 @@ fn check(arguments: &[&str], expected: &str) {
 /// Checks a part of the error of a command.
 fn check_error(arguments: &[&str], expected: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let output = run(arguments, directory.path());
+    check_error_in(arguments, directory.path(), expected);
+}
+
+fn check_error_in(arguments: &[&str], directory: &Path, expected: &str) {
+    let output = run(arguments, directory);
     let error = text(&output.stderr);
     assert!(!output.status.success() && error.contains(expected), "{arguments:?}: {error}");
 }
@@ -251,6 +255,23 @@ fn environments_of_builds_are_what_setup_makes_of_them() {
         run(&["nix", "build", "--no-sandbox", "--no-link", "--impure", "--expr", &made], directory.path());
     let error = text(&output.stderr);
     assert_eq!(error.matches("warning: builds are always in a sandbox").count(), 1, "{error}");
+}
+
+#[test]
+fn scripts_run_in_the_shell_that_they_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let scripts = directory.path().join("scripts");
+    std::fs::create_dir(&scripts).unwrap();
+    let shell = "derivation { name = \"shell\"; system = builtins.currentSystem; builder = \"/bin/sh\"; thing = \"here\"; }";
+    std::fs::write(scripts.join("shell.nix"), shell).unwrap();
+    let script =
+        "#!/usr/bin/env nix-shell\n#! nix-shell -i 'bash -eu' shell.nix\necho $thing \"$@\"; exit 7\n";
+    std::fs::write(scripts.join("script"), script).unwrap();
+    let output = run(&["nix-shell", "scripts/script", "--version", "a  b"], directory.path());
+    assert_eq!(text(&output.stdout), "here --version a  b\n", "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(7));
+    std::fs::write(scripts.join("script"), "#!/usr/bin/env nix-shell\n\n#! nix-shell -i 'bash\n").unwrap();
+    check_error_in(&["nix-shell", "script"], &scripts, "error: script:3: a quotation does not end");
 }
 
 /// On a machine whose Bash is not there.

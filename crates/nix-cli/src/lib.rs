@@ -24,6 +24,7 @@ mod parse;
 mod prefetch;
 mod profile;
 mod program;
+mod script;
 mod serve;
 mod shell;
 mod store;
@@ -80,6 +81,11 @@ pub fn run(name: &str, words: Vec<OsString>) -> ExitCode {
 
 impl Command {
     fn start(&self, words: Vec<OsString>) -> Result<ExitCode, Failure> {
+        if self.name == "nix-shell"
+            && let Some(script) = script::Script::find(&words)?
+        {
+            return shell::run_script(script, Options::load()?);
+        }
         if asks_for("--help", &words) {
             return print(self.help).map(|()| ExitCode::SUCCESS);
         }

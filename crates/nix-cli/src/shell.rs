@@ -5,6 +5,7 @@ use crate::build::realise;
 use crate::environment::quoted;
 use crate::options::{Opened, Options};
 use crate::program::{Variables, along_path, bash, become_program};
+use crate::script::Script;
 use saltire_driver::{
     Error, EvaluationError, Forgive, Session, Source, StorePath, argument_set, arguments, find_along,
     packages,
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 pub const HELP: &str = "\
 Usage: nix-shell [OPTION]… [FILE]
        nix-shell [OPTION]… -p PACKAGE…
+       #! nix-shell -i INTERPRETER [OPTION]…    the second line of a script
 
 Starts a shell in the environment of a derivation's build (default: that of
 ./shell.nix, else ./default.nix), or with packages.
@@ -59,6 +61,8 @@ struct Request {
     expression: bool,
     attributes: Vec<String>,
     operands: Vec<String>,
+    /// What runs a script.
+    interpreter: Option<String>,
     shell: Wanted,
 }
 
@@ -76,10 +80,25 @@ struct Wanted {
 }
 
 /// Runs `nix-shell`.
-pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
+pub fn run(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    run_with(words, options, None)
+}
+
+/// Runs a script in the shell that it asks for.
+pub fn run_script(mut script: Script, options: Options) -> Result<ExitCode, Failure> {
+    let words = Arguments::new("nix-shell", std::mem::take(&mut script.options));
+    run_with(words, options, Some(&script))
+}
+
+fn run_with(
+    mut words: Arguments,
+    mut options: Options,
+    script: Option<&Script>,
+) -> Result<ExitCode, Failure> {
     let mut request = Request::default();
     while let Some(word) = words.next()? {
         match &word {
+            Word::Short('i') if script.is_some() => request.interpreter = Some(words.value(&word)?),
             Word::Short('p') => request.packages = true,
             Word::Short('E') => request.expression = true,
             Word::Short('A') => request.attributes.push(words.value(&word)?),
@@ -100,11 +119,24 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
             _ => return Err(words.unknown(&word)),
         }
     }
+    if let Some(script) = script {
+        request.belong_to(script);
+    }
     let opened = options.open()?;
     let session = &opened.session;
     let path = session.evaluate(|evaluator| derivation(session, evaluator, &options, &request))?;
     let derivation = session.store().read_derivation(&path).map_err(Error::from)?;
     start(opened, &derivation, &request.shell)
+}
+
+impl Request {
+    /// Its files are beside the script, which the shell becomes in the end.
+    fn belong_to(&mut self, script: &Script) {
+        if !self.packages && !self.expression {
+            self.operands.iter_mut().for_each(|file| *file = script.relative(file));
+        }
+        self.shell.run = Some(script.command(self.interpreter.as_deref().unwrap_or("bash")));
+    }
 }
 
 /// The derivation whose environment is meant.
