@@ -3,8 +3,8 @@
 //!
 //! The program is built twice: first so that it counts which way its branches go, then,
 //! after it has evaluated package sets, with these counts. That makes large evaluations
-//! about a seventh faster than an ordinary release build (docs/performance.md). What ran
-//! is put next to each other, so that less of the program has to be in memory.
+//! about a tenth faster than an ordinary release build (docs/performance.md). What ran is
+//! put next to each other, so that less of the program has to be in memory.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -18,11 +18,7 @@ impl Evaluator {
         for (depth, cache, pos) in variable.withs {
             let slot = env.outer(*depth).slot(0);
             let value = slot.get();
-            let value = match self.force(value) {
-                Ok(value) => value,
-                Err(error) if error.kind == ErrorKind::InfiniteRecursion => return Err(error.at(*pos)),
-                Err(error) => return Err(error),
-            };
+            let value = self.force(value).map_err(|error| error.needed_at(*pos))?;
             slot.replace_thunk(&mut self.region, value);
             let Some(attrs) = value.as_attrs() else {
                 let message = format!("expected a set but found {}", self.describe(value));
@@ -107,7 +103,7 @@ impl Evaluator {
             }
             Err(error) => {
                 let at = attrs.attr(name).map_or(Pos::NONE, |attr| attr.pos);
-                let error = if error.kind == ErrorKind::InfiniteRecursion { error.at(pos) } else { error };
+                let error = error.needed_at(pos);
                 let path = select.map_or_else(|| shown_name(name), path_text);
                 Err(while_evaluating(error, at, &path, select.map_or(0, address)))
             }
@@ -177,8 +173,7 @@ impl Evaluator {
                 slot.replace_thunk(&mut self.region, result);
                 Ok(Some(result))
             }
-            Err(error) if error.kind == ErrorKind::InfiniteRecursion => Err(error.at(select.pos)),
-            Err(error) => Err(error),
+            Err(error) => Err(error.needed_at(select.pos)),
         }
     }
 

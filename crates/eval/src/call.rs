@@ -120,8 +120,7 @@ impl Evaluator {
             // Its own step says more.
             Err(error) if builtin.name == "addErrorContext" => Err(error),
             Err(error) => {
-                let place = if error.kind == ErrorKind::InfiniteRecursion { pos } else { Pos::NONE };
-                Err(error.at(place).traced(pos, format!("while calling the '{}' builtin", builtin.name)))
+                Err(error.needed_at(pos).traced(pos, format!("while calling the '{}' builtin", builtin.name)))
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::attrs::{Attr, Attrs};
 use crate::builtins::float_text::fixed;
 use crate::context::{Context, ContextElement};
 use crate::derivation::FETCHURL_PATH;
-use crate::error::{ErrorKind, EvalError, Result, Traced};
+use crate::error::{EvalError, Result, Traced};
 use crate::evaluator::{Evaluator, host_error};
 use crate::host::AddPath;
 use crate::ir::{ExprRef, Operator};
@@ -129,11 +129,7 @@ impl Evaluator {
         text: &mut Vec<u8>,
         context: &mut Context,
     ) -> Result<()> {
-        let value = match self.force(value) {
-            Ok(value) => value,
-            Err(error) if error.kind == ErrorKind::InfiniteRecursion => return Err(error.at(pos)),
-            Err(error) => return Err(error),
-        };
+        let value = self.force(value).map_err(|error| error.needed_at(pos))?;
         match value.kind() {
             Kind::String(string) => {
                 self.reserve(text, string.len(), pos)?;

@@ -144,6 +144,13 @@ impl EvalError {
         self
     }
 
+    /// Says where a value was needed that depends on itself; other errors have their place.
+    #[cold]
+    #[must_use]
+    pub(crate) fn needed_at(self: Box<Self>, pos: Pos) -> Box<Self> {
+        if self.kind == ErrorKind::InfiniteRecursion { self.at(pos) } else { self }
+    }
+
     /// Adds an outer step to the trace. The steps stay in memory.
     #[cold]
     #[must_use]

@@ -466,8 +466,7 @@ impl Evaluator {
                 slot.replace_thunk(&mut self.region, result);
                 Ok(result)
             }
-            Err(error) if error.kind == ErrorKind::InfiniteRecursion => Err(error.at(pos)),
-            Err(error) => Err(error),
+            Err(error) => Err(error.needed_at(pos)),
         }
     }
 
