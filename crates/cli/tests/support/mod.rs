@@ -31,7 +31,7 @@ pub fn saltire(arguments: &str) -> Command {
 #[allow(dead_code)]
 pub fn stdout(arguments: &str) -> String {
     let output = saltire(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
+    assert!(output.status.success(), "{arguments}: {}", last_lines(&output.stderr));
     text(&output.stdout)
 }
 
@@ -46,4 +46,15 @@ pub fn failure(arguments: &str) -> (String, i32) {
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The last 40 lines, where a failed build says why: the whole output of a test
+/// that builds hundreds of packages hides it.
+#[allow(dead_code)]
+pub fn last_lines(bytes: &[u8]) -> String {
+    let text = text(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let skipped = lines.len().saturating_sub(40);
+    let note = if skipped > 0 { format!("({skipped} lines before)\n") } else { String::new() };
+    note + &lines[skipped..].join("\n")
 }
