@@ -5,7 +5,11 @@
   outputs = { self }:
     let
       lib = import ./lib;
-      systems = [ "x86_64-linux" "aarch64-linux" ];
+      # Those of the last line have no packages of Debian's: what builds there is cross-built.
+      systems = [
+        "x86_64-linux" "aarch64-linux"
+        "riscv64-linux"
+      ];
     in
     {
       lib = lib // { nixosSystem = import ./system { inherit lib; }; };

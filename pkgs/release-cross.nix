@@ -45,10 +45,13 @@ let
     m4 = { run = "bin/m4 --version"; says = "m4 (GNU M4)"; };
     ncurses = { run = "bin/tput -V"; says = "ncurses "; };
     openssl = { run = "bin/openssl version"; says = "OpenSSL 3"; };
+    patchelf = { run = "bin/patchelf --version"; says = "patchelf "; };
     perl = { run = "bin/perl -MList::Util=product -e 'print product(6, 7)'"; says = "42"; };
+    pkg-config = { run = "bin/pkg-config --version"; says = "1."; };
     python3 = { run = "bin/python3 -c 'import zlib; print(6 * 7)'"; says = "42"; };
     readline = null;
     sqlite = { run = "bin/sqlite3 :memory: 'select 6 * 7'"; says = "42"; };
+    squashfs-tools = { run = "bin/mksquashfs -version"; says = "mksquashfs version"; };
     strace = { run = "bin/strace -V"; says = "strace -- version"; };
     uboot = null;
     tree = { run = "bin/tree --version"; says = "tree v"; };
@@ -90,7 +93,7 @@ let
     riscv64 = lib.remove "uboot" every ++ [ "binutils" "gcc" ];
     sheevaplug = some ++ [ "linux" "uboot" ];
     mips-linux-gnu = some;
-    aarch64-multiplatform = every;
+    aarch64-multiplatform = every ++ [ "binutils" "gcc" ];
     armv7l-hf-multiplatform = few ++ [ "bison" ];
     mipsel-linux-gnu = few ++ [ "bison" ];
     mips64el-linux-gnuabi64 = few ++ [ "bison" ];

@@ -10,7 +10,22 @@
 { lib, config, localPlatform, overlays, crossOverlays, reimport }:
 
 let
-  seed = import ./seed { inherit lib localPlatform; };
+  # Where Debian has no packages of the build machine, they are cross-built.
+  grower = lib.systems.elaborate "x86_64-linux";
+  debianSeed = platform: import ./seed { inherit lib; localPlatform = platform; };
+  seed =
+    if (debianSeed localPlatform).exists then debianSeed localPlatform
+    else import ./seed/grown.nix {
+      inherit lib localPlatform;
+      debian = debianSeed grower;
+      grower = reimport {
+        localSystem = grower;
+        crossSystem = localPlatform;
+        overlays = [ ];
+        crossOverlays = [ ];
+        config = { };
+      };
+    };
 
   packageFiles =
     lib.mapAttrs (name: _: ./packages + "/${name}") (builtins.readDir ./packages);
@@ -54,10 +69,10 @@ let
         };
         stdenvNoCC = final.stdenv.override { cc = null; };
 
-        fromSeed = import ./build-support/from-seed.nix {
+        fromSeed = seed.package or (import ./build-support/from-seed.nix {
           inherit lib seed;
           inherit (final) stdenvNoCC;
-        };
+        });
         debianLibraries = seed.librariesFor hostPlatform;
         fetchurl = import ./build-support/fetchurl.nix { inherit lib; };
         debianSource = import ./build-support/debian-source.nix {

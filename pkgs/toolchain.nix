@@ -32,7 +32,7 @@ let
       hasPrebuilt = prebuilt != null && prebuilt.kind != "headers" && runsHere
         # Debian's libraries of MIPS need a floating-point unit.
         && !(platform.isMips && platform.gcc.float or "hard" == "soft")
-        && (!builtins.elem prebuilt.kind [ "glibc" "musl" "uclibc" ] || seed.hasGcc platform major);
+        && (if builtins.elem prebuilt.kind [ "glibc" "musl" "uclibc" ] then seed.hasGcc platform major else seed.exists);
     in
     # The build machine's own compiler has to come from somewhere.
     if hasPrebuilt && (config.toolchain != "source" || isNative) then prebuilt.kind

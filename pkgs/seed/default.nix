@@ -211,7 +211,11 @@ let
       dependencies = programDependencies;
       # A profiler with libraries of its own.
       remove = [ "bin/*gprofng*" "bin/*gp-*" "lib/*/gprofng" ];
-      passthru = { inherit (names) programPrefix; };
+      passthru = {
+        inherit (names) programPrefix;
+        # The tools by their own names, without a prefix.
+        toolDirectory = "${names.triple}/bin";
+      };
     };
 
   # Whether there is a GCC of this version that runs here and makes code for the
@@ -253,6 +257,9 @@ let
   };
 in
 {
+  # Whether Debian has programs of the build machine.
+  exists = lock.packages ? ${toString localArch}.gcc-12;
+
   inherit lock index tree single versionOf tools libraries programDependencies
     libcFor gccLibsFor binutilsFor gccFor hasGcc kernelHeadersFor librariesFor;
 

@@ -11,13 +11,6 @@ let
     else if cfg.hostPlatform != null && cfg.system == null then cfg.hostPlatform
     else if cfg.system != null then cfg.system
     else throw "say for which machine the system is: nixosSystem { system = \"riscv64-linux\"; … }";
-
-  # Machines whose own programs the seed has, so that it can be built on them or
-  # with them emulated.
-  lock = lib.importJSON ../seed/debian.lock.json;
-  elaborated = lib.systems.elaborate local;
-  hasSeed = lock.packages ? ${toString elaborated.debian.arch}.bash;
-  builder = builtins.currentSystem or "x86_64-linux";
 in
 {
   options.nixpkgs = {
@@ -40,11 +33,7 @@ in
 
   config = {
     _module.args.pkgs = cfg.pkgs;
-    nixpkgs.pkgs = lib.mkDefault (
-      if hasSeed || given != null
-      then import ../. { localSystem = local; crossSystem = given; inherit (cfg) overlays config; }
-      else lib.warn
-        "the seed has no programs of ${elaborated.system} to build with, emulated: cross-building on ${builder} instead"
-        (import ../. { localSystem = builder; crossSystem = local; inherit (cfg) overlays config; }));
+    nixpkgs.pkgs = lib.mkDefault
+      (import ../. { localSystem = local; crossSystem = given; inherit (cfg) overlays config; });
   };
 }

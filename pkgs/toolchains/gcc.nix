@@ -133,10 +133,18 @@ let
     '';
   };
 
+  # A compiler for its own machine looks for the C library's headers in /include
+  # while it is built, too. The top makefile hands no such variable on.
+  useHeaders = ''
+    makeCommand configure-gcc
+    sed -i 's|^BUILD_SYSTEM_HEADER_DIR *=.*|BUILD_SYSTEM_HEADER_DIR = ${libc.dev}/include|' gcc/Makefile
+  '';
+
   targetLibraries = [ "libgcc" "libstdc++-v3" "libatomic" ];
   final = {
     buildPhase = ''
       runHook preBuild
+      ${lib.optionalString (!isCross) useHeaders}
       makeCommand ${lib.optionalString (!goesOn) "all-gcc"} ${toString (map (library: "all-target-${library}") targetLibraries)}
       runHook postBuild
     '';

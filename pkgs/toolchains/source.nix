@@ -35,7 +35,8 @@ let
     target = named;
     inherit (final) stdenv buildPackages debianSource;
     inherit (final) gmp mpfr libmpc zlib;
-    binutils = self.binutils;
+    # What runs while it is built.
+    binutils = if runsHere then self.binutils else final.buildPackages.binutils-unwrapped;
   };
   staticFor = major: gccFor major "static" null null;
   static = staticFor major;
