@@ -69,6 +69,12 @@ let
         };
         stdenvNoCC = final.stdenv.override { cc = null; };
 
+        # A Bash to type to, which `nix develop` starts.
+        bashInteractive =
+          if lib.systems.equals hostPlatform buildPlatform
+          then seed.tools // { meta = final.bash.meta // { description = "The GNU shell, prebuilt"; }; }
+          else final.bash;
+
         fromSeed = seed.package or (import ./build-support/from-seed.nix {
           inherit lib seed;
           inherit (final) stdenvNoCC;

@@ -223,6 +223,51 @@ fn stores_are_copied_signed_and_checked() {
 }
 
 #[test]
+fn logs_are_copied_and_found_in_caches() {
+    let world = World::new();
+    let [top, _] = world.pretend("a");
+    let derivation = world.run("a", &["nix-instantiate"]);
+    let derivation = derivation.trim();
+    let cache = format!("file://{}/cache", world.path().display());
+    let error = world.failure("a", &["nix", "log", &top]);
+    assert!(error.contains(&format!("build log of '{top}' is not available")), "{error}");
+    let error = world.failure("a", &["nix", "store", "copy-log", "--to", &cache, derivation]);
+    assert!(error.contains(&format!("build log for '{derivation}' is not available")), "{error}");
+
+    world.run("a", &["nix", "copy", "--to", &cache, &top]);
+    let log = world.path().join("cache/log").join(derivation.rsplit('/').next().unwrap());
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    std::fs::write(&log, "what was built\n").unwrap();
+    // Only the cache knows what the output was built by.
+    let found = world.output("b", &["nix", "log", "--store", &cache, &top]);
+    assert_eq!(text(&found.stdout), "what was built\n");
+    assert_eq!(text(&found.stderr), format!("got build log for '{top}' from '{cache}'\n"));
+    assert_eq!(world.run("b", &["nix", "log", "--substituters", &cache, &top]), "what was built\n");
+    assert_eq!(
+        world.run("b", &["nix-store", "-l", derivation, "--option", "substituters", &cache]),
+        "what was built\n"
+    );
+    world.run("b", &["nix", "store", "copy-log", "--from", &cache, &top]);
+    assert_eq!(world.run("b", &["nix", "log", derivation]), "what was built\n");
+    let other = format!("file://{}/other", world.path().display());
+    world.run("b", &["nix", "store", "copy-log", "--to", &other, derivation]);
+    assert_eq!(
+        std::fs::read(world.path().join("other").join(log.strip_prefix(world.path().join("cache")).unwrap()))
+            .unwrap(),
+        b"what was built\n"
+    );
+
+    // "hello", as servers that compress logs send it.
+    let server = Server::start(|path| match path.starts_with("/log/") {
+        true => Some(Answer::Encoded("br", b"\x0b\x02\x80hello\x03".to_vec())),
+        false => {
+            Some(Answer::Bytes(b"StoreDir: /nix/store\n".to_vec())).filter(|_| path == "/nix-cache-info")
+        }
+    });
+    assert_eq!(world.run("c", &["nix", "log", "--substituters", &server.url, derivation]), "hello");
+}
+
+#[test]
 fn a_database_is_dumped_and_loaded() {
     let world = World::new();
     world.pretend("a");

@@ -76,10 +76,6 @@ fn values_are_evaluated_purely_unless_told_otherwise() {
         "forbidden in pure evaluation mode",
     );
     check_error(&["nix", "eval", "--raw", "--json", "--expr", "1"], "mutually exclusive");
-    check_error(
-        &["nix", "config", "check"],
-        "'nix config check' is a command of Nix that saltire does not have yet",
-    );
     check_error(&["nix", "biuld"], "'biuld' is not a recognised command");
 }
 
@@ -272,6 +268,56 @@ fn scripts_run_in_the_shell_that_they_name() {
     assert_eq!(output.status.code(), Some(7));
     std::fs::write(scripts.join("script"), "#!/usr/bin/env nix-shell\n\n#! nix-shell -i 'bash\n").unwrap();
     check_error_in(&["nix-shell", "script"], &scripts, "error: script:3: a quotation does not end");
+}
+
+#[test]
+fn scripts_run_by_the_command_that_they_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let scripts = directory.path().join("scripts");
+    std::fs::create_dir(&scripts).unwrap();
+    std::fs::write(scripts.join("set.nix"), "{ tool = builtins.toFile \"tool\" \"\"; }").unwrap();
+    std::fs::write(directory.path().join("file"), "in the working directory\n").unwrap();
+    let script = "#!/usr/bin/env nix\n#! nix shell --file ./set.nix\n#! nix tool --command ``bash`` -eu\n\ncat file; echo \"$0 $@\"; exit 7\n";
+    std::fs::write(scripts.join("script"), script).unwrap();
+    let output = run(&["nix", "scripts/script", "--version", "a  b"], directory.path());
+    let expected = "in the working directory\nscripts/script --version a  b\n";
+    assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(7));
+    std::fs::write(scripts.join("script"), "#!/usr/bin/env nix\n#! nix shell \"a\"\n").unwrap();
+    check_error_in(&["nix", "script"], &scripts, "unsupported unquoted character in nix shebang: \".");
+}
+
+#[test]
+fn shells_are_those_of_the_flakes_nixpkgs() {
+    let built = saltire("build stdenvNoCC bootstrapTools --no-link").output().unwrap();
+    if !built.status.success() || !saltire_driver::probe().can_build() {
+        println!("skipped: no Debian mirror, or no sandbox");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let flake = format!(
+        "{{ inputs.nixpkgs.url = \"path:{}\"; outputs = {{ self, nixpkgs }}: {{
+             devShells.x86_64-linux.default = nixpkgs.legacyPackages.x86_64-linux.stdenvNoCC.mkDerivation {{ name = \"x\"; }};
+           }}; }}",
+        package_set().display()
+    );
+    std::fs::write(directory.path().join("flake.nix"), flake).unwrap();
+    let words = ["nix", "develop", "path:.", "--no-write-lock-file", "-c", "bash", "-c", "echo $SHELL"];
+    let shell = stdout_in(&words, directory.path());
+    assert!(shell.ends_with("-seed-tools-12/bin/bash\n"), "{shell}");
+    // One that has none is told of, and done without.
+    std::fs::create_dir(directory.path().join("other")).unwrap();
+    std::fs::write(directory.path().join("other/flake.nix"), "{ outputs = { self }: { }; }").unwrap();
+    let flake = std::fs::read_to_string(directory.path().join("flake.nix")).unwrap();
+    let flake = flake.replace("inputs.nixpkgs", "inputs.set").replace("nixpkgs", "set");
+    let other = format!("inputs.nixpkgs.url = \"path:{}/other\"; inputs.set", directory.path().display());
+    let flake = flake.replace("inputs.set", &other);
+    let flake = flake.replace("self, set", "self, nixpkgs, set");
+    std::fs::write(directory.path().join("flake.nix"), flake).unwrap();
+    let output = run(&words, directory.path());
+    assert!(text(&output.stdout).ends_with("/bash\n"), "{}", text(&output.stderr));
+    let messages = text(&output.stderr);
+    assert!(messages.contains("error (ignored): ") && messages.contains("bashInteractive"), "{messages}");
 }
 
 /// On a machine whose Bash is not there.

@@ -262,7 +262,12 @@ fn commands_that_run_programs_say_what_is_missing() {
         "nix bundle --bundler path:flake path:flake",
         "does not provide attribute 'bundlers.x86_64-linux.default'",
     );
-    check("nix store copy-log", "'nix store copy-log' is a command of Nix that saltire does not have");
+    check("nix store copy-log", "you must pass '--from' and/or '--to'");
+    check("nix help flake frobnicate", "'nix flake' has no subcommand 'frobnicate'");
+    check("nix flake", "`nix flake` requires a sub-command. Available sub-commands:\n\n       - `archive`\n");
+    check("nix", "no subcommand specified");
+    check("nix config show nosuch", "could not find setting 'nosuch'");
+    check("nix show-config nosuch", "warning: 'show-config' is a deprecated alias for 'config show'\n");
     check("nix store frobnicate", "'frobnicate' is not a recognised command");
     check("nix frobnicate", "'frobnicate' is not a recognised command");
     check(

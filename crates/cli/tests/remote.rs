@@ -291,6 +291,26 @@ fn paths_are_copied_to_and_from_other_machines() {
     let messages =
         world.failure(&["nix", "copy", "--from", &worker, "/nix/store/00000000000000000000000000000000-x"]);
     assert!(messages.contains("00000000000000000000000000000000-x"), "{messages}");
+    // Logs can be sent there by the newer protocol, and not be had from there.
+    let derivation = world
+        .run(&["nix-instantiate", "-E", "derivation { name = \"a\"; system = \"b\"; builder = \"c\"; }"])
+        .0;
+    let log = world.path().join("cache/log").join(derivation.trim().rsplit('/').next().unwrap());
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    std::fs::write(&log, "what was built\n").unwrap();
+    let cache = format!("file://{}/cache", world.path().display());
+    let copy = |to: &str| {
+        ["nix", "store", "copy-log", "--from", &cache, "--to", to, derivation.trim()].map(str::to_owned)
+    };
+    let copy = |to: &str| world.command(&copy(to).each_ref().map(String::as_str)).output().unwrap();
+    good(copy(&worker));
+    let there = world.path().join("there");
+    let there = ["nix", "log", "--store", there.to_str().unwrap(), derivation.trim()];
+    assert_eq!(world.run(&there).0, "what was built\n");
+    let messages = text(&copy(&world.address("ssh")).stderr);
+    assert!(messages.contains("has nothing for this"), "{messages}");
+    let messages = world.failure(&["nix", "store", "copy-log", "--from", &worker, derivation.trim()]);
+    assert!(messages.contains("does not support retrieving build logs"), "{messages}");
     // The host's name alone: its programs are found on its PATH.
     copy_executable(world.path().join("nix-store"), world.path().join("bin/nix-store"));
     world.run(&["nix-store", "--delete", path]);

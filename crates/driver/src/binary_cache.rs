@@ -96,6 +96,9 @@ pub enum CopyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A store of another machine tells no logs.
+    #[error("store '{0}' does not support retrieving build logs")]
+    NoLogs(String),
     /// Another machine answered otherwise than it should.
     #[error("'{store}': {reason}")]
     Remote {
@@ -131,6 +134,9 @@ impl CopyError {
 pub(crate) fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CopyError {
     move |source| CopyError::File { action, path: path.to_owned(), source }
 }
+
+/// Bytes that are decompressed at a time.
+const BUFFER: usize = 64 << 10;
 
 /// How a cache is reached.
 #[derive(Clone)]
@@ -256,7 +262,11 @@ impl BinaryCache {
         let fetched =
             self.access.downloader.fetch_unpinned(&request, &target, &Unobserved, &self.access.cancelled);
         match fetched {
-            Ok(_) => Ok(Some(Fetched::Brought { path: target, _directory: directory })),
+            Ok(received) => Ok(Some(Fetched::Brought {
+                path: target,
+                encoding: received.encoding,
+                _directory: directory,
+            })),
             Err(FetchError::Unavailable { attempts, .. })
                 if attempts.iter().all(|(_, reason)| matches!(reason, Reason::Status(403 | 404 | 410))) =>
             {
@@ -357,20 +367,39 @@ impl BinaryCache {
             file_hash: Some(hash),
             file_size: Some(size),
         };
-        write_whole(&root.join(name), &narinfo.print(&self.store_dir))
+        write_whole(&root.join(name), narinfo.print(&self.store_dir))
     }
 
     /// Replaces what the cache says of a path, such as its signatures.
     pub fn put_info(&self, info: &NarInfo) -> Result<(), CopyError> {
         let Place::Directory(root) = &self.place else { return Err(CopyError::ReadOnly(self.url.clone())) };
-        write_whole(&root.join(Self::info_name(&info.info.path)), &info.print(&self.store_dir))
+        write_whole(&root.join(Self::info_name(&info.info.path)), info.print(&self.store_dir))
+    }
+
+    /// The log of a derivation's build; nothing if the cache does not have it.
+    pub(crate) fn log(&self, derivation: &StorePath) -> Result<Option<Vec<u8>>, CopyError> {
+        let Some(file) = self.file(&Self::log_name(derivation))? else { return Ok(None) };
+        file.content().map(Some).map_err(file_error("read", file.path()))
+    }
+
+    /// Adds the log of a derivation's build.
+    pub(crate) fn put_log(&self, derivation: &StorePath, log: &[u8]) -> Result<(), CopyError> {
+        let Place::Directory(root) = &self.place else { return Err(CopyError::ReadOnly(self.url.clone())) };
+        let logs = root.join("log");
+        std::fs::create_dir_all(&logs).map_err(file_error("create", &logs))?;
+        self.write_cache_info(root)?;
+        write_whole(&root.join(Self::log_name(derivation)), log)
+    }
+
+    fn log_name(derivation: &StorePath) -> String {
+        format!("log/{}", derivation.base_name())
     }
 
     fn write_cache_info(&self, root: &Path) -> Result<(), CopyError> {
         let path = root.join(CACHE_INFO);
         match path.exists() {
             true => Ok(()),
-            false => write_whole(&path, &format!("StoreDir: {}\n", self.store_dir.as_str())),
+            false => write_whole(&path, format!("StoreDir: {}\n", self.store_dir.as_str())),
         }
     }
 
@@ -411,6 +440,8 @@ enum Fetched {
     There(PathBuf),
     Brought {
         path: PathBuf,
+        /// How the server said that it compressed it on the way (`Content-Encoding`).
+        encoding: Option<String>,
         /// Removes it in the end.
         _directory: tempfile::TempDir,
     },
@@ -421,6 +452,25 @@ impl Fetched {
         match self {
             Self::There(path) | Self::Brought { path, .. } => path,
         }
+    }
+
+    /// The content, as it was before it was compressed on the way.
+    fn content(&self) -> io::Result<Vec<u8>> {
+        let mut file = BufReader::new(File::open(self.path())?);
+        let encoding = match self {
+            Self::There(_) => None,
+            Self::Brought { encoding, .. } => encoding.as_deref(),
+        };
+        let mut content = Vec::new();
+        match encoding {
+            None | Some("identity") => file.read_to_end(&mut content)?,
+            Some("br") => brotli_decompressor::Decompressor::new(file, BUFFER).read_to_end(&mut content)?,
+            Some(other) => match Compression::from_name(other.trim_start_matches("x-")) {
+                Some(compression) => compression.decoder(file)?.read_to_end(&mut content)?,
+                None => return Err(io::Error::other(format!("it is compressed with '{other}'"))),
+            },
+        };
+        Ok(content)
     }
 }
 
@@ -443,7 +493,7 @@ fn readable() -> std::fs::Permissions {
 }
 
 /// Writes a file so that it is never seen half written.
-fn write_whole(path: &Path, text: &str) -> Result<(), CopyError> {
+fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<(), CopyError> {
     let error = || file_error("write", path);
     let parent = path.parent().unwrap_or(Path::new("/"));
     let file = tempfile::Builder::new().prefix(".new-").permissions(readable()).tempfile_in(parent);

@@ -17,6 +17,7 @@ mod graph;
 mod host;
 mod host_fetch;
 mod inputs;
+mod logs;
 mod machine;
 mod machines;
 mod many;

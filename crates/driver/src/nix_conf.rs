@@ -135,7 +135,7 @@ impl NixConfig {
             self.values.insert(known.name, value);
             return Ok(Found::Known);
         }
-        let Some(known) = name.strip_prefix("extra-").and_then(find).filter(|known| known.kind == Kind::List)
+        let Some(known) = name.strip_prefix("extra-").and_then(find).filter(|known| known.kind.takes_more())
         else {
             return Ok(Found::Unknown);
         };
@@ -243,8 +243,10 @@ impl Kind {
             },
             Kind::Lint if matches!(value, "ignore" | "warn" | "fatal") => Ok(value.to_owned()),
             Kind::Lint => Err(wrong()),
-            Kind::List => Ok(value.split_whitespace().collect::<Vec<_>>().join(" ")),
-            Kind::Text => Ok(value.to_owned()),
+            Kind::List | Kind::Table | Kind::Mounts => {
+                Ok(value.split_whitespace().collect::<Vec<_>>().join(" "))
+            }
+            Kind::Text | Kind::Optional => Ok(value.to_owned()),
         }
     }
 }
@@ -256,7 +258,7 @@ impl fmt::Display for Kind {
             Kind::Number => "setting",
             Kind::Jobs => "configuration setting",
             Kind::Sandbox | Kind::Lint => "option",
-            Kind::List | Kind::Text => "setting",
+            Kind::List | Kind::Table | Kind::Mounts | Kind::Text | Kind::Optional => "setting",
         })
     }
 }

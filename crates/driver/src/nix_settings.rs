@@ -19,8 +19,21 @@ pub enum Kind {
     Lint,
     /// Words.
     List,
+    /// Words, each a name, `=` and a value.
+    Table,
+    /// Words, each a path, perhaps with `=` and where it is, perhaps with `?`.
+    Mounts,
     /// Any text.
     Text,
+    /// Any text, of which none is different from an empty one.
+    Optional,
+}
+
+impl Kind {
+    /// Whether `extra-NAME` adds to what is set.
+    pub(crate) fn takes_more(self) -> bool {
+        matches!(self, Self::List | Self::Table | Self::Mounts)
+    }
 }
 
 /// A setting.
@@ -44,19 +57,20 @@ const fn aliased(setting: Known, aliases: &'static [&'static str]) -> Known {
     Known { aliases, ..setting }
 }
 
-use Kind::{Boolean, Jobs, Lint, List, Number, Sandbox, Text};
+use Kind::{Boolean, Jobs, Lint, List, Mounts, Number, Optional, Sandbox, Table, Text};
 
 /// All settings, by name.
 pub const KNOWN: &[Known] = &[
     known("abort-on-warn", Boolean, "false"),
     known("accept-flake-config", Boolean, "false"),
-    known("access-tokens", List, ""),
+    known("access-tokens", Table, ""),
     known("allow-dirty", Boolean, "true"),
     known("allow-dirty-locks", Boolean, "false"),
     known("allow-import-from-derivation", Boolean, "true"),
     known("allow-new-privileges", Boolean, "false"),
     known("allow-symlinked-store", Boolean, "false"),
     known("allow-unsafe-native-code-during-evaluation", Boolean, "false"),
+    known("allowed-impure-host-deps", List, ""),
     known("allowed-uris", List, ""),
     known("allowed-users", List, "*"),
     known("always-allow-substitutes", Boolean, "false"),
@@ -65,22 +79,22 @@ pub const KNOWN: &[Known] = &[
     known("bash-prompt", Text, ""),
     known("bash-prompt-prefix", Text, ""),
     known("bash-prompt-suffix", Text, ""),
-    known("build-dir", Text, ""),
-    known("build-hook", Text, ""),
+    known("build-dir", Optional, ""),
+    known("build-hook", List, ""),
     known("build-poll-interval", Number, "5"),
     known("build-users-group", Text, ""),
     known("builders", Text, "@/etc/nix/machines"),
     known("builders-use-substitutes", Boolean, "false"),
-    known("commit-lock-file-summary", Text, ""),
-    known("compress-build-log", Boolean, "true"),
-    known("connect-timeout", Number, "5"),
+    aliased(known("commit-lock-file-summary", Text, ""), &["commit-lockfile-summary"]),
+    aliased(known("compress-build-log", Boolean, "true"), &["build-compress-log"]),
+    known("connect-timeout", Number, "15"),
     aliased(known("cores", Number, "0"), &["build-cores"]),
     known("debugger-on-trace", Boolean, "false"),
     known("debugger-on-warn", Boolean, "false"),
-    known("diff-hook", Text, ""),
-    known("download-attempts", Number, "5"),
-    known("download-buffer-size", Number, "67108864"),
+    known("diff-hook", Optional, ""),
+    known("download-buffer-size", Number, "1048576"),
     known("download-speed", Number, "0"),
+    known("eval-attrset-update-layer-rhs-threshold", Number, "16"),
     known("eval-cache", Boolean, "true"),
     known("eval-cores", Jobs, "1"),
     known("eval-profile-file", Text, "nix.profile"),
@@ -88,20 +102,29 @@ pub const KNOWN: &[Known] = &[
     known("eval-profiler-frequency", Number, "99"),
     known("eval-system", Text, ""),
     known("experimental-features", List, "nix-command flakes fetch-tree"),
+    known("external-builders", Text, "[]"),
     known("extra-platforms", List, ""),
-    known("fallback", Boolean, "false"),
+    aliased(known("fallback", Boolean, "false"), &["build-fallback"]),
+    aliased(known("filetransfer-retry-attempts", Number, "5"), &["download-attempts"]),
+    known("filetransfer-retry-delay", Number, "100"),
+    known("filetransfer-retry-delay-rate-limited", Number, "5000"),
+    known("filetransfer-retry-jitter", Boolean, "true"),
+    known("filetransfer-retry-max-delay", Number, "60000"),
     known("filter-syscalls", Boolean, "true"),
     known("flake-registry", Text, "https://channels.nixos.org/flake-registry.json"),
     known("fsync-metadata", Boolean, "true"),
     known("fsync-store-paths", Boolean, "false"),
     known("gc-reserved-space", Number, "8388608"),
     known("hashed-mirrors", List, ""),
-    known("http-connections", Number, "25"),
+    aliased(known("http-connections", Number, "25"), &["binary-caches-parallel-connections"]),
     known("http2", Boolean, "true"),
+    known("http3", Boolean, "false"),
     known("id-count", Number, "8388608"),
     known("ignore-try", Boolean, "false"),
     known("ignored-acls", List, "security.csm security.selinux system.nfs4_acl"),
-    known("impersonate-linux-26", Boolean, "false"),
+    aliased(known("impersonate-linux-26", Boolean, "false"), &["build-impersonate-linux-26"]),
+    known("impure-env", Table, ""),
+    known("json-log-path", Optional, ""),
     aliased(known("keep-build-log", Boolean, "true"), &["build-keep-log"]),
     aliased(known("keep-derivations", Boolean, "true"), &["gc-keep-derivations"]),
     aliased(known("keep-env-derivations", Boolean, "false"), &["env-keep-derivations"]),
@@ -117,7 +140,7 @@ pub const KNOWN: &[Known] = &[
     known("max-free", Number, "9223372036854775807"),
     aliased(known("max-jobs", Jobs, "auto"), &["build-max-jobs"]),
     aliased(known("max-silent-time", Number, "0"), &["build-max-silent-time"]),
-    known("max-substitution-jobs", Number, "16"),
+    aliased(known("max-substitution-jobs", Number, "16"), &["substitution-max-jobs"]),
     known("min-free", Number, "0"),
     known("min-free-check-interval", Number, "5"),
     known("nar-buffer-size", Number, "33554432"),
@@ -142,7 +165,7 @@ pub const KNOWN: &[Known] = &[
     known("sandbox-build-dir", Text, "/build"),
     known("sandbox-dev-shm-size", Text, "50%"),
     known("sandbox-fallback", Boolean, "false"),
-    aliased(known("sandbox-paths", List, ""), &["build-chroot-dirs", "build-sandbox-paths"]),
+    aliased(known("sandbox-paths", Mounts, ""), &["build-chroot-dirs", "build-sandbox-paths"]),
     known("secret-key-files", List, ""),
     known("show-trace", Boolean, "false"),
     known("ssl-cert-file", Text, ""),
@@ -159,6 +182,7 @@ pub const KNOWN: &[Known] = &[
     known("trace-function-calls", Boolean, "false"),
     known("trace-import-from-derivation", Boolean, "false"),
     known("trace-verbose", Boolean, "false"),
+    known("trust-tarballs-from-git-forges", Boolean, "true"),
     aliased(
         known("trusted-public-keys", List, "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="),
         &["binary-cache-public-keys"],
@@ -166,6 +190,7 @@ pub const KNOWN: &[Known] = &[
     aliased(known("trusted-substituters", List, ""), &["trusted-binary-caches"]),
     known("trusted-users", List, "root"),
     known("upgrade-nix-store-path-url", Text, ""),
+    known("use-case-hack", Boolean, "false"),
     known("use-cgroups", Boolean, "false"),
     known("use-registries", Boolean, "true"),
     known("use-sqlite-wal", Boolean, "true"),

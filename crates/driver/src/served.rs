@@ -293,6 +293,13 @@ impl Backend for ServedStore {
         Ok(session.store().set_signatures(path, &all)?)
     }
 
+    fn add_log(&self, derivation: &StorePath, log: &mut dyn Read) -> Result<(), BackendError> {
+        let session = self.session();
+        let mut text = Vec::new();
+        log.read_to_end(&mut text)?;
+        Ok(session.store().add_log(derivation, &text)?)
+    }
+
     fn write_nar(&self, path: &StorePath, output: &mut dyn Write) -> Result<(), BackendError> {
         Ok(self.session().store().write_nar(path, output).map(drop)?)
     }

@@ -44,6 +44,17 @@ impl SshStore {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).peer.trusts_us()
     }
 
+    /// The version of the protocol that is spoken, and the newest that could be.
+    pub fn protocol(&self) -> (String, String) {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        (connection.peer.protocol_version(), connection.peer.newest_protocol_version())
+    }
+
+    /// Adds the log of a derivation's build, unless there is one.
+    pub(crate) fn add_log(&self, derivation: &StorePath, log: &[u8]) -> Result<(), CopyError> {
+        self.ask(|peer| peer.add_log(derivation, log, &mut quiet))
+    }
+
     fn ask<T>(&self, work: impl FnOnce(&mut dyn Peer) -> Result<T, RemoteError>) -> Result<T, CopyError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut *connection.peer).map_err(|error| connection.explain(error));

@@ -95,6 +95,11 @@ impl Session {
         })
     }
 
+    /// The caches that can be reached, best first.
+    pub(crate) fn cache_stores(&self) -> &[OtherStore] {
+        &self.caches().0
+    }
+
     fn unreachable_note(&self, address: &str) -> std::path::PathBuf {
         let hash = saltire_store_model::Hash::sha256(address).to_nix_base32();
         self.cache_directory().join("inputs").join(format!("{hash}.unreachable"))

@@ -81,6 +81,8 @@ pub struct Received {
     pub etag: Option<String>,
     /// An address at which this version stays, if the server told one.
     pub immutable: Option<String>,
+    /// How the server said that it compressed the file on the way; it is kept as it came.
+    pub encoding: Option<String>,
     /// Where redirections led.
     pub url: String,
 }
@@ -283,8 +285,8 @@ impl Downloader {
             _ => {}
         }
         let not_modified = head.not_modified;
-        let (etag, immutable, url) = (head.etag, head.immutable, head.url);
-        Ok(Ok(Received { hash: hasher.finish(), not_modified, etag, immutable, url }))
+        let (etag, immutable, encoding, url) = (head.etag, head.immutable, head.encoding, head.url);
+        Ok(Ok(Received { hash: hasher.finish(), not_modified, etag, immutable, encoding, url }))
     }
 
     fn addresses(&self, urls: &[String]) -> Vec<String> {

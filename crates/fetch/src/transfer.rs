@@ -52,6 +52,8 @@ pub(crate) struct Head {
     pub etag: Option<String>,
     /// The value of `Link` with `rel="immutable"`: where this version stays.
     pub immutable: Option<String>,
+    /// How the body is compressed on the way.
+    pub encoding: Option<String>,
     /// Where redirections led.
     pub url: String,
 }
@@ -235,6 +237,7 @@ fn head(response: &ureq::http::Response<ureq::Body>, ask: &Ask) -> Result<Head, 
     let length = header("content-length").and_then(|text| text.parse::<u64>().ok());
     let mut head = Head {
         etag: header("etag").map(str::to_owned),
+        encoding: header("content-encoding").map(str::to_owned),
         immutable: response
             .headers()
             .get_all("link")

@@ -10,8 +10,8 @@ use crate::flake_installable::{FlakeInstallable, FlakeOptions, Purpose};
 use crate::options::{Opened, Options};
 use saltire_diagnostics::Pos;
 use saltire_driver::{
-    Error, EvaluationError, FlakeAttribute, Forgive, Package, Session, Source, StorePath, Wanted,
-    argument_set, arguments, find_along, packages,
+    Error, EvaluationError, FlakeAttribute, Forgive, LockedFlake, Package, Session, Source, StorePath,
+    Wanted, argument_set, arguments, find_along, packages,
 };
 use saltire_eval::{Coerce, ContextElement, Evaluator, Kind as ValueKind, Symbol, Value as NixValue};
 use saltire_terminal::Failure;
@@ -287,6 +287,23 @@ impl Installable {
     /// The outputs that are meant.
     pub fn outputs(&self) -> &Outputs {
         &self.outputs
+    }
+
+    /// An output of a flake, `REFERENCE#ATTRIBUTE`, whose lock file is not written.
+    pub fn of_flake(text: &str) -> Result<Self, Failure> {
+        let mut options = FlakeOptions::default();
+        options.flags.write = false;
+        let flake = FlakeInstallable::parse(text, &options)?;
+        let outputs = flake.outputs();
+        Ok(Self { kind: Kind::Flake(flake), outputs })
+    }
+
+    /// Its flake, locked.
+    pub fn locked(&self, session: &Session) -> Result<Option<&LockedFlake>, Error> {
+        match &self.kind {
+            Kind::Flake(flake) => flake.lock(session).map(Some),
+            Kind::Attribute { .. } | Kind::StorePath(_) => Ok(None),
+        }
     }
 
     /// The directory that its flake is in, if that is one of this machine.

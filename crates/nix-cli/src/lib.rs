@@ -26,6 +26,7 @@ mod profile;
 mod program;
 mod script;
 mod serve;
+mod shebang;
 mod shell;
 mod store;
 

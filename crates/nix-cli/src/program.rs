@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// Which environment variables a program sees.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +111,25 @@ fn find(name: &Path, more: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf>
     files.filter(|file| file.is_absolute()).find(|file| file.is_file())
 }
 
+/// The working directory that the program was started in, while it is in another one.
+static STARTED_IN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Goes to a directory, which names in a script are relative to. Programs that are
+/// started find themselves where this one was.
+pub fn work_in(directory: &Path) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(format_args!("can't go to {}: {error}", directory.display()));
+    let here = std::env::current_dir().map_err(failed)?;
+    std::env::set_current_dir(directory).map_err(failed)?;
+    let _ = STARTED_IN.set(here);
+    Ok(())
+}
+
+/// The working directory that programs are started in.
+pub fn working_directory() -> std::io::Result<PathBuf> {
+    STARTED_IN.get().map_or_else(std::env::current_dir, |directory| Ok(directory.clone()))
+}
+
 /// Becomes a program, foreign or not, with more environment variables; nothing is
 /// left of the session then.
 pub fn become_program(
@@ -128,6 +148,10 @@ pub fn become_program(
     }
     opened.progress.finish();
     drop(opened);
+    if let Some(directory) = STARTED_IN.get() {
+        std::env::set_current_dir(directory)
+            .map_err(|error| Failure::new(format_args!("can't go to {}: {error}", directory.display())))?;
+    }
     Err(launch.exec().into())
 }
 

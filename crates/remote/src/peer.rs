@@ -28,6 +28,9 @@ pub trait Peer: Send {
     /// The protocol's version, such as `1.38`.
     fn protocol_version(&self) -> String;
 
+    /// The newest version of the protocol that could be spoken here.
+    fn newest_protocol_version(&self) -> String;
+
     /// Says how to build from now on.
     fn set_options(&mut self, options: &BuildOptions, log: Log<'_>) -> Result<(), RemoteError>;
 
@@ -89,4 +92,7 @@ pub trait Peer: Send {
         signatures: &BTreeSet<String>,
         log: Log<'_>,
     ) -> Result<(), RemoteError>;
+
+    /// Adds the log of a derivation's build. The older protocol has no word for it.
+    fn add_log(&mut self, derivation: &StorePath, text: &[u8], log: Log<'_>) -> Result<(), RemoteError>;
 }

@@ -89,6 +89,10 @@ impl Peer for ServeClient {
         version_text(self.version)
     }
 
+    fn newest_protocol_version(&self) -> String {
+        version_text(NEWEST)
+    }
+
     fn set_options(&mut self, options: &BuildOptions, _: Log<'_>) -> Result<(), RemoteError> {
         self.options = *options;
         Ok(())
@@ -214,6 +218,10 @@ impl Peer for ServeClient {
     }
 
     fn add_signatures(&mut self, _: &StorePath, _: &BTreeSet<String>, _: Log<'_>) -> Result<(), RemoteError> {
+        self.unsupported()
+    }
+
+    fn add_log(&mut self, _: &StorePath, _: &[u8], _: Log<'_>) -> Result<(), RemoteError> {
         self.unsupported()
     }
 }

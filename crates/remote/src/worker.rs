@@ -206,6 +206,10 @@ impl Peer for WorkerClient {
         version_text(self.version)
     }
 
+    fn newest_protocol_version(&self) -> String {
+        version_text(NEWEST)
+    }
+
     fn set_options(&mut self, options: &BuildOptions, log: Log<'_>) -> Result<(), RemoteError> {
         // As a user who sees warnings and builds sets it.
         const VERBOSITY: u64 = 3;
@@ -342,6 +346,16 @@ impl Peer for WorkerClient {
             put_path(output, store, path)?;
             output.put_texts(signatures.iter())
         })?;
+        self.stream.input.number()?;
+        Ok(())
+    }
+
+    fn add_log(&mut self, derivation: &StorePath, text: &[u8], log: Log<'_>) -> Result<(), RemoteError> {
+        let output = &mut self.stream.output;
+        output.put_number(request::ADD_BUILD_LOG)?;
+        put_path(output, &self.store, derivation)?;
+        output.flush()?;
+        self.send(log, |output| Ok(output.write_all(text)?))?;
         self.stream.input.number()?;
         Ok(())
     }

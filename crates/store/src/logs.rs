@@ -69,6 +69,16 @@ impl Store {
         Ok(LogWriter { encoder, temporary, path, finished: false })
     }
 
+    /// Adds a log of a derivation's build that was told elsewhere, unless there is one.
+    pub fn add_log(&self, derivation: &StorePath, text: &[u8]) -> Result<()> {
+        if self.read_log(derivation)?.is_some() {
+            return Ok(());
+        }
+        let mut writer = self.create_log(derivation)?;
+        writer.write_all(text).at("write", &writer.temporary)?;
+        writer.finish().map(drop)
+    }
+
     /// The log of the last build of a derivation, if there is one; compressed or not.
     pub fn read_log(&self, derivation: &StorePath) -> Result<Option<Vec<u8>>> {
         let plain = self.log_path(derivation);

@@ -36,7 +36,10 @@ impl Failure {
 
     /// Prints it to standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
-        let plain = || format!("error: {}\n", self.message.trim_end().replace('\n', "\n       "));
+        let plain = || {
+            let text = self.message.trim_end().replace('\n', "\n       ").replace("\n       \n", "\n\n");
+            format!("error: {text}\n")
+        };
         let mut text = self.laid_out.clone().unwrap_or_else(plain);
         for hint in &self.hints {
             text += &format!("hint: {}\n", hint.replace('\n', "\n      "));

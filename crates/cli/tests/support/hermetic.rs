@@ -226,6 +226,9 @@ pub fn is_root() -> bool {
 pub enum Answer {
     /// With these bytes.
     Bytes(Vec<u8>),
+    /// With these bytes, which are compressed in this way.
+    #[allow(dead_code)]
+    Encoded(&'static str, Vec<u8>),
     /// With half of these bytes, and no more until the other side hangs up.
     Stall(Vec<u8>),
     /// With this status and nothing else.
@@ -319,14 +322,18 @@ fn serve(mut stream: TcpStream, answers: &dyn Fn(&Request) -> Option<Answer>) ->
         let path = request.split(' ').nth(1).unwrap_or_default();
         let answer = answers(&Request { path, header: &header }).unwrap_or(Answer::Status("404 Not Found"));
         let bytes = match &answer {
-            Answer::Bytes(bytes) | Answer::Stall(bytes) => bytes,
+            Answer::Bytes(bytes) | Answer::Encoded(_, bytes) | Answer::Stall(bytes) => bytes,
             Answer::Status(status) => {
                 write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")?;
                 continue;
             }
         };
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len())?;
-        if matches!(answer, Answer::Bytes(_)) {
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", bytes.len())?;
+        if let Answer::Encoded(name, _) = answer {
+            write!(stream, "Content-Encoding: {name}\r\n")?;
+        }
+        stream.write_all(b"\r\n")?;
+        if !matches!(answer, Answer::Stall(_)) {
             stream.write_all(bytes)?;
         } else {
             stream.write_all(&bytes[..bytes.len() / 2])?;

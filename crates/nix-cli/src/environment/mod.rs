@@ -128,7 +128,7 @@ impl EnvironmentOptions {
         all: &[Installable],
         options: &Options,
     ) -> Result<Vec<(String, String)>, Failure> {
-        let here = std::env::current_dir()
+        let here = crate::program::working_directory()
             .map_err(|error| Failure::new(format_args!("there is no working directory: {error}")))?;
         let mut rewrites = environment.output_rewrites(&here.join("outputs"));
         for (installable, (name, directory)) in all.iter().zip(&self.redirects) {

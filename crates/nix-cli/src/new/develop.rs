@@ -1,15 +1,18 @@
 //! `nix develop` and `nix print-dev-env`: the environment of an installable's build.
 
+use super::build::build_goals;
 use crate::arguments::{Arguments, Word};
 use crate::environment::{EnvironmentOptions, quoted};
 use crate::flake_installable::Purpose;
-use crate::installable::InstallableOptions;
-use crate::options::Options;
+use crate::installable::{Installable, InstallableOptions};
+use crate::options::{Opened, Options};
 use crate::program::{Variables, bash, become_program};
 use saltire_terminal::{Failure, print};
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 /// Text of `nix develop --help`.
 pub const HELP: &str = "\
@@ -135,11 +138,15 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     let (environment, path) = request.environment.environment(&opened, &installable, &options)?;
     let redirected = installables.others(request.environment.redirected(), &mut options)?;
     let rewrites = request.environment.rewrites(&environment, &opened, &redirected, &options)?;
-    let shell = bash(&opened)?;
     // The builder's shell is not made to be typed to.
+    let interactive = interactive_bash(&opened, &installable, &options)?;
+    let shell = interactive.clone().map_or_else(|| bash(&opened), Ok)?;
     let environment =
         environment.to_bash(&rewrites) + &format!("SHELL={}\n", quoted(&shell.to_string_lossy()));
     let mut script = request.script(environment, &options);
+    if let Some(directory) = interactive.as_deref().and_then(Path::parent) {
+        script += &format!("PATH={}\"${{PATH:+:$PATH}}\"\n", quoted(&directory.to_string_lossy()));
+    }
     let failed =
         |error: std::io::Error| Failure::new(format_args!("can't write the shell's first commands: {error}"));
     let mut file = tempfile::Builder::new().prefix("nix-shell.").tempfile().map_err(failed)?;
@@ -160,6 +167,39 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     let root = opened.session.store().display(&path);
     let more = [("NIX_GCROOT".into(), root.into()), ("SHELL".into(), shell.clone().into())];
     become_program(opened, &shell, &words, &request.variables, &more)
+}
+
+/// The Bash of the flake's own input `nixpkgs`: it is made to be typed to. What is wrong
+/// with it is told, but no error.
+fn interactive_bash(
+    opened: &Opened,
+    installable: &Installable,
+    options: &Options,
+) -> Result<Option<PathBuf>, Failure> {
+    let session = &opened.session;
+    let Some(locked) = installable.locked(session)? else { return Ok(None) };
+    if !locked.lock.nodes[0].inputs.contains_key("nixpkgs") {
+        return Ok(None);
+    }
+    session.flakes().override_with_inputs(locked);
+    let build = || {
+        let bash = Installable::of_flake("nixpkgs#bashInteractive")?;
+        let built = build_goals(session, &opened.progress, &bash.goals(session, options)?)?;
+        let location = session.store().location();
+        let outputs = built.iter().flat_map(|one| &one.outputs);
+        let files = outputs.map(|(_, path)| Path::new(&session.store().display(path)).join("bin/bash"));
+        let missing = || Failure::new("package 'nixpkgs#bashInteractive' does not provide a 'bin/bash'");
+        files.into_iter().find(|file| location.to_physical(file).exists()).ok_or_else(missing)
+    };
+    match build() {
+        Ok(bash) => Ok(Some(bash)),
+        Err(failure) if opened.progress.cancelled().load(Ordering::SeqCst) => Err(failure),
+        Err(failure) => {
+            opened.progress.finish();
+            eprintln!("error (ignored): {}", failure.message.trim_end());
+            Ok(None)
+        }
+    }
 }
 
 /// Runs `nix print-dev-env`.

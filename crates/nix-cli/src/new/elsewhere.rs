@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// Text of `--help`.
 pub const HELP: &str = "Says what there is instead of this command of Nix.\n";
 
-/// Runs `nix realisation info` and `nix store build-trace`.
+/// Runs `nix store build-trace info`.
 pub fn realisation(_: Arguments, _: Options) -> Result<ExitCode, Failure> {
     Err(Failure::new("there are no realisations: derivations whose output paths depend on their content can't be built here")
         .hint("of other derivations 'nix derivation show' says which paths the outputs have"))
@@ -18,9 +18,4 @@ pub fn realisation(_: Arguments, _: Options) -> Result<ExitCode, Failure> {
 pub fn upgrade(_: Arguments, _: Options) -> Result<ExitCode, Failure> {
     Err(Failure::new("saltire is not upgraded by itself")
         .hint("install a newer release in the way you installed this one"))
-}
-
-/// Runs `nix doctor`.
-pub fn doctor(_: Arguments, _: Options) -> Result<ExitCode, Failure> {
-    Err(Failure::new("'nix doctor' is not there").hint("'saltire doctor' checks what this machine allows"))
 }

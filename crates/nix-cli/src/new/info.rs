@@ -1,11 +1,10 @@
-//! Commands of `nix` that say what is in the store: `log`, `why-depends`,
-//! `derivation show`, `config show`.
+//! Commands of `nix` that say what is in the store: `why-depends`, `derivation show`.
 
 use super::build::{build_goals, wanted_of};
 use crate::arguments::{Arguments, Word, text};
 use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options};
-use crate::store::{failed, read_logs};
+use crate::store::failed;
 use saltire_driver::{Session, StorePath};
 use saltire_store_model::{ContentAddress, Derivation, DerivationOutput, Ingestion};
 use saltire_terminal::{Failure, print};
@@ -13,8 +12,6 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::ExitCode;
 
-/// Text of `nix log --help`.
-pub const LOG_HELP: &str = "Usage: nix log INSTALLABLE…\n\nPrints the log of a build.\n";
 /// Text of `nix store path-from-hash-part --help`.
 pub const HASH_PART_HELP: &str = "\
 Usage: nix store path-from-hash-part HASH
@@ -33,8 +30,6 @@ Usage: nix derivation show [-r] INSTALLABLE…
 
 Prints derivations as JSON; with -r also those that they need.
 ";
-/// Text of `nix config show --help`.
-pub const CONFIG_HELP: &str = "Usage: nix config show [NAME] [--json]\n\nPrints Nix's settings.\n";
 
 /// The store paths of installables: what they make, or the derivations.
 pub(crate) fn paths(session: &Session, goals: &[Goal], derivations: bool) -> Result<Vec<StorePath>, Failure> {
@@ -87,19 +82,6 @@ pub(crate) fn parse(
     // An installable may need an impure file, which is known only now.
     options.impure |= installables.has_file();
     Ok(installables)
-}
-
-/// Runs `nix log`.
-pub fn log(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let installables = parse(&mut words, &mut options, |_| false)?;
-    let opened = options.open()?;
-    let goals = goals(&opened, &installables, &mut options)?;
-    let names: Vec<String> = paths(&opened.session, &goals, true)?
-        .iter()
-        .map(|path| opened.session.store().display(path))
-        .collect();
-    read_logs(&opened.session, &names)?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `nix store dump-path`.
@@ -484,41 +466,4 @@ fn parse_derivation(session: &Session, value: &Json) -> Result<Derivation, Failu
         true => Ok(derivation),
         false => Err(Failure::new("the derivation's output paths are not those that follow from it")),
     }
-}
-
-/// Runs `nix config show`.
-pub fn show_config(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
-    let mut json = false;
-    let mut wanted = None;
-    while let Some(word) = words.next()? {
-        match &word {
-            Word::Long(name) if name == "json" => json = true,
-            Word::Plain(name) => wanted = Some(name.to_string_lossy().into_owned()),
-            _ if options.take(&word, &mut words)? => {}
-            _ => return Err(words.unknown(&word)),
-        }
-    }
-    let mut settings: BTreeMap<&str, String> =
-        options.config.all().map(|(known, value)| (known.name, value.to_owned())).collect();
-    settings.entry("system").and_modify(|value| {
-        if value.is_empty() {
-            *value = format!("{}-linux", std::env::consts::ARCH);
-        }
-    });
-    let text = match wanted {
-        Some(name) => match settings.get(name.as_str()) {
-            Some(value) => format!("{value}\n"),
-            None => return Err(Failure::new(format_args!("could not find setting '{name}'"))),
-        },
-        None if json => {
-            let all: Map<String, Json> = settings
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), json!({ "value": value })))
-                .collect();
-            format!("{}\n", Json::Object(all))
-        }
-        None => settings.iter().map(|(name, value)| format!("{name} = {value}\n")).collect(),
-    };
-    print(&text)?;
-    Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use crate::build::{named_derivation, realise, say_plan};
 use crate::installable::store_path_of;
 use crate::options::{Opened, Options, add_root};
 use query::Query;
-use saltire_driver::{Error, Session, StorePath, Wanted};
+use saltire_driver::{Error, OtherStore, Session, StorePath, Wanted};
 use saltire_store::{GarbageOptions, Store, StoreError, VerifyProblem};
 use saltire_store_model::nar::keep_all;
 use saltire_store_model::{Hash, HashAlgorithm, Ingestion, References};
@@ -340,24 +340,9 @@ pub fn invalid(store: &Store, path: &StorePath) -> Failure {
 
 /// Logs of derivations, or of what built a path.
 pub fn read_logs(session: &Session, names: &[String]) -> Result<(), Failure> {
-    let store = session.store();
+    let store = OtherStore::open("auto", session)?;
     for name in names {
-        let path = parse_path(session, name)?;
-        let mut candidates = vec![path.clone()];
-        if !path.is_derivation() {
-            candidates = store.query_valid_derivers(&path).map_err(Error::from)?.into_iter().collect();
-            candidates
-                .extend(store.query_path_info(&path).map_err(Error::from)?.and_then(|info| info.deriver));
-        }
-        let mut found = None;
-        for candidate in &candidates {
-            found = found.or(store.read_log(candidate).map_err(Error::from)?);
-        }
-        let Some(log) = found else {
-            let path = store.display(&path);
-            return Err(Failure::new(format_args!("build log of derivation '{path}' is not available")));
-        };
-        saltire_terminal::print_bytes(&log)?;
+        crate::new::logs::show(session, &store, &parse_path(session, name)?, name)?;
     }
     Ok(())
 }

@@ -102,6 +102,9 @@ pub trait Backend: Sync {
     /// Adds signatures to those of a path.
     fn add_signatures(&self, path: &StorePath, signatures: &BTreeSet<String>) -> Result<(), BackendError>;
 
+    /// Adds the log of a derivation's build, unless there is one.
+    fn add_log(&self, derivation: &StorePath, log: &mut dyn Read) -> Result<(), BackendError>;
+
     /// Writes the NAR of a path.
     fn write_nar(&self, path: &StorePath, output: &mut dyn Write) -> Result<(), BackendError>;
 

@@ -130,8 +130,11 @@ impl Server<'_> {
             }
             request::ADD_MULTIPLE => self.add_multiple(),
             request::ADD_BUILD_LOG => {
-                read_path(self.input, &store)?;
-                FramedReader::new(self.input).drain()?;
+                let derivation = read_path(self.input, &store)?;
+                let mut log = FramedReader::new(self.input);
+                let result = self.backend.add_log(&derivation, &mut log);
+                log.drain()?;
+                result?;
                 number_reply(1)
             }
             request::BUILD_PATHS | request::BUILD_WITH_RESULTS | request::BUILD_DERIVATION => {
