@@ -6,6 +6,10 @@ mod support;
 #[path = "support/hermetic.rs"]
 mod hermetic;
 
+#[path = "support/terminal.rs"]
+#[allow(dead_code)]
+mod terminal;
+
 use hermetic::{Answer, Home, Server, fetch_expression, text};
 use rustix::process::Signal;
 use std::path::PathBuf;
@@ -53,12 +57,36 @@ fn an_interrupted_build_leaves_nothing() {
         run.signal_group(signal);
         let (code, output, messages) = run.finish();
         assert_eq!((code, output.as_str()), (Some(130), ""), "{messages}");
-        assert!(messages.ends_with("error: interrupted\n"), "{messages}");
+        assert!(messages.ends_with("error: interrupted by the user\n"), "{messages}");
         home.check_clean("endless");
     }
     // It is as if it had never begun.
     let plan = home.stdout(&["plan", "--expr", &expression]);
     assert!(plan.contains("endless"), "{plan}");
+}
+
+#[test]
+fn at_a_terminal_no_progress_stays() {
+    let Some((home, shell)) = home_with_shell() else { return };
+    let file = home.path().join("endless.nix");
+    std::fs::write(&file, build_expression("endless", &shell, ENDLESS)).unwrap();
+    let store = home.path().join("data");
+    let variables = [("SALTIRE_STORE", "private".as_ref()), ("XDG_DATA_HOME", store.as_os_str())];
+    for (arguments, code) in [
+        (&["nix", "build", "--impure", "--no-link", "-f", "endless.nix"][..], 1),
+        (&["nix-build", "--no-out-link", "endless.nix"], 1),
+        (&["build", "--no-link", "-f", "endless.nix"], 130),
+    ] {
+        let mut terminal = terminal::Terminal::start(arguments, home.path(), &variables);
+        terminal.expect("begun");
+        terminal.send("\u{3}");
+        let before = terminal.expect("^C");
+        // What is echoed stands in the line that is removed next.
+        assert!(before.ends_with("s\u{1b}[0m^C") || before.ends_with("s^C"), "{before:?}");
+        let after = terminal.expect("error: interrupted by the user\r\n");
+        assert!(after.starts_with("\r\u{1b}[2K") && !after.contains("failed"), "{after:?}");
+        assert_eq!(terminal.wait(), Some(code));
+    }
 }
 
 #[test]
@@ -95,7 +123,7 @@ fn an_interrupted_download_leaves_nothing_and_can_be_begun_again() {
     run.signal_group(Signal::INT);
     let (code, output, messages) = run.finish();
     assert_eq!((code, output.as_str()), (Some(130), ""), "{messages}");
-    assert!(messages.ends_with("error: interrupted\n"), "{messages}");
+    assert!(messages.ends_with("error: interrupted by the user\n"), "{messages}");
     home.check_clean("file");
     let works = Server::of(Answer::Bytes(content.clone()));
     let path: PathBuf = home.stdout(&["build", "--no-link", "--expr", &expression(&works)]).trim().into();

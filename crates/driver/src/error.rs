@@ -140,7 +140,7 @@ pub enum Error {
     #[error("can't work with other processes: {0}")]
     Workers(io::Error),
     /// The user called it off.
-    #[error("interrupted")]
+    #[error("interrupted by the user")]
     Interrupted,
 }
 

@@ -57,6 +57,9 @@ const COMMANDS: &[Command] = &[
     Command { name: "nix-store", run: store::run, help: store::HELP },
 ];
 
+/// The exit code of what the user ended, but for these commands.
+const INTERRUPTED: u8 = 130;
+
 /// The command that has commands of its own.
 const NIX: &str = "nix";
 
@@ -77,7 +80,11 @@ pub fn run(name: &str, words: Vec<OsString>) -> ExitCode {
         None if name == NIX => new::run(words),
         None => Err(Failure::new(format_args!("there is no command {name}"))),
     };
-    result.unwrap_or_else(|failure| failure.report())
+    result.unwrap_or_else(|mut failure| {
+        // As with Nix, unlike with programs that leave it to the kernel.
+        failure.code = if failure.code == INTERRUPTED { 1 } else { failure.code };
+        failure.report()
+    })
 }
 
 impl Command {

@@ -6,6 +6,7 @@
 mod failure;
 mod interrupt;
 mod json;
+mod lines;
 mod plain;
 mod progress;
 

@@ -2,12 +2,13 @@
 
 use crate::interrupt::SignalWatch;
 use crate::json;
+use crate::lines::Lines;
 use crate::plain::{Keep, printable};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use saltire_driver::{Event, Events, StepId, StepKind};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -87,7 +88,7 @@ impl Progress {
             json::switch_on();
         }
         let target = if terminal && !verbosity.quiet {
-            ProgressDrawTarget::stderr_with_hz(10)
+            ProgressDrawTarget::term_like_with_hz(Box::new(Lines::new()), 10)
         } else {
             ProgressDrawTarget::hidden()
         };
@@ -170,6 +171,8 @@ impl Progress {
         }
         let elapsed = running.started.elapsed().as_secs_f64();
         match running.kind {
+            // What the user ended is not what went wrong.
+            _ if !success && self.cancelled().load(Ordering::SeqCst) => {}
             _ if !success => self.line(&format!("failed: {name}")),
             StepKind::Download if !self.terminal => {
                 self.line(&format!("[{}/{}] Fetched {name}", state.done, state.planned));
