@@ -23,9 +23,13 @@ pub(crate) fn run(arguments: &ReleaseArguments) -> anyhow::Result<()> {
     let merge = profdata()?;
     std::fs::create_dir_all(&arguments.target)?;
     let target = arguments.target.canonicalize()?;
-    let counts = tempfile::tempdir()?;
+    // Always the same place: it is in the flags that all crates are compiled with.
+    let counts = target.join("counts");
+    if counts.exists() {
+        std::fs::remove_dir_all(&counts)?;
+    }
     println!("building the program that counts");
-    build(&target, &format!("-Cprofile-generate={}", counts.path().display()), None)?;
+    build(&target, &format!("-Cprofile-generate={}", counts.display()), None)?;
     let program = target.join("release/saltire");
     let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pkgs").canonicalize()?;
     for (title, lesson) in LESSONS {
@@ -35,7 +39,7 @@ pub(crate) fn run(arguments: &ReleaseArguments) -> anyhow::Result<()> {
     println!("instantiating a package");
     instantiate(&program, &["-A", "pkgsCross.riscv64.hello", &packages.display().to_string()])?;
     let profile = target.join("evaluation.profdata");
-    let status = Command::new(&merge).arg("merge").arg("-o").arg(&profile).arg(counts.path()).status()?;
+    let status = Command::new(&merge).arg("merge").arg("-o").arg(&profile).arg(&counts).status()?;
     if !status.success() {
         bail!("the counts can't be merged");
     }

@@ -5,7 +5,7 @@ use saltire_diagnostics::Pos;
 use crate::attrs::Attrs;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean};
 use crate::evaluator::Evaluator;
-use crate::ir::{Expr, ExprRef, Key, Select, SelectPath, WithVariable};
+use crate::ir::{Expr, ExprRef, Key, Select, SelectPath, WithPlace, WithVariable};
 use crate::print::shown_name;
 use crate::symbol::Symbol;
 use crate::value::{Env, Slot, Value};
@@ -15,7 +15,7 @@ type EnvRef = &'static Env;
 impl Evaluator {
     #[inline(never)]
     pub(crate) fn with_variable(&mut self, variable: &'static WithVariable, env: EnvRef) -> Result<Value> {
-        for (depth, cache, pos) in variable.withs {
+        for WithPlace { depth, cache, pos } in variable.withs.get() {
             let slot = env.outer(*depth).slot(0);
             let value = slot.get();
             let value = self.force(value).map_err(|error| error.needed_at(*pos))?;
@@ -36,10 +36,12 @@ impl Evaluator {
     #[inline]
     pub(crate) fn eval_select(&mut self, select: &'static Select, env: EnvRef) -> Result<Value> {
         self.region.counts.lookups += 1;
-        let subject = match select.subject {
-            Expr::Local { slot, pos } => self.variable(env.slot(*slot), *pos)?,
-            Expr::Variable { depth, slot, pos } => self.variable(env.outer(*depth).slot(*slot), *pos)?,
-            subject => match self.eval_operand(subject, env) {
+        let subject = match *select.subject {
+            Expr::Local { slot, pos } => self.variable(env.slot(slot.into()), pos)?,
+            Expr::Variable { depth, slot, pos } => {
+                self.variable(env.outer(depth.into()).slot(slot.into()), pos)?
+            }
+            _ => match self.eval_operand(select.subject, env) {
                 Ok(value) => value,
                 Err(error) => return Err(selection_goes_on(error, select)),
             },
@@ -60,12 +62,12 @@ impl Evaluator {
             Some(attrs) => missing_attribute(attrs, select.name, select.pos),
             None => self.not_a_set(subject, select.pos),
         };
-        let before = match select.subject {
+        let before = match *select.subject {
             Expr::Select(inner) => {
-                let subject = match inner.subject {
+                let subject = match *inner.subject {
                     // A set that is written there is made again.
                     Expr::Attrs(_) => self.eval_operand(inner.subject, env).ok(),
-                    subject => ready(subject, env),
+                    _ => ready(inner.subject, env),
                 };
                 subject.and_then(|value| value.as_attrs()?.attr(inner.name))
             }
@@ -126,7 +128,7 @@ impl Evaluator {
         match key {
             Key::Static(name, _) => Ok(*name),
             Key::Dynamic(expr, pos) => {
-                let value = self.eval(expr, env)?;
+                let value = self.eval(*expr, env)?;
                 Ok(self.plain_string(value, *pos, "while evaluating an attribute name")?.symbol())
             }
         }
@@ -135,7 +137,7 @@ impl Evaluator {
     pub(crate) fn select_path(&mut self, select: &'static SelectPath, env: EnvRef) -> Result<Value> {
         let mut value = self.eval_operand(select.subject, env)?;
         let mut last = None;
-        for key in select.path {
+        for key in select.path.get() {
             match self.select_key(value, key, select, &mut last, env) {
                 Ok(Some(found)) => value = found,
                 Ok(None) => return select.default.map_or(Ok(value), |default| self.eval(default, env)),
@@ -188,7 +190,7 @@ impl Evaluator {
     ) -> Box<EvalError> {
         let Some(attr) = last.and_then(|(attrs, name)| attrs.attr(name)) else { return error };
         let mut path = String::new();
-        for key in select.path {
+        for key in select.path.get() {
             path.push_str(if path.is_empty() { "" } else { "." });
             path.push_str(&self.key(key, env).map_or_else(|_| "\"${…}\"".to_owned(), shown_name));
         }
@@ -236,8 +238,8 @@ fn while_evaluating(error: Box<EvalError>, place: Pos, path: &str, mark: usize) 
 /// whole path.
 #[cold]
 fn selection_goes_on(error: Box<EvalError>, select: &'static Select) -> Box<EvalError> {
-    let Expr::Select(inner) = select.subject else { return error };
-    if !error.is_marked(address(inner)) {
+    let Expr::Select(inner) = *select.subject else { return error };
+    if !error.is_marked(address(inner.get())) {
         return error;
     }
     let message = format!("while evaluating the attribute '{}'", path_text(select));
@@ -246,13 +248,13 @@ fn selection_goes_on(error: Box<EvalError>, select: &'static Select) -> Box<Eval
 
 /// The value of a variable, or of an attribute of one, if it is evaluated.
 fn ready(expr: ExprRef, env: EnvRef) -> Option<Value> {
-    let value = match expr {
-        Expr::Constant(value) => *value,
-        Expr::Local { slot, .. } => env.slot(*slot).get_if_set()?,
-        Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set()?,
+    let value = match *expr {
+        Expr::Constant(value) => value,
+        Expr::Local { slot, .. } => env.slot(slot.into()).get_if_set()?,
+        Expr::Variable { depth, slot, .. } => env.outer(depth.into()).slot(slot.into()).get_if_set()?,
         Expr::With(variable) => {
-            let found = |(depth, _, _): &(u32, _, _)| {
-                let attrs = env.outer(*depth).slot(0).get_if_set()?.resolve_untracked().as_attrs()?;
+            let found = |place: &WithPlace| {
+                let attrs = env.outer(place.depth).slot(0).get_if_set()?.resolve_untracked().as_attrs()?;
                 attrs.get(variable.name)
             };
             variable.withs.iter().find_map(found)?
@@ -268,7 +270,7 @@ fn ready(expr: ExprRef, env: EnvRef) -> Option<Value> {
 fn path_text(select: &'static Select) -> String {
     let mut names = vec![shown_name(select.name)];
     let mut subject = select.subject;
-    while let Expr::Select(inner) = subject {
+    while let Expr::Select(inner) = *subject {
         names.push(shown_name(inner.name));
         subject = inner.subject;
     }
@@ -280,9 +282,9 @@ fn path_text(select: &'static Select) -> String {
 /// are equal only if they are in the same thunk.
 #[inline]
 pub(crate) fn ready_attribute(select: &'static Select, env: EnvRef) -> Option<Value> {
-    let subject = match select.subject {
-        Expr::Local { slot, .. } => env.slot(*slot).get_if_set(),
-        Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set(),
+    let subject = match *select.subject {
+        Expr::Local { slot, .. } => env.slot(slot.into()).get_if_set(),
+        Expr::Variable { depth, slot, .. } => env.outer(depth.into()).slot(slot.into()).get_if_set(),
         _ => None,
     };
     let slot = select.find(subject?.resolve_untracked().as_attrs()?)?;

@@ -23,8 +23,8 @@ impl Evaluator {
         env: &'static Env,
     ) -> Box<EvalError> {
         let text = self.condition_text(pos);
-        if let Expr::Binary { operator: Operator::Equal, operands, .. } = condition
-            && let Err(error) = self.check_equality(operands.0, operands.1, env)
+        if let Expr::Binary(Operator::Equal, operands) = *condition
+            && let Err(error) = self.check_equality(operands.left, operands.right, env)
         {
             if error.kind != ErrorKind::Assertion {
                 return error;

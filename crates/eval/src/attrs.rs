@@ -10,6 +10,7 @@
 
 use saltire_diagnostics::Pos;
 
+use crate::near::{Near, near};
 use crate::region::Region;
 use crate::shape::{Place, Plan, Shape};
 use crate::symbol::Symbol;
@@ -19,7 +20,7 @@ use crate::value::{Slot, Value};
 #[repr(C)]
 pub(crate) struct AttrsObj {
     /// Address of the shape; its lowest bit marks a layer.
-    shape: usize,
+    shape: u32,
 }
 
 /// An attribute set value's contents.
@@ -41,13 +42,13 @@ impl Attrs {
     #[inline(always)]
     pub(crate) fn shape(self) -> &'static Shape {
         // SAFETY: the word is a shape's address and a mark in its lowest bit.
-        unsafe { &*((self.0.shape & !1) as *const Shape) }
+        unsafe { &*((self.0.shape & !1) as usize as *const Shape) }
     }
 
     /// A number that only sets of the same shape have, for inline caches.
     #[inline(always)]
     pub(crate) fn shape_id(self) -> usize {
-        self.0.shape
+        self.0.shape as usize
     }
 
     #[inline(always)]
@@ -68,7 +69,7 @@ impl Attrs {
         for _ in 0..levels {
             let object: *const AttrsObj = attrs.0;
             // SAFETY: a set with layers below has a reference to the next behind its header.
-            attrs = unsafe { *object.add(1).cast::<Attrs>() };
+            attrs = Attrs(unsafe { *object.add(1).cast::<Near<AttrsObj>>() }.get());
         }
         attrs
     }
@@ -162,15 +163,14 @@ impl Attrs {
     fn allocate(region: &mut Region, shape: &'static Shape, below: Option<Attrs>) -> (*mut Value, Attrs) {
         let header = if below.is_some() { 2 } else { 1 };
         let len = shape.symbols.len();
-        let at = region.words(header + len);
+        let at = region.words((header + len).div_ceil(2)).cast::<u32>();
         region.counts.sets += 1;
         region.counts.set_slots += (header + len) as u64 - 1;
         // SAFETY: there is room for the header, the reference and the slots.
         unsafe {
-            let address = std::ptr::from_ref(shape) as usize;
-            at.cast::<AttrsObj>().write(AttrsObj { shape: address | usize::from(below.is_some()) });
+            at.write(near(shape) | u32::from(below.is_some()));
             if let Some(below) = below {
-                at.add(1).cast::<Attrs>().write(below);
+                at.add(1).write(near(below.0));
             }
             (at.add(header).cast::<Value>().as_ptr(), Attrs(at.cast::<AttrsObj>().as_ref()))
         }

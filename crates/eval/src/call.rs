@@ -95,7 +95,8 @@ impl Evaluator {
 
     fn partial(&mut self, builtin: &'static Builtin, first: &[Value], more: &[Value]) -> Value {
         let arguments = self.region.alloc_copy(&[first, more]);
-        Value::from_other(self.region.alloc(Other::Partial(Partial { builtin, arguments })))
+        let partial = self.region.alloc(Partial { builtin, arguments });
+        Value::from_other(self.region.alloc(Other::Partial(partial)))
     }
 
     #[inline]
@@ -128,7 +129,7 @@ impl Evaluator {
     /// Calls a closure, and while its body is a function again, that one, without
     /// making closures in between.
     fn call_closures(&mut self, closure: Closure, arguments: &mut &[Value], pos: Pos) -> Result<Value> {
-        let (mut code, mut env) = (closure.0.code, closure.env());
+        let (mut code, mut env) = (closure.0.code.get(), closure.env());
         while let [argument, others @ ..] = *arguments {
             *arguments = others;
             env = self.bind_arguments(code, env, *argument, pos)?;
@@ -139,8 +140,8 @@ impl Evaluator {
             if arguments.is_empty() {
                 break;
             }
-            match code.body {
-                Expr::Lambda(inner) => code = inner,
+            match *code.body {
+                Expr::Lambda(inner) => code = inner.get(),
                 _ => break,
             }
         }
@@ -149,7 +150,7 @@ impl Evaluator {
 
     #[inline]
     fn call_closure(&mut self, closure: Closure, argument: Value, pos: Pos) -> Result<Value> {
-        let (code, env) = (closure.0.code, closure.env());
+        let (code, env) = (closure.0.code.get(), closure.env());
         let env = self.bind_arguments(code, env, argument, pos)?;
         self.run_body(code, env, pos)
     }
@@ -183,11 +184,11 @@ impl Evaluator {
         pos: Pos,
     ) -> Result<&'static Env> {
         self.region.counts.calls += 1;
-        match &code.formals {
+        match code.formals {
             None => Ok(self.bind_argument(code, env, argument)),
             Some(formals) => {
                 let env = Env::new(&mut self.region, env, code.slots as usize);
-                self.bind_formals(code, formals, env, argument, pos)?;
+                self.bind_formals(code, formals.get(), env, argument, pos)?;
                 Ok(env)
             }
         }
@@ -297,7 +298,7 @@ impl Evaluator {
                 let error = EvalError::type_error(code.pos, message);
                 return Err(error.traced(pos, "from call site"));
             };
-            slot.set(self.delay(default, env));
+            slot.set(self.delay(*default, env));
         }
         Ok(())
     }
@@ -312,8 +313,8 @@ impl Evaluator {
             return self.auto_call(function, arguments);
         }
         let Some(closure) = function.as_closure() else { return Ok(function) };
-        let code = closure.0.code;
-        let Some(formals) = &code.formals else { return Ok(function) };
+        let code = closure.0.code.get();
+        let Some(formals) = code.formals else { return Ok(function) };
         let mut given: Vec<Attr> = Vec::new();
         if formals.ellipsis {
             given.extend(arguments.iter());

@@ -322,7 +322,7 @@ impl Evaluator {
         let mut context = Context::EMPTY;
         let mut length = 0;
         for (index, part) in parts.iter().enumerate() {
-            let value = self.eval_operand(part, env)?;
+            let value = self.eval_operand(*part, env)?;
             let string = match value.as_str() {
                 Some(string) => string,
                 None => self
@@ -355,7 +355,7 @@ impl Evaluator {
     ) -> Result<Value> {
         let mut text = Vec::new();
         for (index, part) in parts.iter().enumerate() {
-            let value = self.eval(part, env)?;
+            let value = self.eval(*part, env)?;
             let string = self
                 .coerce(value, Coerce::PLAIN, pos, "while evaluating a path segment")
                 .map_err(|error| self.in_operand(error, pos, index))?;

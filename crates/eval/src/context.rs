@@ -169,6 +169,15 @@ impl Context {
         })
     }
 
+    /// The elements of all, each once, in no particular order.
+    pub(crate) fn elements_of(contexts: &[Self]) -> Vec<&'static ContextElement> {
+        let mut ids: Vec<u32> = contexts.iter().flat_map(|context| context.ids()).copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let all = ELEMENTS.read().unwrap_or_else(PoisonError::into_inner);
+        ids.into_iter().map(|id| all[id as usize]).collect()
+    }
+
     /// The elements, in no particular order.
     pub fn iter(self) -> impl Iterator<Item = &'static ContextElement> {
         let elements: Vec<_> = if self.is_empty() {

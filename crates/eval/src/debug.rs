@@ -11,7 +11,7 @@ use saltire_diagnostics::Pos;
 use crate::error::{ErrorKind, EvalError, Result};
 use crate::evaluator::Evaluator;
 use crate::interactive::Variables;
-use crate::ir::{Expr, ExprRef, Select};
+use crate::ir::{Expr, ExprRef};
 use crate::print::shown_name;
 use crate::scope::{Scope, ScopeKind};
 use crate::stack;
@@ -139,7 +139,7 @@ impl Places {
 }
 
 fn address(expr: ExprRef) -> usize {
-    std::ptr::from_ref(expr) as usize
+    expr.address() as usize
 }
 
 /// The debugger of an evaluator.
@@ -211,8 +211,8 @@ impl Evaluator {
             self.push_frame(What::Let, Pos::NONE, scope, env)?;
         }
         let place = self.debug.as_ref().and_then(|debug| debug.places.all.get(&key).copied());
-        let what = match expr {
-            Expr::Call { .. } => Some(What::Call),
+        let what = match *expr {
+            Expr::Call(_) => Some(What::Call),
             Expr::Select(_) | Expr::SelectPath(_) => Some(What::Select(expr)),
             _ => None,
         };
@@ -442,13 +442,13 @@ impl StackFrame {
 
 /// `a.b` of a selection `subject.a.b`.
 fn attribute_path(expr: ExprRef) -> String {
-    match expr {
+    match *expr {
         Expr::Select(select) => {
             let mut names = vec![shown_name(select.name)];
             let mut subject = select.subject;
-            while let Expr::Select(Select { subject: inner, name, .. }) = subject {
-                names.push(shown_name(*name));
-                subject = inner;
+            while let Expr::Select(inner) = *subject {
+                names.push(shown_name(inner.name));
+                subject = inner.subject;
             }
             names.reverse();
             names.join(".")

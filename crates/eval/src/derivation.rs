@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use saltire_diagnostics::{Origin, Pos};
 use saltire_store_model::{
     ContentAddress, Derivation, DerivationOutput, Hash, HashAlgorithm, Ingestion, StorePath, placeholder,
@@ -79,6 +79,8 @@ in derivation (fixed // {
 struct Build {
     derivation: Derivation,
     context: Vec<Context>,
+    /// In the order of names.
+    environment: Vec<(BString, BString)>,
     outputs: Vec<String>,
     output_hash: Option<String>,
     output_hash_algorithm: Option<String>,
@@ -129,19 +131,20 @@ impl Evaluator {
             if attr.name == self.names.ignore_nulls {
                 continue;
             }
-            let derivation = build.derivation.name.clone();
             self.derivation_attribute(&mut build, attr, ignore_nulls).map_err(|error| {
                 let what = format!(
-                    "while evaluating attribute '{}' of derivation '{derivation}'",
-                    attr.name.as_bstr()
+                    "while evaluating attribute '{}' of derivation '{}'",
+                    attr.name.as_bstr(),
+                    build.derivation.name
                 );
                 error.traced(attr.pos, what)
             })?;
         }
         if let Some(mut json) = build.json.take() {
             json.push(b'}');
-            build.derivation.environment.insert("__json".into(), json.into());
+            build.environment.push(("__json".into(), json.into()));
         }
+        build.derivation.environment = std::mem::take(&mut build.environment).into_iter().collect();
         self.add_inputs(&mut build, pos)?;
         self.check_outputs(&mut build, pos)?;
         self.write_derivation(build, pos)
@@ -185,7 +188,7 @@ impl Evaluator {
         } else {
             self.output_attribute(build, attr, bytes)?;
         }
-        build.derivation.environment.insert(attr.name.as_bytes().into(), bytes.into());
+        build.environment.push((attr.name.as_bytes().into(), bytes.into()));
         Ok(())
     }
 
@@ -263,9 +266,8 @@ impl Evaluator {
 
     /// From the contexts of all strings: what the derivation needs.
     fn add_inputs(&mut self, build: &mut Build, pos: Pos) -> Result<()> {
-        let context = build.context.drain(..).fold(Context::EMPTY, Context::union);
         let derivation = &mut build.derivation;
-        for element in context.iter() {
+        for element in Context::elements_of(&build.context) {
             match element {
                 ContextElement::Opaque(path) => {
                     derivation.input_sources.insert(path.clone());

@@ -29,7 +29,7 @@ use crate::stack;
 use crate::string::Str;
 use crate::symbol::{Interner, Symbol, WellKnown};
 use crate::tree_cache::TreeKey;
-use crate::value::{EMPTY_ENV, Other, Owner, Thunk, Value};
+use crate::value::{COMMON, Other, Owner, Thunk, Value};
 
 /// How to evaluate.
 #[derive(Clone, Debug)]
@@ -118,6 +118,8 @@ pub struct Evaluator {
     pub(crate) region: Region,
     /// For what is lowered.
     pub(crate) code: Region,
+    /// Code of the last tracked thunk.
+    pub(crate) tracked: Option<crate::ir::ExprRef>,
     /// For syntax trees while a file is parsed or a part lowered.
     arena: Bump,
     /// Bytes of the trees that are kept.
@@ -178,6 +180,7 @@ impl Evaluator {
         Self {
             shared,
             region: Region::new(),
+            tracked: None,
             code: Region::new(),
             arena: Bump::new(),
             tree_bytes: 0,
@@ -216,7 +219,7 @@ impl Evaluator {
             globals.push((global, value));
         }
         // `builtins.builtins` is the set itself: a thunk that is done once the set exists.
-        let this = Thunk::with_values(&mut self.region, &crate::ir::APPLY1, &[Value::NULL, Value::NULL]);
+        let this = Thunk::with_values(&mut self.region, COMMON.apply1, &[Value::NULL, Value::NULL]);
         let builtins_name = Symbol::intern("builtins");
         attrs.push(Attr { name: builtins_name, value: this, pos: Pos::NONE });
         let set = Value::from_attrs(Attrs::from_unsorted(&mut self.region, attrs));
@@ -254,7 +257,7 @@ impl Evaluator {
         let scope = self.globals_for_derivation();
         let expr = self.parse_text(DERIVATION_ORIGIN, DERIVATION_FUNCTION.into(), b"/", scope);
         if let Ok(expr) = expr {
-            let value = Thunk::in_env(&mut self.region, expr, &EMPTY_ENV);
+            let value = Thunk::in_env(&mut self.region, expr, COMMON.env);
             all.push(("derivation", value, true));
         }
         all
@@ -462,7 +465,7 @@ impl Evaluator {
     /// Evaluates a text from anywhere; relative paths in it are relative to `base`.
     pub fn eval_text(&mut self, origin: Origin, text: Arc<[u8]>, base: &[u8]) -> Result<Value> {
         let expr = self.parse_text(origin, text, base, self.globals)?;
-        self.eval(expr, &EMPTY_ENV)
+        self.eval(expr, COMMON.env)
     }
 
     /// Reads and lowers a text from anywhere.
@@ -516,7 +519,7 @@ impl Evaluator {
             }
             None => {
                 let expr = self.parse_file(&resolved, self.globals)?;
-                let value = Thunk::in_env(&mut self.code, expr, &EMPTY_ENV);
+                let value = Thunk::in_env(&mut self.code, expr, COMMON.env);
                 // Another thread may have read it meanwhile: all must have the same value.
                 self.dependencies.share(&resolved, before);
                 *self.lock_files().entry(resolved).or_insert(value)
@@ -591,7 +594,7 @@ impl Evaluator {
         let kind = ScopeKind::Constants(names);
         let scope = self.code.alloc(Scope { up: Some(self.globals), kind });
         let expr = self.parse_file(&resolved, scope)?;
-        self.eval(expr, &EMPTY_ENV)
+        self.eval(expr, COMMON.env)
     }
 
     /// The string of one byte, always the same.
@@ -661,26 +664,26 @@ impl Evaluator {
 
     /// A thunk that calls a function with one argument.
     pub fn new_call(&mut self, function: Value, argument: Value) -> Value {
-        Thunk::with_values(&mut self.region, &crate::ir::APPLY1, &[function, argument])
+        Thunk::with_values(&mut self.region, COMMON.apply1, &[function, argument])
     }
 
     /// A thunk that calls a function with two arguments.
     pub fn new_call2(&mut self, function: Value, first: Value, second: Value) -> Value {
-        Thunk::with_values(&mut self.region, &crate::ir::APPLY2, &[function, first, second])
+        Thunk::with_values(&mut self.region, COMMON.apply2, &[function, first, second])
     }
 
     /// A thunk that selects an attribute.
     pub fn new_select(&mut self, set: Value, name: Symbol) -> Value {
-        Thunk::with_values(&mut self.region, &crate::ir::THUNK_SELECT, &[set, name.to_value()])
+        Thunk::with_values(&mut self.region, COMMON.select, &[set, name.to_value()])
     }
 
     /// The lowered form of a part that was left for later.
     pub(crate) fn lazy_expr(&mut self, lazy: &'static crate::ir::Lazy) -> Result<ExprRef> {
         if let Some(expr) = lazy.lowered.get() {
-            return Ok(expr);
+            return Ok(*expr);
         }
-        let expr = self.lower(lazy.file, lazy.at, lazy.scope, lazy.name)?;
-        Ok(lazy.lowered.get_or_init(|| expr))
+        let expr = self.lower(lazy.file.get(), lazy.at, lazy.scope.get(), lazy.name)?;
+        Ok(*lazy.lowered.get_or_init(|| expr))
     }
 }
 

@@ -2,7 +2,7 @@
 //! stopping an evaluation that takes too long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use saltire_diagnostics::Origin;
 
@@ -10,21 +10,38 @@ use crate::error::Result;
 use crate::evaluator::Evaluator;
 use crate::scope::{Found, Scope, ScopeKind};
 use crate::symbol::Symbol;
-use crate::value::{EMPTY_ENV, Thunk, Value};
+use crate::value::{COMMON, Thunk, Value};
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Why evaluations are to stop: any of the following.
+static STOP: AtomicU8 = AtomicU8::new(0);
+const INTERRUPTED: u8 = 1;
+const EXHAUSTED: u8 = 2;
+
+/// Whether evaluations are to stop for any reason.
+#[inline(always)]
+pub(crate) fn must_stop() -> bool {
+    STOP.load(Ordering::Relaxed) != 0
+}
+
+/// Makes evaluations end with an error: there is nearly no more memory for values.
+pub(crate) fn set_exhausted() {
+    STOP.fetch_or(EXHAUSTED, Ordering::Relaxed);
+}
 
 /// Whether evaluations in this process are to stop.
 #[inline(always)]
 pub fn is_interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    STOP.load(Ordering::Relaxed) & INTERRUPTED != 0
 }
 
 /// Makes all evaluations in this process end with an error soon (`true`), or lets
 /// new ones run (`false`). Values that were being evaluated can be evaluated again.
 /// May be called from a signal handler.
 pub fn set_interrupted(interrupted: bool) {
-    INTERRUPTED.store(interrupted, Ordering::Relaxed);
+    match interrupted {
+        true => STOP.fetch_or(INTERRUPTED, Ordering::Relaxed),
+        false => STOP.fetch_and(!INTERRUPTED, Ordering::Relaxed),
+    };
 }
 
 /// Variables that texts can use, in layers over the builtins.
@@ -73,7 +90,7 @@ impl Evaluator {
     ) -> Result<Value> {
         let scope = variables.map_or(self.globals, |variables| variables.0);
         let expr = self.parse_text(origin, text, base, scope)?;
-        Ok(Thunk::in_env(&mut self.region, expr, &EMPTY_ENV))
+        Ok(Thunk::in_env(&mut self.region, expr, COMMON.env))
     }
 }
 

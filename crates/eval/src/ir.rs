@@ -2,93 +2,140 @@
 //! names interned. Nodes are in a region and never freed.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use saltire_diagnostics::{Pos, SourceFile};
 
 use crate::attrs::Attrs;
+use crate::dependencies::Dependency;
+use crate::error::EvalError;
+use crate::near::{Near, NearSlice};
 use crate::scope::Scope;
 use crate::shape::{Place, Shape};
 use crate::strictness::FirstCache;
 use crate::symbol::Symbol;
 use crate::value::{Slot, Value};
 
-pub(crate) type ExprRef = &'static Expr;
+pub(crate) type ExprRef = Near<Expr>;
 
-/// An expression: two words, what needs more is referred to.
+/// An expression: a word, what needs more is referred to.
+#[repr(align(8))]
 pub(crate) enum Expr {
     /// Its value is known.
     Constant(Value),
     /// A variable of the innermost scope.
-    Local { slot: u32, pos: Pos },
+    Local { slot: u16, pos: Pos },
     /// A variable of a scope further out.
-    Variable { depth: u32, slot: u32, pos: Pos },
+    Variable { depth: u8, slot: u16, pos: Pos },
+    /// A variable that is too far out for that, or in too large a scope.
+    Far(Near<FarVariable>),
     /// A variable that a `with` may bind.
-    With(&'static WithVariable),
+    With(Near<WithVariable>),
     /// `subject.name`
-    Select(&'static Select),
+    Select(Near<Select>),
     /// `subject.path` with several or dynamic names, or a default.
-    SelectPath(&'static SelectPath),
+    SelectPath(Near<SelectPath>),
     /// `subject ? path`
-    HasAttr(&'static HasAttr),
+    HasAttr(Near<HasAttr>),
     /// A call.
-    Call { code: &'static CallCode, pos: Pos },
+    Call(Near<CallCode>),
     /// A function.
-    Lambda(&'static LambdaCode),
+    Lambda(Near<LambdaCode>),
     /// `let … in body`
-    Let(&'static (ScopeCode, ExprRef)),
+    Let(Near<(ScopeCode, ExprRef)>),
     /// A non-recursive set without dynamic names and hidden sources.
-    Attrs(&'static AttrsCode),
+    Attrs(Near<AttrsCode>),
     /// Any other set.
-    ComplexAttrs(&'static ComplexAttrs),
+    ComplexAttrs(Near<ComplexAttrs>),
     /// `[ … ]`, not empty.
-    List(&'static &'static [ExprRef]),
+    List(Near<NearSlice<ExprRef>>),
     /// `with scope; body`
-    WithScope(&'static (ExprRef, ExprRef)),
+    WithScope(Near<(ExprRef, ExprRef)>),
     /// `if condition then yes else no`
-    If { branches: &'static (ExprRef, ExprRef, ExprRef), pos: Pos },
+    If(Near<IfCode>),
     /// `assert condition; body`
-    Assert { parts: &'static (ExprRef, ExprRef), pos: Pos },
+    Assert(Near<AssertCode>),
     /// `!x`
-    Not { operand: ExprRef, pos: Pos },
+    Not(Near<Operand>),
     /// `-x`
-    Negate { operand: ExprRef, pos: Pos },
+    Negate(Near<Operand>),
     /// A binary operator that isn't one of the following.
-    Binary { operator: Operator, operands: &'static (ExprRef, ExprRef), pos: Pos },
+    Binary(Operator, Near<Operands>),
     /// `"a${b}c"`
-    Interpolate { parts: &'static &'static [ExprRef], pos: Pos },
+    Interpolate(Near<Parts>),
     /// A path with interpolations; the first part is a path constant.
-    InterpolatePath { parts: &'static &'static [ExprRef], pos: Pos },
+    InterpolatePath(Near<Parts>),
     /// `__curPos`
     CurrentPosition(Pos),
     /// Not lowered yet.
-    Lazy(&'static Lazy),
+    Lazy(Near<Lazy>),
     /// A thunk's call of its first value with one argument.
     Apply1,
     /// A thunk's call of its first value with two arguments.
     Apply2,
     /// A thunk's selection of the symbol named by its second value from its first.
     ThunkSelect,
+    /// What a thunk has whose evaluation failed.
+    Failed(Near<&'static EvalError>),
+    /// What a thunk has whose result, in the thunk, depends on something.
+    Tracked(Dependency),
 }
 
-const _: () = assert!(size_of::<Expr>() == 16);
+const _: () = assert!(size_of::<Expr>() == 8);
+
+/// A variable anywhere.
+pub(crate) struct FarVariable {
+    pub(crate) depth: u32,
+    pub(crate) slot: u32,
+    pub(crate) pos: Pos,
+}
 
 /// What is called with what.
 pub(crate) struct CallCode {
     pub(crate) function: ExprRef,
-    pub(crate) arguments: &'static [ExprRef],
+    pub(crate) arguments: NearSlice<ExprRef>,
+    pub(crate) pos: Pos,
+}
+
+/// `if condition then yes else no`
+pub(crate) struct IfCode {
+    pub(crate) condition: ExprRef,
+    pub(crate) yes: ExprRef,
+    pub(crate) no: ExprRef,
+    pub(crate) pos: Pos,
+}
+
+/// `assert condition; body`
+pub(crate) struct AssertCode {
+    pub(crate) condition: ExprRef,
+    pub(crate) body: ExprRef,
+    pub(crate) pos: Pos,
+}
+
+/// What an operator has on its right.
+pub(crate) struct Operand {
+    pub(crate) operand: ExprRef,
+    pub(crate) pos: Pos,
+}
+
+/// What an operator has on both sides.
+pub(crate) struct Operands {
+    pub(crate) left: ExprRef,
+    pub(crate) right: ExprRef,
+    pub(crate) pos: Pos,
+}
+
+/// What is joined.
+pub(crate) struct Parts {
+    pub(crate) parts: NearSlice<ExprRef>,
+    pub(crate) pos: Pos,
 }
 
 /// `subject ? path`
 pub(crate) struct HasAttr {
     pub(crate) subject: ExprRef,
-    pub(crate) path: &'static [Key],
+    pub(crate) path: NearSlice<Key>,
 }
-
-/// Code of thunks that hold values instead of an environment.
-pub(crate) static APPLY1: Expr = Expr::Apply1;
-pub(crate) static APPLY2: Expr = Expr::Apply2;
-pub(crate) static THUNK_SELECT: Expr = Expr::ThunkSelect;
 
 /// Operators whose both sides are evaluated or that decide by the left one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +161,17 @@ pub(crate) enum Operator {
 pub(crate) struct WithVariable {
     pub(crate) name: Symbol,
     pub(crate) pos: Pos,
-    /// How far out each `with` is, innermost first, and where it is written.
-    pub(crate) withs: &'static [(u32, SearchCache, Pos)],
+    /// The innermost first.
+    pub(crate) withs: NearSlice<WithPlace>,
+}
+
+/// A `with` in which a variable is looked up.
+pub(crate) struct WithPlace {
+    /// How far out it is.
+    pub(crate) depth: u32,
+    /// Where it is written.
+    pub(crate) pos: Pos,
+    pub(crate) cache: SearchCache,
 }
 
 /// `subject.name`
@@ -150,16 +206,16 @@ impl Select {
 #[derive(Default)]
 pub(crate) struct SelectCache(AtomicU64);
 
-/// Addresses of user space have 47 bits; the rest holds the place.
-const PLACE_BITS: u32 = 17;
+/// Shapes' addresses have 32 bits; the rest holds the place.
+const PLACE_BITS: u32 = 32;
 /// The part of it that is the index.
-const INDEX_BITS: u32 = 13;
+const INDEX_BITS: u32 = 26;
 
 impl SelectCache {
     #[inline(always)]
     pub(crate) fn get(&self, shape: usize) -> Option<Place> {
         let word = self.0.load(Ordering::Relaxed);
-        let bits = word as u32 & ((1 << PLACE_BITS) - 1);
+        let bits = word as u32;
         let place = Place { level: bits >> INDEX_BITS, index: bits & ((1 << INDEX_BITS) - 1) };
         (word >> PLACE_BITS == shape as u64).then_some(place)
     }
@@ -167,7 +223,7 @@ impl SelectCache {
     #[inline]
     pub(crate) fn set(&self, shape: usize, place: Place) {
         let fits = place.index < 1 << INDEX_BITS && place.level < 1 << (PLACE_BITS - INDEX_BITS);
-        if fits && shape >> (64 - PLACE_BITS) == 0 {
+        if fits {
             let bits = u64::from(place.level << INDEX_BITS | place.index);
             self.0.store((shape as u64) << PLACE_BITS | bits, Ordering::Relaxed);
         }
@@ -179,7 +235,7 @@ impl SelectCache {
 pub(crate) struct SearchCache {
     found: SelectCache,
     /// The last shape without the name.
-    absent: AtomicUsize,
+    absent: AtomicU32,
 }
 
 impl SearchCache {
@@ -190,7 +246,7 @@ impl SearchCache {
         if let Some(place) = self.found.get(shape) {
             return Some(attrs.slot(place));
         }
-        if self.absent.load(Ordering::Relaxed) == shape {
+        if self.absent.load(Ordering::Relaxed) as usize == shape {
             return None;
         }
         match attrs.find_place(name) {
@@ -199,7 +255,7 @@ impl SearchCache {
                 Some(attrs.slot(place))
             }
             None => {
-                self.absent.store(shape, Ordering::Relaxed);
+                self.absent.store(shape as u32, Ordering::Relaxed);
                 None
             }
         }
@@ -209,7 +265,7 @@ impl SearchCache {
 /// A selection with all that the grammar allows.
 pub(crate) struct SelectPath {
     pub(crate) subject: ExprRef,
-    pub(crate) path: &'static [Key],
+    pub(crate) path: NearSlice<Key>,
     pub(crate) default: Option<ExprRef>,
     pub(crate) pos: Pos,
 }
@@ -226,7 +282,7 @@ pub(crate) struct LambdaCode {
     pub(crate) name: Option<Symbol>,
     /// `x` in `x: …` and `x@{ … }: …`.
     pub(crate) argument: Option<Symbol>,
-    pub(crate) formals: Option<&'static Formals>,
+    pub(crate) formals: Option<Near<Formals>>,
     /// The argument alone, or the formals and then the argument. Functions that only
     /// give a function (`a: b: …`) share one environment, in which each has a slot.
     pub(crate) slots: u32,
@@ -241,8 +297,8 @@ impl LambdaCode {
     /// The function that the body is, if it goes on in the same environment.
     #[inline(always)]
     pub(crate) fn continued(&self) -> Option<&'static LambdaCode> {
-        match self.body {
-            Expr::Lambda(next) if next.filled > 0 => Some(next),
+        match self.body.get() {
+            Expr::Lambda(next) if next.filled > 0 => Some(next.get()),
             _ => None,
         }
     }
@@ -250,15 +306,15 @@ impl LambdaCode {
 
 /// `{ a, b ? default, ... }`, sorted by symbol; each has the slot of its index.
 pub(crate) struct Formals {
-    pub(crate) names: &'static [Symbol],
-    pub(crate) defaults: &'static [Option<ExprRef>],
-    pub(crate) positions: &'static [Pos],
+    pub(crate) names: NearSlice<Symbol>,
+    pub(crate) defaults: NearSlice<Option<ExprRef>>,
+    pub(crate) positions: NearSlice<Pos>,
     pub(crate) ellipsis: bool,
 }
 
 /// What fills the slots of a recursive scope, in order.
 pub(crate) struct ScopeCode {
-    pub(crate) values: &'static [Binding],
+    pub(crate) values: NearSlice<Binding>,
 }
 
 /// What a name is bound to.
@@ -272,19 +328,19 @@ pub(crate) enum Binding {
 
 /// A set whose names are all known and whose values are in the scope around.
 pub(crate) struct AttrsCode {
-    pub(crate) shape: &'static Shape,
-    pub(crate) values: &'static [ExprRef],
+    pub(crate) shape: Near<Shape>,
+    pub(crate) values: NearSlice<ExprRef>,
 }
 
 /// A set with a scope of its own: recursive, or with sources of `inherit (…)`.
 pub(crate) struct ComplexAttrs {
-    pub(crate) shape: &'static Shape,
+    pub(crate) shape: Near<Shape>,
     /// Fills the scope; `None` if the set needs none.
     pub(crate) scope: Option<ScopeCode>,
     /// The values in shape order: in a recursive set the slots of the scope.
-    pub(crate) values: Option<&'static [Binding]>,
+    pub(crate) values: Option<NearSlice<Binding>>,
     /// Evaluated in the scope if the set is recursive.
-    pub(crate) dynamic: &'static [DynamicAttr],
+    pub(crate) dynamic: NearSlice<DynamicAttr>,
     /// The slot of `__overrides` in a recursive set that has it.
     pub(crate) overrides: Option<u32>,
     pub(crate) pos: Pos,
@@ -302,8 +358,8 @@ pub(crate) struct Lazy {
     pub(crate) lowered: OnceLock<ExprRef>,
     /// Where it starts in the file's tree.
     pub(crate) at: u32,
-    pub(crate) scope: &'static Scope,
-    pub(crate) file: &'static FileCode,
+    pub(crate) scope: Near<Scope>,
+    pub(crate) file: Near<FileCode>,
     pub(crate) name: Option<Symbol>,
 }
 

@@ -49,6 +49,7 @@ mod json;
 mod list;
 mod lower;
 mod machine;
+mod near;
 mod nesting;
 mod operators;
 mod parallel;

@@ -8,8 +8,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::near::Near;
 use crate::region::Region;
-use crate::value::{Slot, Value};
+use crate::value::{COMMON, Slot, Value};
 
 /// From this length on, concatenation leaves room for more.
 const GROWABLE: usize = 32;
@@ -18,21 +19,37 @@ const GROWABLE: usize = 32;
 #[repr(C)]
 pub(crate) struct ListObj {
     len: u32,
-    buffered: bool,
-    items: *const Slot,
+    /// Address of the first element, with [`BUFFERED`].
+    items: u32,
 }
 
-// SAFETY: slots are atomic, and those that a list covers are set before the list exists.
-unsafe impl Sync for ListObj {}
-// SAFETY: as above.
-unsafe impl Send for ListObj {}
+/// Says of a list that it is the first part of a [`BufferedList`].
+const BUFFERED: u32 = 1;
+
+impl ListObj {
+    pub(crate) const EMPTY: Self = Self { len: 0, items: size_of::<Slot>() as u32 };
+
+    /// A list of slots in a region, which are set.
+    fn new(items: *const Slot, len: u32, buffered: u32) -> Self {
+        Self { len, items: items as usize as u32 | buffered }
+    }
+
+    #[inline(always)]
+    fn items(&self) -> *const Slot {
+        (self.items & !BUFFERED) as usize as *const Slot
+    }
+
+    fn is_buffered(&self) -> bool {
+        self.items & BUFFERED != 0
+    }
+}
 
 /// A buffer that lists share; the word before a buffered list's item `-start`
 /// can't be found from the list alone, so the object is followed by this.
 #[repr(C)]
 struct BufferedList {
     list: ListObj,
-    buffer: &'static Buffer,
+    buffer: Near<Buffer>,
 }
 
 struct Buffer {
@@ -51,11 +68,11 @@ unsafe impl Sync for Buffer {}
 #[derive(Clone, Copy)]
 pub struct List(pub(crate) &'static ListObj);
 
-static EMPTY: ListObj = ListObj { len: 0, buffered: false, items: std::ptr::dangling() };
-
 impl List {
     /// `[ ]`
-    pub const EMPTY: List = List(&EMPTY);
+    pub fn empty() -> List {
+        COMMON.empty_list
+    }
 
     /// Number of elements.
     #[inline(always)]
@@ -72,7 +89,7 @@ impl List {
     #[inline(always)]
     pub fn slots(self) -> &'static [Slot] {
         // SAFETY: `items` has as many set slots, never freed.
-        unsafe { std::slice::from_raw_parts(self.0.items, self.0.len as usize) }
+        unsafe { std::slice::from_raw_parts(self.0.items(), self.0.len as usize) }
     }
 
     /// An element.
@@ -94,21 +111,21 @@ impl List {
         mut fill: impl FnMut(&mut Region, usize) -> Value,
     ) -> List {
         if len == 0 {
-            return Self::EMPTY;
+            return Self::empty();
         }
         assert!(len < u32::MAX as usize, "a list of over four billion elements");
-        let at = region.words(2 + len);
+        let at = region.words(1 + len.div_ceil(2));
         region.counts.lists += 1;
         region.counts.list_elements += len as u64;
         // SAFETY: there is room for the header and the slots; a slot is a value's word.
         unsafe {
-            let items = at.add(2).cast::<Value>();
+            let items = at.add(1).cast::<Value>();
             for index in 0..len {
                 let value = fill(region, index);
                 items.add(index).write(value);
             }
             let items = items.as_ptr().cast::<Slot>().cast_const();
-            at.cast::<ListObj>().write(ListObj { len: len as u32, buffered: false, items });
+            at.cast::<ListObj>().write(ListObj::new(items, len as u32, 0));
             List(at.cast::<ListObj>().as_ref())
         }
     }
@@ -116,11 +133,8 @@ impl List {
     /// All elements but the first, sharing the slots.
     pub(crate) fn without_first(self, region: &mut Region) -> List {
         match self.slots() {
-            [] | [_] => Self::EMPTY,
-            [_, rest @ ..] => {
-                let len = rest.len() as u32;
-                List(region.alloc(ListObj { len, buffered: false, items: rest.as_ptr() }))
-            }
+            [] | [_] => Self::empty(),
+            [_, rest @ ..] => List(region.alloc(ListObj::new(rest.as_ptr(), rest.len() as u32, 0))),
         }
     }
 
@@ -149,16 +163,16 @@ impl List {
         assert!(total < u32::MAX as usize / 4, "a list of over a billion elements");
         let append = left.len() >= right.len();
         let (large, small) = if append { (left, right) } else { (right, left) };
-        if large.0.buffered {
+        if large.0.is_buffered() {
             // SAFETY: the mark says that the object is the first part of a `BufferedList`.
-            let buffer = unsafe { (*std::ptr::from_ref(large.0).cast::<BufferedList>()).buffer };
+            let buffer = unsafe { (*std::ptr::from_ref(large.0).cast::<BufferedList>()).buffer }.get();
             if let Some(start) = buffer.extend(large, small.len() as u32, append) {
                 return buffer.fill(region, large, small, start, append);
             }
         }
-        let slack = if large.0.buffered { total } else { total / 4 } as u32;
+        let slack = if large.0.is_buffered() { total } else { total / 4 } as u32;
         let capacity = total as u32 + slack;
-        let items = region.words(capacity as usize).cast::<Slot>();
+        let items = region.words((capacity as usize).div_ceil(2)).cast::<Slot>();
         region.counts.list_elements += u64::from(capacity);
         let offset = if append { 0 } else { slack };
         let buffer = region.alloc(Buffer {
@@ -177,7 +191,7 @@ impl Buffer {
     /// Claims room for `count` more beside `list`; gives the new list's start.
     fn extend(&self, list: List, count: u32, append: bool) -> Option<u32> {
         // SAFETY: the list lies in this buffer.
-        let start = unsafe { list.0.items.offset_from(self.items) } as u32;
+        let start = unsafe { list.0.items().offset_from(self.items) } as u32;
         let end = start + list.0.len;
         let order = Ordering::Relaxed;
         if append {
@@ -202,9 +216,9 @@ impl Buffer {
         self.write(if append { start + large.0.len } else { start }, small);
         // SAFETY: `start` is inside the buffer.
         let items = unsafe { self.items.add(start as usize) };
-        let list = ListObj { len: large.0.len + small.0.len, buffered: true, items };
+        let list = ListObj::new(items, large.0.len + small.0.len, BUFFERED);
         region.counts.lists += 1;
-        let object = region.alloc(BufferedList { list, buffer: self });
+        let object = region.alloc(BufferedList { list, buffer: Near::new(self) });
         // The reference covers the whole object's allocation, which never moves.
         let object: *const BufferedList = object;
         // SAFETY: a `BufferedList` starts with a `ListObj`.

@@ -12,10 +12,12 @@ use crate::context::Context;
 use crate::debug::Places;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::ir::{
-    AttrsCode, Binding, CallCode, ComplexAttrs, DynamicAttr, Expr, ExprRef, FileCode, Formals, HasAttr, Key,
-    LambdaCode, Lazy, Operator, ScopeCode, SearchCache, Select, SelectCache, SelectPath, WithVariable,
+    AssertCode, AttrsCode, Binding, CallCode, ComplexAttrs, DynamicAttr, Expr, ExprRef, FarVariable,
+    FileCode, Formals, HasAttr, IfCode, Key, LambdaCode, Lazy, Operand, Operands, Operator, Parts, ScopeCode,
+    SearchCache, Select, SelectCache, SelectPath, WithPlace, WithVariable,
 };
 use crate::list::List;
+use crate::near::{Near, NearSlice};
 use crate::paths;
 use crate::region::Region;
 use crate::scope::{Found, Scope, ScopeKind};
@@ -48,7 +50,15 @@ impl Lowerer<'_> {
     }
 
     fn node(&mut self, expr: Expr) -> ExprRef {
-        self.region.alloc(expr)
+        self.near(expr)
+    }
+
+    fn near<T>(&mut self, code: T) -> Near<T> {
+        Near::new(self.region.alloc(code))
+    }
+
+    fn slice<T>(&mut self, items: Vec<T>) -> NearSlice<T> {
+        NearSlice::new(self.region.alloc_slice(items))
     }
 
     fn constant(&mut self, value: Value) -> ExprRef {
@@ -70,8 +80,8 @@ impl Lowerer<'_> {
     }
 
     fn deferred(&mut self, at: u32, scope: ScopeRef, name: Option<Symbol>) -> Expr {
-        let lazy = Lazy { lowered: Default::default(), at, scope, file: self.file, name };
-        Expr::Lazy(self.region.alloc(lazy))
+        let (scope, file) = (Near::new(scope), Near::new(self.file));
+        Expr::Lazy(self.near(Lazy { lowered: Default::default(), at, scope, file, name }))
     }
 
     /// `name` is what the expression is bound to.
@@ -98,7 +108,7 @@ impl Lowerer<'_> {
             ExprKind::String(text) => Expr::Constant(self.string(text)),
             ExprKind::Interpolated(parts) => {
                 let parts = self.parts(parts, scope)?;
-                Expr::Interpolate { parts: self.region.alloc(parts), pos }
+                Expr::Interpolate(self.near(Parts { parts, pos }))
             }
             ExprKind::Path(base, parts) => return self.path_literal(*base, parts, pos, scope),
             ExprKind::SearchPath(text) => {
@@ -115,7 +125,7 @@ impl Lowerer<'_> {
             }
             ExprKind::HasAttr { subject, path } => {
                 let code = HasAttr { subject: self.expr(subject, scope)?, path: self.keys(path, scope)? };
-                Expr::HasAttr(self.region.alloc(code))
+                Expr::HasAttr(self.near(code))
             }
             ExprKind::Apply { function, arguments } => {
                 let function = self.expr(function, scope)?;
@@ -130,39 +140,46 @@ impl Lowerer<'_> {
                 if let Some(places) = &mut self.places {
                     places.add_let(body, inner);
                 }
-                Expr::Let(self.region.alloc((code, body)))
+                Expr::Let(self.near((code, body)))
             }
             ExprKind::LegacyLet(bindings) => {
                 let subject = self.attr_set(true, bindings, pos, scope)?;
                 let name = self.names.intern(b"body");
-                Expr::Select(self.region.alloc(Select { subject, name, pos, cache: SelectCache::default() }))
+                Expr::Select(self.near(Select { subject, name, pos, cache: SelectCache::default() }))
             }
             ExprKind::AttrSet { recursive, bindings } => {
                 return self.attr_set(*recursive, bindings, pos, scope);
             }
-            ExprKind::List([]) => Expr::Constant(Value::from_list(List::EMPTY)),
+            ExprKind::List([]) => Expr::Constant(Value::from_list(List::empty())),
             ExprKind::List(items) => {
                 let lowered: Vec<ExprRef> =
                     items.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
-                let items = self.region.alloc_slice(lowered);
-                Expr::List(self.region.alloc(items))
+                let items = self.slice(lowered);
+                Expr::List(self.near(items))
             }
             ExprKind::With(subject, body) => {
                 let set = self.expr(subject, scope)?;
                 let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With(pos) });
                 let parts = (set, self.expr(body, inner)?);
-                Expr::WithScope(self.region.alloc(parts))
+                Expr::WithScope(self.near(parts))
             }
             ExprKind::If(condition, yes, no) => {
-                let branches = (self.expr(condition, scope)?, self.expr(yes, scope)?, self.expr(no, scope)?);
-                Expr::If { branches: self.region.alloc(branches), pos }
+                let condition = self.expr(condition, scope)?;
+                let (yes, no) = (self.expr(yes, scope)?, self.expr(no, scope)?);
+                Expr::If(self.near(IfCode { condition, yes, no, pos }))
             }
             ExprKind::Assert(condition, body) => {
-                let parts = (self.expr(condition, scope)?, self.expr(body, scope)?);
-                Expr::Assert { parts: self.region.alloc(parts), pos }
+                let (condition, body) = (self.expr(condition, scope)?, self.expr(body, scope)?);
+                Expr::Assert(self.near(AssertCode { condition, body, pos }))
             }
-            ExprKind::Not(operand) => Expr::Not { operand: self.expr(operand, scope)?, pos },
-            ExprKind::Negate(operand) => Expr::Negate { operand: self.expr(operand, scope)?, pos },
+            ExprKind::Not(operand) => {
+                let operand = self.expr(operand, scope)?;
+                Expr::Not(self.near(Operand { operand, pos }))
+            }
+            ExprKind::Negate(operand) => {
+                let operand = self.expr(operand, scope)?;
+                Expr::Negate(self.near(Operand { operand, pos }))
+            }
             ExprKind::Binary { operator, operator_span, left, right } => {
                 let pos = self.pos(*operator_span);
                 return self.binary(*operator, left, right, pos, scope);
@@ -198,13 +215,10 @@ impl Lowerer<'_> {
             BinaryOperator::PipeRight => return self.pipe(right, left, pos, scope),
             BinaryOperator::PipeLeft => return self.pipe(left, right, pos, scope),
         };
-        let right = match operator {
-            Operator::And | Operator::Or | Operator::Implies => self.expr(right, scope)?,
-            _ => self.expr(right, scope)?,
-        };
-        let operands = (self.expr(left, scope)?, right);
-        let operands = self.region.alloc(operands);
-        Ok(self.node(Expr::Binary { operator, operands, pos }))
+        let right = self.expr(right, scope)?;
+        let left = self.expr(left, scope)?;
+        let operands = self.near(Operands { left, right, pos });
+        Ok(self.node(Expr::Binary(operator, operands)))
     }
 
     fn pipe(&mut self, function: &Ast<'_>, input: &Ast<'_>, pos: Pos, scope: ScopeRef) -> Result<ExprRef> {
@@ -215,11 +229,16 @@ impl Lowerer<'_> {
     }
 
     fn call(&mut self, function: ExprRef, arguments: Vec<ExprRef>, pos: Pos) -> Expr {
-        let arguments = self.region.alloc_slice(arguments);
-        Expr::Call { code: self.region.alloc(CallCode { function, arguments }), pos }
+        let arguments = self.slice(arguments);
+        Expr::Call(self.near(CallCode { function, arguments, pos }))
     }
 
-    fn parts(&mut self, parts: &[StringPart<'_>], scope: ScopeRef) -> Result<&'static [ExprRef]> {
+    fn parts(&mut self, parts: &[StringPart<'_>], scope: ScopeRef) -> Result<NearSlice<ExprRef>> {
+        let lowered = self.lowered_parts(parts, scope)?;
+        Ok(self.slice(lowered))
+    }
+
+    fn lowered_parts(&mut self, parts: &[StringPart<'_>], scope: ScopeRef) -> Result<Vec<ExprRef>> {
         let mut lowered = Vec::with_capacity(parts.len());
         for part in parts {
             lowered.push(match part {
@@ -230,7 +249,7 @@ impl Lowerer<'_> {
                 StringPart::Interpolation(expr) => self.expr(expr, scope)?,
             });
         }
-        Ok(self.region.alloc_slice(lowered))
+        Ok(lowered)
     }
 
     fn path_literal(
@@ -267,10 +286,10 @@ impl Lowerer<'_> {
         }
         let value = self.path(&normal);
         let mut all = vec![self.constant(value)];
-        all.extend(self.parts(rest, scope)?);
-        let parts = self.region.alloc_slice(all);
-        let parts = self.region.alloc(parts);
-        Ok(self.node(Expr::InterpolatePath { parts, pos }))
+        all.extend(self.lowered_parts(rest, scope)?);
+        let parts = self.slice(all);
+        let parts = self.near(Parts { parts, pos });
+        Ok(self.node(Expr::InterpolatePath(parts)))
     }
 
     fn variable(&mut self, text: &[u8], pos: Pos, scope: ScopeRef) -> Result<ExprRef> {
@@ -280,12 +299,11 @@ impl Lowerer<'_> {
         let name = self.names.intern(text);
         let node = match scope.find(name) {
             Found::Constant(value) => Expr::Constant(value),
-            Found::Slot { depth: 0, slot } => Expr::Local { slot, pos },
-            Found::Slot { depth, slot } => Expr::Variable { depth, slot, pos },
+            Found::Slot { depth, slot } => self.slot(depth, slot, pos),
             Found::With(places) => {
-                let withs = places.into_iter().map(|(depth, pos)| (depth, SearchCache::default(), pos));
-                let withs = self.region.alloc_slice(withs.collect());
-                Expr::With(self.region.alloc(WithVariable { name, pos, withs }))
+                let place = |(depth, pos)| WithPlace { depth, pos, cache: SearchCache::default() };
+                let withs = self.slice(places.into_iter().map(place).collect());
+                Expr::With(self.near(WithVariable { name, pos, withs }))
             }
             Found::Nowhere => {
                 let message = format!("undefined variable '{}'", String::from_utf8_lossy(text));
@@ -296,7 +314,15 @@ impl Lowerer<'_> {
         Ok(self.node(node))
     }
 
-    fn keys(&mut self, path: &[AttrName<'_>], scope: ScopeRef) -> Result<&'static [Key]> {
+    fn slot(&mut self, depth: u32, slot: u32, pos: Pos) -> Expr {
+        match (u8::try_from(depth), u16::try_from(slot)) {
+            (Ok(0), Ok(slot)) => Expr::Local { slot, pos },
+            (Ok(depth), Ok(slot)) => Expr::Variable { depth, slot, pos },
+            _ => Expr::Far(self.near(FarVariable { depth, slot, pos })),
+        }
+    }
+
+    fn keys(&mut self, path: &[AttrName<'_>], scope: ScopeRef) -> Result<NearSlice<Key>> {
         let mut keys = Vec::with_capacity(path.len());
         for name in path {
             keys.push(match name {
@@ -311,7 +337,7 @@ impl Lowerer<'_> {
                 }
             });
         }
-        Ok(self.region.alloc_slice(keys))
+        Ok(self.slice(keys))
     }
 
     fn select(
@@ -329,14 +355,14 @@ impl Lowerer<'_> {
                 let AttrName::Static(name) = name else { continue };
                 let name = self.names.intern(name.text);
                 let select = Select { subject, name, pos, cache: SelectCache::default() };
-                let select = self.region.alloc(select);
+                let select = self.near(select);
                 subject = self.node(Expr::Select(select));
             }
             return Ok(subject);
         }
         let path = self.keys(path, scope)?;
         let default = default.map(|ast| self.expr(ast, scope)).transpose()?;
-        let select = self.region.alloc(SelectPath { subject, path, default, pos });
+        let select = self.near(SelectPath { subject, path, default, pos });
         Ok(self.node(Expr::SelectPath(select)))
     }
 
@@ -374,12 +400,12 @@ impl Lowerer<'_> {
                     .map(|formal| formal.2.map(|ast| self.named(ast, inner, Some(formal.0))).transpose())
                     .collect::<Result<_>>()?;
                 let formals = Formals {
-                    names: self.region.alloc_slice(formals.iter().map(|f| f.0).collect()),
-                    defaults: self.region.alloc_slice(defaults),
-                    positions: self.region.alloc_slice(formals.iter().map(|f| f.1).collect()),
+                    names: self.slice(formals.iter().map(|f| f.0).collect()),
+                    defaults: self.slice(defaults),
+                    positions: self.slice(formals.iter().map(|f| f.1).collect()),
                     ellipsis: pattern.ellipsis,
                 };
-                Some(self.region.alloc(formals))
+                Some(self.near(formals))
             }
         };
         // A function that gives a function has the same name.
@@ -389,7 +415,7 @@ impl Lowerer<'_> {
         }
         let first = Default::default();
         let code = LambdaCode { name, argument, formals: formals_code, slots, filled: 0, body, pos, first };
-        Ok(Expr::Lambda(self.region.alloc(code)))
+        Ok(Expr::Lambda(self.near(code)))
     }
 
     /// A function of any argument, and those that it gives, in one environment. (A
@@ -427,16 +453,7 @@ impl Lowerer<'_> {
         let function = |this: &mut Self, filled: usize, body| {
             let ((argument, pos), first) = (arguments[filled], Default::default());
             let (formals, filled) = (None, filled as u32);
-            Expr::Lambda(this.region.alloc(LambdaCode {
-                name,
-                argument,
-                formals,
-                slots,
-                filled,
-                body,
-                pos,
-                first,
-            }))
+            Expr::Lambda(this.near(LambdaCode { name, argument, formals, slots, filled, body, pos, first }))
         };
         for filled in (1..slots as usize).rev() {
             let inner = function(self, filled, body);
@@ -465,9 +482,9 @@ impl Lowerer<'_> {
     }
 
     fn select_hidden(&mut self, slot: usize, name: Symbol, pos: Pos) -> ExprRef {
-        let subject = self.node(Expr::Local { slot: slot as u32, pos });
-        let select = Select { subject, name, pos, cache: SelectCache::default() };
-        let select = self.region.alloc(select);
+        let subject = self.slot(0, slot as u32, pos);
+        let subject = self.node(subject);
+        let select = self.near(Select { subject, name, pos, cache: SelectCache::default() });
         self.node(Expr::Select(select))
     }
 
@@ -502,7 +519,7 @@ impl Lowerer<'_> {
         for source in bindings.inherit_from {
             values.push(Binding::Inner(self.expr(source, inner)?));
         }
-        Ok((inner, ScopeCode { values: self.region.alloc_slice(values) }))
+        Ok((inner, ScopeCode { values: self.slice(values) }))
     }
 
     fn attr_set(
@@ -519,8 +536,9 @@ impl Lowerer<'_> {
             let overrides = self.names.intern(b"__overrides");
             let overrides = bound.binary_search_by_key(&overrides, |b| b.name).ok().map(|i| i as u32);
             let dynamic = self.dynamic(bindings, inner)?;
+            let shape = Near::new(shape);
             let code = ComplexAttrs { shape, scope: Some(code), values: None, dynamic, overrides, pos };
-            let code = self.region.alloc(code);
+            let code = self.near(code);
             return Ok(self.node(Expr::ComplexAttrs(code)));
         }
         let simple = |source: &Ast| matches!(source.kind, ExprKind::Var(_));
@@ -539,15 +557,15 @@ impl Lowerer<'_> {
                     let subject = self.expr(&bindings.inherit_from[source], scope)?;
                     let (name, pos) = (item.name, item.pos);
                     let select = Select { subject, name, pos, cache: SelectCache::default() };
-                    let select = self.region.alloc(select);
+                    let select = self.near(select);
                     Binding::Outer(self.node(Expr::Select(select)))
                 }
             });
         }
         if !needs_scope && bindings.dynamic.is_empty() {
             let exprs = values.iter().map(|(Binding::Inner(expr) | Binding::Outer(expr))| *expr);
-            let values = self.region.alloc_slice(exprs.collect());
-            let code = self.region.alloc(AttrsCode { shape, values });
+            let values = self.slice(exprs.collect());
+            let code = self.near(AttrsCode { shape: Near::new(shape), values });
             return Ok(self.node(Expr::Attrs(code)));
         }
         let hidden = if needs_scope {
@@ -556,18 +574,18 @@ impl Lowerer<'_> {
                 .iter()
                 .map(|source| Ok(Binding::Outer(self.expr(source, scope)?)))
                 .collect::<Result<_>>()?;
-            Some(ScopeCode { values: self.region.alloc_slice(sources) })
+            Some(ScopeCode { values: self.slice(sources) })
         } else {
             None
         };
         let dynamic = self.dynamic(bindings, scope)?;
-        let values = Some(self.region.alloc_slice(values));
-        let code = ComplexAttrs { shape, scope: hidden, values, dynamic, overrides: None, pos };
-        let code = self.region.alloc(code);
+        let values = Some(self.slice(values));
+        let shape = Near::new(shape);
+        let code = self.near(ComplexAttrs { shape, scope: hidden, values, dynamic, overrides: None, pos });
         Ok(self.node(Expr::ComplexAttrs(code)))
     }
 
-    fn dynamic(&mut self, bindings: &Bindings<'_>, scope: ScopeRef) -> Result<&'static [DynamicAttr]> {
+    fn dynamic(&mut self, bindings: &Bindings<'_>, scope: ScopeRef) -> Result<NearSlice<DynamicAttr>> {
         let mut all = Vec::with_capacity(bindings.dynamic.len());
         for attr in bindings.dynamic {
             all.push(DynamicAttr {
@@ -576,6 +594,6 @@ impl Lowerer<'_> {
                 pos: self.pos(attr.span),
             });
         }
-        Ok(self.region.alloc_slice(all))
+        Ok(self.slice(all))
     }
 }

@@ -7,10 +7,12 @@ use crate::access::ready_attribute;
 use crate::arithmetic::in_operator;
 use crate::attrs::{Attr, Attrs};
 use crate::builtins::Builtin;
+use crate::dependencies::Dependency;
 use crate::error::{ErrorKind, EvalError, Result, Traced};
 use crate::evaluator::Evaluator;
 use crate::ir::{Binding, ComplexAttrs, Expr, ExprRef, Operator, ScopeCode};
 use crate::list::List;
+use crate::near::Near;
 use crate::print::shown_name;
 use crate::region::Mark;
 use crate::stack;
@@ -29,7 +31,7 @@ enum Step {
 /// Whether an expression is neither a value nor a variable.
 #[inline(always)]
 fn is_work(expr: ExprRef) -> bool {
-    !matches!(expr, Expr::Constant(_) | Expr::Local { .. } | Expr::Variable { .. } | Expr::Lambda(_))
+    !matches!(*expr, Expr::Constant(_) | Expr::Local { .. } | Expr::Variable { .. } | Expr::Lambda(_))
 }
 
 impl Evaluator {
@@ -81,7 +83,7 @@ impl Evaluator {
             }
         };
         let before = self.dependencies.len();
-        let result = match code {
+        let result = match *code {
             Expr::Apply1 => {
                 let function = thunk.value(0);
                 let pos = function.as_closure().map_or(Pos::NONE, |closure| closure.0.code.pos);
@@ -92,7 +94,7 @@ impl Evaluator {
                 Some(name) => self.select(thunk.value(0), name.symbol(), Pos::NONE),
                 None => Ok(Value::NULL),
             },
-            code => {
+            _ => {
                 let mark = self.region.mark();
                 self.eval_from(code, thunk.env(), mark)
             }
@@ -102,7 +104,8 @@ impl Evaluator {
                 if self.dependencies.len() == before {
                     thunk.finish(&mut self.region, value);
                 } else if let Some(dependency) = self.dependencies.join(before) {
-                    thunk.finish_tracked(&mut self.region, value, dependency);
+                    let mark = self.tracked_by(dependency);
+                    thunk.finish_tracked(&mut self.region, value, mark);
                 }
                 Ok(value)
             }
@@ -111,10 +114,22 @@ impl Evaluator {
                 if error.is_transient() || self.dependencies.len() != before {
                     thunk.restore(code);
                 } else {
-                    thunk.fail(Box::leak(error.clone()));
+                    let kept: &'static EvalError = Box::leak(error.clone());
+                    let kept = Near::new(self.code.alloc(kept));
+                    thunk.restore(Near::new(self.code.alloc(Expr::Failed(kept))));
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Code that says what the result of a thunk depends on.
+    #[cold]
+    fn tracked_by(&mut self, dependency: Dependency) -> ExprRef {
+        match self.tracked {
+            // Mostly the same as that of the thunk evaluated before.
+            Some(last) if matches!(*last, Expr::Tracked(known) if known == dependency) => last,
+            _ => *self.tracked.insert(Near::new(self.code.alloc(Expr::Tracked(dependency)))),
         }
     }
 
@@ -123,6 +138,10 @@ impl Evaluator {
     fn refuse_call(&self, pos: Pos) -> Box<EvalError> {
         if crate::interactive::is_interrupted() {
             return EvalError::new(ErrorKind::Interrupted, pos, "interrupted by the user");
+        }
+        if crate::interactive::must_stop() {
+            let message = "out of memory: the values of one process can take 4 GiB";
+            return EvalError::new(ErrorKind::StackOverflow, pos, message);
         }
         let message = "stack overflow; max-call-depth exceeded";
         EvalError::new(ErrorKind::StackOverflow, pos, message)
@@ -141,7 +160,7 @@ impl Evaluator {
     /// too deeply, or if evaluation is to stop: nothing runs for long without calls.
     #[inline(always)]
     pub(crate) fn enter(&mut self, pos: Pos) -> Result<()> {
-        if self.depth >= self.max_depth || crate::interactive::is_interrupted() {
+        if self.depth >= self.max_depth || crate::interactive::must_stop() {
             return Err(self.refuse_call(pos));
         }
         self.depth += 1;
@@ -165,15 +184,17 @@ impl Evaluator {
         if stack::address() < self.stack_limit {
             return self.eval(expr, env);
         }
-        match expr {
-            Expr::Constant(value) if !value.is_thunk() => Ok(*value),
-            Expr::Local { slot, pos } => self.variable(env.slot(*slot), *pos),
-            Expr::Variable { depth, slot, pos } => self.variable(env.outer(*depth).slot(*slot), *pos),
-            Expr::Select(select) => self.eval_select(select, env),
-            Expr::Binary { operator, operands, pos } => self.binary(*operator, operands, *pos, env),
-            Expr::With(variable) => self.with_variable(variable, env),
-            Expr::SelectPath(select) => self.select_path(select, env),
-            Expr::HasAttr(code) => self.has_attr(code.subject, code.path, env),
+        match *expr.get() {
+            Expr::Constant(value) if !value.is_thunk() => Ok(value),
+            Expr::Local { slot, pos } => self.variable(env.slot(slot.into()), pos),
+            Expr::Variable { depth, slot, pos } => {
+                self.variable(env.outer(depth.into()).slot(slot.into()), pos)
+            }
+            Expr::Select(select) => self.eval_select(select.get(), env),
+            Expr::Binary(operator, operands) => self.binary(operator, operands.get(), env),
+            Expr::With(variable) => self.with_variable(variable.get(), env),
+            Expr::SelectPath(select) => self.select_path(select.get(), env),
+            Expr::HasAttr(code) => self.has_attr(code.subject, code.path.get(), env),
             _ => self.eval(expr, env),
         }
     }
@@ -209,46 +230,51 @@ impl Evaluator {
         mark: &mut Mark,
     ) -> Result<Value> {
         loop {
-            match expr {
-                Expr::Constant(value) => return self.force(*value),
-                Expr::Local { slot, pos } => return self.variable(env.slot(*slot), *pos),
+            match *expr.get() {
+                Expr::Constant(value) => return self.force(value),
+                Expr::Local { slot, pos } => return self.variable(env.slot(slot.into()), pos),
                 Expr::Variable { depth, slot, pos } => {
-                    return self.variable(env.outer(*depth).slot(*slot), *pos);
+                    return self.variable(env.outer(depth.into()).slot(slot.into()), pos);
                 }
-                Expr::With(variable) => return self.with_variable(variable, env),
-                Expr::Select(select) => return self.eval_select(select, env),
-                Expr::SelectPath(select) => return self.select_path(select, env),
-                Expr::HasAttr(code) => return self.has_attr(code.subject, code.path, env),
-                Expr::Call { code, pos } => {
+                Expr::Far(far) => return self.variable(env.outer(far.depth).slot(far.slot), far.pos),
+                Expr::With(variable) => return self.with_variable(variable.get(), env),
+                Expr::Select(select) => return self.eval_select(select.get(), env),
+                Expr::SelectPath(select) => return self.select_path(select.get(), env),
+                Expr::HasAttr(code) => return self.has_attr(code.subject, code.path.get(), env),
+                Expr::Call(code) => {
                     if mark.is_none() {
                         *mark = self.region.mark();
                     }
-                    match self.start_call(code.function, code.arguments, *pos, env)? {
+                    match self.start_call(code.function, code.arguments.get(), code.pos, env)? {
                         Step::Done(value) => return Ok(value),
                         Step::Body(body, inner) => (expr, env) = (body, inner),
                     }
                 }
                 Expr::Lambda(code) => {
-                    return Ok(Value::new_closure(&mut self.region, code, env));
+                    return Ok(Value::new_closure(&mut self.region, code.get(), env));
                 }
-                Expr::Let((scope, body)) => {
+                Expr::Let(code) => {
+                    let (scope, body) = code.get();
                     env = self.enter_scope(scope, env);
-                    expr = body;
+                    expr = *body;
                     if WATCHED {
                         return self.eval(expr, env);
                     }
                 }
                 Expr::Attrs(code) => {
-                    let values = code.values;
-                    let attrs = self.fill_attrs(code.shape, |this, index| this.delay(values[index], env));
+                    let values = code.values.get();
+                    let attrs =
+                        self.fill_attrs(code.shape.get(), |this, index| this.delay(values[index], env));
                     return Ok(Value::from_attrs(attrs));
                 }
-                Expr::ComplexAttrs(code) => return self.complex_attrs(code, env),
+                Expr::ComplexAttrs(code) => return self.complex_attrs(code.get(), env),
                 Expr::List(items) => {
+                    let items = items.get().get();
                     let list = self.build_list(items.len(), |this, index| this.delay(items[index], env));
                     return Ok(Value::from_list(list));
                 }
-                Expr::WithScope((scope, body)) => {
+                Expr::WithScope(code) => {
+                    let (scope, body) = *code.get();
                     let set = self.delay(scope, env);
                     env = Env::new(&mut self.region, env, 1);
                     env.slot(0).set(set);
@@ -257,57 +283,56 @@ impl Evaluator {
                         return self.eval(expr, env);
                     }
                 }
-                Expr::If { branches, pos } => {
-                    let condition = self.eval_operand(branches.0, env);
+                Expr::If(code) => {
+                    let condition = self.eval_operand(code.condition, env);
                     let what = || "while evaluating a branch condition".to_owned();
-                    expr = if self.condition(condition, *pos).traced(*pos, what)? {
-                        branches.1
-                    } else {
-                        branches.2
-                    };
+                    let holds = self.condition(condition, code.pos).traced(code.pos, what)?;
+                    expr = if holds { code.yes } else { code.no };
                     if WATCHED {
                         return self.eval(expr, env);
                     }
                 }
-                Expr::Assert { parts: (condition, body), pos } => {
-                    let holds = self.eval_operand(condition, env);
+                Expr::Assert(code) => {
+                    let pos = code.pos;
+                    let holds = self.eval_operand(code.condition, env);
                     let what = || "in the condition of the assert statement".to_owned();
-                    if !self.condition(holds, *pos).traced(*pos, what)? {
-                        return Err(self.assertion_failed(condition, *pos, env));
+                    if !self.condition(holds, pos).traced(pos, what)? {
+                        return Err(self.assertion_failed(code.condition, pos, env));
                     }
-                    expr = body;
+                    expr = code.body;
                     if WATCHED {
                         return self.eval(expr, env);
                     }
                 }
-                Expr::Not { operand, pos } => {
-                    let value = self.eval_operand(operand, env);
+                Expr::Not(code) => {
+                    let pos = code.pos;
+                    let value = self.eval_operand(code.operand, env);
                     let what = || "in the argument of the not operator".to_owned();
-                    let value = self.condition(value, *pos).traced(*pos, what);
-                    let value = value.map_err(|error| self.in_operand(error, *pos, 0))?;
+                    let value = self.condition(value, pos).traced(pos, what);
+                    let value = value.map_err(|error| self.in_operand(error, pos, 0))?;
                     return Ok(Value::from_bool(!value));
                 }
-                Expr::Negate { operand, pos } => {
-                    let value = self.eval(operand, env);
+                Expr::Negate(code) => {
+                    let value = self.eval(code.operand, env);
                     let zero = self.new_int(0);
                     let result =
                         value.and_then(|value| self.arithmetic(Operator::Subtract, zero, value, Pos::NONE));
-                    return result.map_err(|error| in_operator(error, Operator::Subtract, *pos));
+                    return result.map_err(|error| in_operator(error, Operator::Subtract, code.pos));
                 }
-                Expr::Binary { operator, operands, pos } => {
-                    return self.binary(*operator, operands, *pos, env);
-                }
-                Expr::Interpolate { parts, pos } => return self.interpolate(parts, *pos, env),
-                Expr::InterpolatePath { parts, pos } => return self.interpolate_path(parts, *pos, env),
-                Expr::CurrentPosition(pos) => return Ok(self.position(*pos)),
+                Expr::Binary(operator, operands) => return self.binary(operator, operands.get(), env),
+                Expr::Interpolate(code) => return self.interpolate(code.parts.get(), code.pos, env),
+                Expr::InterpolatePath(code) => return self.interpolate_path(code.parts.get(), code.pos, env),
+                Expr::CurrentPosition(pos) => return Ok(self.position(pos)),
                 Expr::Lazy(lazy) => {
-                    expr = self.lazy_expr(lazy)?;
+                    expr = self.lazy_expr(lazy.get())?;
                     if WATCHED {
                         return self.eval(expr, env);
                     }
                 }
                 // Only thunks hold these, and `force_thunk` handles them.
-                Expr::Apply1 | Expr::Apply2 | Expr::ThunkSelect => return Ok(Value::NULL),
+                Expr::Apply1 | Expr::Apply2 | Expr::ThunkSelect | Expr::Failed(_) | Expr::Tracked(_) => {
+                    return Ok(Value::NULL);
+                }
             }
         }
     }
@@ -347,7 +372,7 @@ impl Evaluator {
         }
         let mut values: SmallVec<[Value; 4]> = SmallVec::new();
         for argument in arguments {
-            values.push(self.delay(argument, env));
+            values.push(self.delay(*argument, env));
         }
         self.apply(callee, &values, pos).map(Step::Done)
     }
@@ -362,21 +387,21 @@ impl Evaluator {
     ) -> Result<Value> {
         match arguments {
             [only] => {
-                let values = [self.argument(builtin.forces == 0, only, env)];
+                let values = [self.argument(builtin.forces == 0, *only, env)];
                 self.call_builtin(builtin, &values, pos)
             }
             [first, second] => {
-                let first = self.argument(builtin.forces == 0, first, env);
-                let values = [first, self.argument(builtin.forces == 1, second, env)];
+                let first = self.argument(builtin.forces == 0, *first, env);
+                let values = [first, self.argument(builtin.forces == 1, *second, env)];
                 self.call_builtin(builtin, &values, pos)
             }
             [first, second, third] => {
-                let values = [self.delay(first, env), self.delay(second, env), self.delay(third, env)];
+                let values = [self.delay(*first, env), self.delay(*second, env), self.delay(*third, env)];
                 self.call_builtin(builtin, &values, pos)
             }
             _ => {
                 let values: SmallVec<[Value; 4]> =
-                    arguments.iter().map(|argument| self.delay(argument, env)).collect();
+                    arguments.iter().map(|argument| self.delay(*argument, env)).collect();
                 self.call_builtin(builtin, &values, pos)
             }
         }
@@ -418,20 +443,20 @@ impl Evaluator {
         pos: Pos,
         env: EnvRef,
     ) -> Result<Step> {
-        let (mut code, mut inner) = (closure.0.code, closure.env());
+        let (mut code, mut inner) = (closure.0.code.get(), closure.env());
         let strict = arguments.len().wrapping_sub(code.strict_argument(arguments.len()));
         while let [argument, others @ ..] = arguments {
             let argument = match &code.formals {
-                Some(_) => self.argument(true, argument, env),
-                None if arguments.len() == strict => self.strict_argument(argument, env),
-                None => self.delay(argument, env),
+                Some(_) => self.argument(true, *argument, env),
+                None if arguments.len() == strict => self.strict_argument(*argument, env),
+                None => self.delay(*argument, env),
             };
             inner = self.bind_arguments(code, inner, argument, pos)?;
             arguments = others;
             while let (Some(next), [argument, others @ ..]) = (code.continued(), arguments) {
                 let argument = match arguments.len() == strict {
-                    true => self.strict_argument(argument, env),
-                    false => self.delay(argument, env),
+                    true => self.strict_argument(*argument, env),
+                    false => self.delay(*argument, env),
                 };
                 (code, arguments) = (next, others);
                 self.bind_next(code, inner, argument);
@@ -439,13 +464,13 @@ impl Evaluator {
             if arguments.is_empty() {
                 break;
             }
-            match code.body {
-                Expr::Lambda(next) => code = next,
+            match *code.body {
+                Expr::Lambda(next) => code = next.get(),
                 _ => {
                     // The result is called, so that this call is not the last one.
                     let callee = self.run_body(code, inner, pos)?;
                     let values: SmallVec<[Value; 4]> =
-                        arguments.iter().map(|argument| self.delay(argument, env)).collect();
+                        arguments.iter().map(|argument| self.delay(*argument, env)).collect();
                     return self.apply(callee, &values, pos).map(Step::Done);
                 }
             }
@@ -473,10 +498,10 @@ impl Evaluator {
     /// The expression's value if that needs no work, else a thunk.
     #[inline(always)]
     pub(crate) fn delay(&mut self, expr: ExprRef, env: EnvRef) -> Value {
-        let known = match expr {
-            Expr::Constant(value) => Some(*value),
-            Expr::Local { slot, .. } => env.slot(*slot).get_if_set(),
-            Expr::Variable { depth, slot, .. } => env.outer(*depth).slot(*slot).get_if_set(),
+        let known = match *expr {
+            Expr::Constant(value) => Some(value),
+            Expr::Local { slot, .. } => env.slot(slot.into()).get_if_set(),
+            Expr::Variable { depth, slot, .. } => env.outer(depth.into()).slot(slot.into()).get_if_set(),
             _ => None,
         };
         match known {
@@ -490,14 +515,14 @@ impl Evaluator {
 
     #[inline(never)]
     fn delay_other(&mut self, mut expr: ExprRef, env: EnvRef) -> Value {
-        if let Expr::Lazy(lazy) = expr
+        if let Expr::Lazy(lazy) = *expr
             && let Some(lowered) = lazy.lowered.get()
         {
-            expr = lowered;
+            expr = *lowered;
         }
-        match expr {
-            Expr::Lambda(code) => Value::new_delayed_closure(&mut self.region, code, env),
-            Expr::Select(select) => match ready_attribute(select, env) {
+        match *expr {
+            Expr::Lambda(code) => Value::new_delayed_closure(&mut self.region, code.get(), env),
+            Expr::Select(select) => match ready_attribute(select.get(), env) {
                 Some(value) => {
                     self.region.counts.avoided += 1;
                     value
@@ -556,9 +581,10 @@ impl Evaluator {
             None => outer,
         };
         let recursive = code.values.is_none();
+        let shape = code.shape.get();
         let mut attrs = match code.values {
-            None => self.fill_attrs(code.shape, |_, index| env.slot(index as u32).get()),
-            Some(values) => self.fill_attrs(code.shape, |this, index| this.bind(values[index], env, outer)),
+            None => self.fill_attrs(shape, |_, index| env.slot(index as u32).get()),
+            Some(values) => self.fill_attrs(shape, |this, index| this.bind(values[index], env, outer)),
         };
         if let Some(slot) = code.overrides {
             attrs = self.apply_overrides(attrs, slot, code, env, outer)?;
@@ -568,7 +594,7 @@ impl Evaluator {
         }
         let inner = if recursive { env } else { outer };
         let mut added: Vec<Attr> = Vec::with_capacity(code.dynamic.len());
-        for attr in code.dynamic {
+        for attr in code.dynamic.get() {
             let name = self.eval(attr.name, inner)?;
             if name.is_null() {
                 continue;
@@ -611,14 +637,14 @@ impl Evaluator {
             }
         }
         // What only names another variable may have taken its old value: bind again.
-        for (index, binding) in code.scope.iter().flat_map(|scope| scope.values).enumerate() {
+        for (index, binding) in code.scope.iter().flat_map(|scope| scope.values.get()).enumerate() {
             let name = code.shape.symbols[index];
             if index as u32 != slot && !overrides.contains(name) {
                 let value = self.bind(*binding, env, outer);
                 env.slot(index as u32).set(value);
             }
         }
-        let attrs = self.fill_attrs(code.shape, |_, index| env.slot(index as u32).get());
+        let attrs = self.fill_attrs(code.shape.get(), |_, index| env.slot(index as u32).get());
         Ok(attrs.update(&mut self.region, overrides))
     }
 }

@@ -6,7 +6,7 @@ use crate::arithmetic::in_operator;
 use crate::attrs::Attrs;
 use crate::error::{EvalError, Result, Traced};
 use crate::evaluator::Evaluator;
-use crate::ir::{Expr, ExprRef, Operator};
+use crate::ir::{Expr, ExprRef, Operands, Operator};
 use crate::value::{Env, Value};
 
 type EnvRef = &'static Env;
@@ -28,11 +28,10 @@ impl Evaluator {
     pub(crate) fn binary(
         &mut self,
         operator: Operator,
-        operands: &'static (ExprRef, ExprRef),
-        pos: Pos,
+        operands: &'static Operands,
         env: EnvRef,
     ) -> Result<Value> {
-        let (left, right) = *operands;
+        let Operands { left, right, pos } = *operands;
         let result = match operator {
             Operator::And => {
                 let name = "AND (&&)";
@@ -111,7 +110,7 @@ impl Evaluator {
         match self.eval(expr, env) {
             Ok(value) => self.attrs_operand(value, pos, side),
             // A chain of updates is one step.
-            Err(error) if matches!(expr, Expr::Binary { operator: Operator::Update, .. }) => Err(error),
+            Err(error) if matches!(*expr, Expr::Binary(Operator::Update, _)) => Err(error),
             Err(error) => {
                 let what = format!("in the {side} operand of the update (//) operator");
                 Err(self.in_operand(error.traced(pos, what), pos, usize::from(side == "right")))

@@ -299,7 +299,7 @@ impl<'e> Printer<'e> {
                 self.out.extend("«thunk»".as_bytes());
             }
             Kind::Lambda(closure) => {
-                let code = closure.0.code;
+                let code = closure.0.code.get();
                 let name = code.name.map(|name| format!(" {}", shown_name(name))).unwrap_or_default();
                 let at = self.evaluator().map(|e| format!(" @ {}", e.describe_pos(code.pos)));
                 self.out.extend(format!("«lambda{name}{}»", at.unwrap_or_default()).as_bytes());

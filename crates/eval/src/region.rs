@@ -2,7 +2,8 @@
 //!
 //! Blocks stay until the process ends, references into a region are `'static`,
 //! no destructor runs and no reference is counted. A block is only address space
-//! until it is touched.
+//! until it is touched. All blocks are in the lowest 4 GiB of addresses, so that 4 bytes
+//! refer to an object ([`Near`](crate::near::Near)); long texts are elsewhere.
 //!
 //! What a call made can be taken back when it ends, as on a stack, if nothing that
 //! stays refers to it: see [`Region::mark`]. Objects refer to objects made before
@@ -19,18 +20,28 @@
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::shape::ShapeTable;
 use crate::statistics::Counts;
 use crate::value::Value;
 
 /// Size of the first block, in bytes; each further one is twice as large.
-const FIRST_BLOCK: usize = 1 << 20;
+const FIRST_BLOCK: usize = 128 << 10;
 /// Size at which blocks stop growing.
 const LARGEST_BLOCK: usize = 32 << 20;
 
 /// Blocks from this size on ask for pages of this size.
 const HUGE_PAGE: usize = 2 << 20;
+
+/// Where the first block may be: behind what programs have that are not loaded anywhere.
+const LOWEST: usize = 16 << 20;
+/// Behind the last address that blocks may have.
+const END: usize = 1 << 32;
+/// Evaluation is told to end when only this much is left.
+const LAST: usize = 96 << 20;
+/// Blocks begin at multiples of this, which is one of the size of pages.
+const BLOCK_ALIGNMENT: usize = 64 << 10;
 
 /// The allocator of one thread.
 pub(crate) struct Region {
@@ -100,6 +111,26 @@ impl Region {
         self.cursor += bytes;
         // SAFETY: `cursor` is inside a block, hence not null.
         unsafe { NonNull::new_unchecked(address as *mut u64) }
+    }
+
+    /// Two words of half the size, one behind the other.
+    #[inline(always)]
+    pub(crate) fn pair(&mut self, first: u32, second: u32) -> NonNull<u64> {
+        let at = self.words(1);
+        // SAFETY: there is room for the word.
+        unsafe { at.write(pair(first, second)) };
+        at
+    }
+
+    /// Memory for bytes only, aligned to 8. Much of it is apart from the blocks.
+    pub(crate) fn bytes(&mut self, count: usize) -> NonNull<u8> {
+        /// From this size on, in bytes.
+        const APART: usize = 1 << 20;
+        if count < APART {
+            return self.words(count.div_ceil(8)).cast();
+        }
+        self.finished += count as u64;
+        map_apart(count)
     }
 
     #[cold]
@@ -215,8 +246,8 @@ impl Region {
 
     /// Copies values into the region, one slice behind the other.
     pub(crate) fn alloc_copy(&mut self, parts: &[&[Value]]) -> &'static [Value] {
-        let count = parts.iter().map(|part| part.len()).sum();
-        let start = self.words(count).cast::<Value>();
+        let count: usize = parts.iter().map(|part| part.len()).sum();
+        let start: NonNull<Value> = self.words((size_of::<Value>() * count).div_ceil(8)).cast();
         let mut at = start;
         // SAFETY: there is room for all parts; a value is a word.
         unsafe {
@@ -242,45 +273,90 @@ impl Region {
     }
 }
 
-/// Memory from the system, of which only what is touched is used.
+/// A word that is written as two of half the size.
+#[inline(always)]
+pub(crate) fn pair(first: u32, second: u32) -> u64 {
+    let (low, high) = if cfg!(target_endian = "little") { (first, second) } else { (second, first) };
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Where the next block is looked for.
+static NEXT: AtomicUsize = AtomicUsize::new(LOWEST);
+
+/// Memory from the system below 4 GiB, of which only what is touched is used.
 fn map(size: usize) -> NonNull<u8> {
-    // Room to begin at a huge page.
-    let room = if size >= HUGE_PAGE { HUGE_PAGE } else { 0 };
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: asks for memory that nobody uses; a size that can't be had fails.
-    let start =
-        unsafe { libc::mmap(std::ptr::null_mut(), size.saturating_add(room), protection, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        std::alloc::handle_alloc_error(
-            Layout::from_size_align(size, 8).unwrap_or(Layout::new::<[u8; 4096]>()),
-        );
+    let alignment = if size >= HUGE_PAGE { HUGE_PAGE } else { BLOCK_ALIGNMENT };
+    loop {
+        let place = |next: usize| {
+            let start = next.next_multiple_of(alignment);
+            start.checked_add(size).filter(|end| *end <= END).map(|end| (start, end))
+        };
+        let order = Ordering::Relaxed;
+        let taken = NEXT.fetch_update(order, order, |next| place(next).map(|range| range.1));
+        let Some((start, end)) = taken.ok().and_then(place) else { no_memory(size) };
+        if end > END - LAST {
+            crate::interactive::set_exhausted();
+        }
+        // Something else may be there: then the block is looked for behind it.
+        if let Some(block) = map_at(start, size) {
+            return block;
+        }
     }
-    let offset = if room == 0 { 0 } else { start.align_offset(HUGE_PAGE) };
-    // SAFETY: `room` more bytes than needed were mapped, and `offset` is less.
-    let block = unsafe { start.cast::<u8>().add(offset.min(room)) };
-    if room > 0 {
+}
+
+/// Memory at an address, if there is nothing.
+fn map_at(start: usize, size: usize) -> Option<NonNull<u8>> {
+    let wanted = start as *mut libc::c_void;
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: asks for memory that nobody uses; an address or a size that can't be had fails.
+    let block = unsafe { libc::mmap(wanted, size, protection, flags | libc::MAP_FIXED_NOREPLACE, -1, 0) };
+    if block == libc::MAP_FAILED {
+        let taken = std::io::Error::last_os_error().raw_os_error() == Some(libc::EEXIST);
+        return if taken { None } else { no_memory(size) };
+    }
+    if block != wanted {
+        // A system that knows the address only as a hint. SAFETY: this was just mapped.
+        unsafe { libc::munmap(block, size) };
+        return None;
+    }
+    if size >= HUGE_PAGE {
         // SAFETY: the range is the block's; the advice changes no contents. It is only
         // an optimisation (fewer page faults), so that its failure does not matter.
-        unsafe { libc::madvise(block.cast(), size, libc::MADV_HUGEPAGE) };
+        unsafe { libc::madvise(block, size, libc::MADV_HUGEPAGE) };
     }
-    // SAFETY: the system gives no memory at zero.
-    unsafe { NonNull::new_unchecked(block) }
+    NonNull::new(block.cast())
+}
+
+/// Memory from the system anywhere.
+fn map_apart(size: usize) -> NonNull<u8> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: asks for memory that nobody uses; a size that can't be had fails.
+    let block = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
+    match NonNull::new(block.cast()) {
+        Some(block) if block.as_ptr() != libc::MAP_FAILED.cast() => block,
+        _ => no_memory(size),
+    }
+}
+
+#[cold]
+fn no_memory(size: usize) -> ! {
+    let layout = Layout::from_size_align(size, 8).unwrap_or(Layout::new::<[u8; 4096]>());
+    std::alloc::handle_alloc_error(layout)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::context::Context;
-    use crate::ir::APPLY1;
     use crate::string::Str;
-    use crate::value::Thunk;
+    use crate::value::{COMMON, Thunk};
 
     fn text(region: &mut Region, bytes: &[u8]) -> Value {
         Value::from_str(Str::new(region, bytes, Context::EMPTY))
     }
 
     fn thunk(region: &mut Region) -> Value {
-        Thunk::with_values(region, &APPLY1, &[Value::NULL, Value::NULL])
+        Thunk::with_values(region, COMMON.apply1, &[Value::NULL, Value::NULL])
     }
 
     /// What a call that makes a thunk and a text and does `work` with them leaves.
@@ -308,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_result_is_kept_and_a_leaf_is_moved() {
-        let thunk_words = 3;
+        let thunk_words = 2;
         let (kept, _) = check(|_, delayed, _| delayed);
         assert_eq!(kept, thunk_words * 8 + 24 + 8);
         let (kept, result) = check(|region, _, made| {

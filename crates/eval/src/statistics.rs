@@ -30,7 +30,7 @@ macro_rules! counts {
 
 counts! {
     thunks,
-    /// Words of thunks, state and payload.
+    /// Units of 8 bytes of thunks, state and payload.
     thunk_words,
     /// Expressions that needed no thunk where one was asked for.
     avoided,
@@ -72,7 +72,10 @@ pub struct Statistics {
     symbol_bytes: u64,
 }
 
-const WORD: u64 = 8;
+/// Bytes of a value and of a reference.
+const WORD: u64 = size_of::<crate::value::Value>() as u64;
+/// Bytes of which everything takes a multiple.
+const UNIT: u64 = 8;
 
 impl Statistics {
     /// Thunks made.
@@ -95,9 +98,9 @@ impl Statistics {
         let c = &self.counts;
         let env_bytes = (c.envs + c.env_slots) * WORD;
         let list_bytes = (2 * c.lists + c.list_elements) * WORD;
-        let shape_bytes = c.shapes * size_of::<crate::shape::Shape>() as u64 + c.shape_names * WORD;
+        let shape_bytes = c.shapes * size_of::<crate::shape::Shape>() as u64 + c.shape_names * 2 * WORD;
         let set_bytes = (c.sets + c.set_slots) * WORD + shape_bytes;
-        let value_bytes = c.thunk_words * WORD + 2 * WORD * c.closures;
+        let value_bytes = (c.thunk_words + c.closures) * UNIT;
         let mut text = Json::default();
         text.object("code", &[("bytes", self.code), ("treeBytes", self.trees)]);
         text.number("cpuTime", self.cpu_seconds);
@@ -199,6 +202,6 @@ mod tests {
         let text = after.to_json();
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("  \"")).collect();
         assert!(lines.is_sorted(), "{text}");
-        assert!(text.contains("\n  \"sizes\": {\n    \"Attr\": 8,\n    \"Bindings\": 8,"), "{text}");
+        assert!(text.contains("\n  \"sizes\": {\n    \"Attr\": 4,\n    \"Bindings\": 4,"), "{text}");
     }
 }

@@ -34,7 +34,7 @@ impl LambdaCode {
 
     #[cold]
     fn find_first(&self) -> usize {
-        if matches!(self.body, Expr::Lazy(lazy) if lazy.lowered.get().is_none()) {
+        if matches!(*self.body, Expr::Lazy(lazy) if lazy.lowered.get().is_none()) {
             return usize::MAX;
         }
         let mut steps = STEPS;
@@ -57,8 +57,8 @@ impl LambdaCode {
     pub(crate) fn strict_argument(&self, count: usize) -> usize {
         let mut last = self;
         for _ in 1..count {
-            match (&last.formals, last.body) {
-                (None, Expr::Lambda(next)) => last = next,
+            match (last.formals, last.body.get()) {
+                (None, Expr::Lambda(next)) => last = next.get(),
                 _ => return usize::MAX,
             }
         }
@@ -74,39 +74,39 @@ impl LambdaCode {
 fn first_variable(mut expr: ExprRef, steps: &mut u32) -> Option<(u32, u32)> {
     loop {
         *steps = steps.checked_sub(1)?;
-        expr = match expr {
-            Expr::Local { slot, .. } => return Some((0, *slot)),
-            Expr::Variable { depth, slot, .. } => return Some((*depth, *slot)),
-            Expr::With(variable) => return Some((variable.withs.first()?.0, 0)),
+        expr = match *expr.get() {
+            Expr::Local { slot, .. } => return Some((0, slot.into())),
+            Expr::Variable { depth, slot, .. } => return Some((depth.into(), slot.into())),
+            Expr::With(variable) => return Some((variable.withs.first()?.depth, 0)),
             Expr::Select(select) => select.subject,
             Expr::SelectPath(select) => select.subject,
             Expr::HasAttr(code) => code.subject,
-            Expr::Call { code, .. } => match code.function {
+            Expr::Call(code) => match *code.function {
                 Expr::Constant(value) => {
                     let builtin = value.as_builtin()?;
                     if builtin.arguments.len() != code.arguments.len() {
                         return None;
                     }
-                    code.arguments.get(usize::from(builtin.forces))?
+                    *code.arguments.get().get(usize::from(builtin.forces))?
                 }
-                function => function,
+                _ => code.function,
             },
-            Expr::If { branches, .. } => branches.0,
-            Expr::Assert { parts, .. } => parts.0,
-            Expr::Not { operand, .. } | Expr::Negate { operand, .. } => operand,
-            Expr::Binary { operator, operands, .. } => match operator {
-                Operator::Greater | Operator::LessOrEqual | Operator::Update => operands.1,
-                _ => operands.0,
+            Expr::If(code) => code.condition,
+            Expr::Assert(code) => code.condition,
+            Expr::Not(code) | Expr::Negate(code) => code.operand,
+            Expr::Binary(operator, operands) => match operator {
+                Operator::Greater | Operator::LessOrEqual | Operator::Update => operands.right,
+                _ => operands.left,
             },
-            Expr::Interpolate { parts, .. } => parts.iter().find(|part| !is_text(part))?,
-            Expr::Let((scope, body)) => match first_variable(body, steps)? {
+            Expr::Interpolate(code) => *code.parts.get().iter().find(|part| !is_text(**part))?,
+            Expr::Let(code) => match first_variable(code.1, steps)? {
                 // Follows what the variable is bound to.
-                (0, slot) => match scope.values.get(slot as usize)? {
+                (0, slot) => match *code.0.values.get().get(slot as usize)? {
                     Binding::Outer(expr) => expr,
                     Binding::Inner(expr) => {
                         let mut found = first_variable(expr, steps)?;
                         while found.0 == 0 {
-                            match scope.values.get(found.1 as usize)? {
+                            match *code.0.values.get().get(found.1 as usize)? {
                                 Binding::Outer(expr) => return first_variable(expr, steps),
                                 Binding::Inner(expr) => found = first_variable(expr, steps)?,
                             }
@@ -116,18 +116,18 @@ fn first_variable(mut expr: ExprRef, steps: &mut u32) -> Option<(u32, u32)> {
                 },
                 (depth, slot) => return Some((depth - 1, slot)),
             },
-            Expr::WithScope((scope, body)) => match first_variable(body, steps)? {
-                (0, _) => scope,
+            Expr::WithScope(code) => match first_variable(code.1, steps)? {
+                (0, _) => code.0,
                 (depth, slot) => return Some((depth - 1, slot)),
             },
-            Expr::Lazy(lazy) => lazy.lowered.get()?,
+            Expr::Lazy(lazy) => *lazy.get().lowered.get()?,
             _ => return None,
         };
     }
 }
 
-fn is_text(expr: &Expr) -> bool {
-    matches!(expr, Expr::Constant(value) if value.as_str().is_some())
+fn is_text(expr: ExprRef) -> bool {
+    matches!(*expr, Expr::Constant(value) if value.as_str().is_some())
 }
 
 #[cfg(test)]

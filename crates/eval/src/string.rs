@@ -106,9 +106,14 @@ impl Str {
     fn allocate(region: &mut Region, len: usize, symbol: u32, context: Context) -> (*mut u8, Str) {
         debug_assert!(len <= MAX_LEN);
         let header = size_of::<StrObj>();
-        let at = region.words(header / 8 + len.div_ceil(8)).cast::<StrObj>();
         region.counts.strings += 1;
         region.counts.string_bytes += (header + len) as u64;
+        if len >= LONG {
+            let data = region.bytes(len).as_ptr();
+            let symbol = AtomicU32::new(symbol);
+            return (data, Str(region.alloc(StrObj { len: len as u32, symbol, context, data })));
+        }
+        let at = region.words(header / 8 + len.div_ceil(8)).cast::<StrObj>();
         // SAFETY: there is room for the header and the bytes behind it.
         unsafe {
             let data = at.as_ptr().cast::<u8>().add(header);
@@ -224,9 +229,9 @@ impl Str {
             }
         }
         let capacity = if in_buffer { total * 2 } else { total + total / 8 };
-        let words = size_of::<Buffer>() / 8 + capacity.div_ceil(8);
-        let at = region.words(words).cast::<Buffer>();
-        region.counts.string_bytes += (words * 8) as u64;
+        let size = size_of::<Buffer>() + capacity;
+        let at = region.bytes(size).cast::<Buffer>();
+        region.counts.string_bytes += size as u64;
         // SAFETY: there is room for the header and `capacity` bytes.
         unsafe {
             at.write(Buffer { used: AtomicUsize::new(total), capacity });

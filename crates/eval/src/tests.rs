@@ -29,6 +29,14 @@ fn check(expression: &str, expected: &str) {
 }
 
 #[test]
+fn variables_of_large_scopes_and_from_far_out() {
+    let bindings: String = (0..70_000).map(|number| format!("v{number} = {number};")).collect();
+    check(&format!("let {bindings} in [ v69999 ((x: v69998) 0) v3 ]"), "[ 69999 69998 3 ]");
+    let nested = |body: &str| format!("let v = 7; in {}{body}", "with { }; let w = v; in ".repeat(150));
+    check(&nested("[ v w ]"), "[ 7 7 ]");
+}
+
+#[test]
 fn arithmetic() {
     check("1 + 2 * 3 - 4 / 2", "5");
     check("1.5 + 1", "2.5");

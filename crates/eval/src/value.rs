@@ -1,38 +1,40 @@
-//! Values: one 8-byte word each.
+//! Values: 4 bytes each.
 //!
 //! The low three bits say what the word is: a small integer, `null` or a boolean
-//! is in the word itself, everything else is a pointer to an object in a
-//! [region](crate::region). Objects are immutable, but for three kinds of word
+//! is in the word itself, everything else is the address of an object in a
+//! [region](crate::region), all of which are below 4 GiB. Objects are immutable, but for three kinds of word
 //! that are atomic: a thunk's state, and the slots of environments, lists and
 //! attribute sets, where a thunk may be replaced by what it evaluated to.
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attrs::{Attrs, AttrsObj};
 use crate::builtins::Builtin;
 use crate::dependencies::Dependency;
 use crate::error::EvalError;
-use crate::ir::{Expr, LambdaCode};
+use crate::ir::{Expr, ExprRef, LambdaCode};
 use crate::list::{List, ListObj};
-use crate::region::Region;
+use crate::near::{Near, near};
+use crate::region::{Region, pair};
 use crate::string::{Str, StrObj};
 
 /// A value, or a thunk that will become one.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct Value(u64);
+pub struct Value(u32);
 
-const TAG: u64 = 7;
-const THUNK: u64 = 0;
-const INT: u64 = 1;
-const ATTRS: u64 = 2;
-const LIST: u64 = 3;
-const STRING: u64 = 4;
-const CLOSURE: u64 = 5;
-const OTHER: u64 = 6;
-const IMMEDIATE: u64 = 7;
+const TAG: u32 = 7;
+const THUNK: u32 = 0;
+const INT: u32 = 1;
+const ATTRS: u32 = 2;
+const LIST: u32 = 3;
+const STRING: u32 = 4;
+const CLOSURE: u32 = 5;
+const OTHER: u32 = 6;
+const IMMEDIATE: u32 = 7;
 
 /// What a value is, for matching.
 #[derive(Clone, Copy)]
@@ -69,7 +71,7 @@ pub(crate) enum Other {
     Float(f64),
     Path(Str),
     Builtin(&'static Builtin),
-    Partial(Partial),
+    Partial(&'static Partial),
 }
 
 /// A builtin with some of its arguments.
@@ -94,21 +96,21 @@ impl Value {
         if value { Self::TRUE } else { Self::FALSE }
     }
 
-    /// An integer that fits in 61 bits.
+    /// An integer that fits in 29 bits.
     #[inline]
     pub(crate) fn small_int(value: i64) -> Option<Self> {
-        let word = value << 3;
-        (word >> 3 == value).then_some(Self(word as u64 | INT))
+        let word = (value as i32) << 3;
+        (i64::from(word >> 3) == value).then_some(Self(word as u32 | INT))
     }
 
     #[inline]
     pub(crate) fn from_str(string: Str) -> Self {
-        Self(std::ptr::from_ref(string.0) as u64 | STRING)
+        Self(near(string.0) | STRING)
     }
 
     #[inline]
     pub(crate) fn from_other(other: &'static Other) -> Self {
-        Self(std::ptr::from_ref(other) as u64 | OTHER)
+        Self(near(other) | OTHER)
     }
 
     #[inline]
@@ -130,24 +132,24 @@ impl Value {
 
     #[inline]
     fn from_closure(closure: &'static ClosureObj) -> Self {
-        Self(std::ptr::from_ref(closure) as u64 | CLOSURE)
+        Self(near(closure) | CLOSURE)
     }
 
     /// An attribute set as a value.
     #[inline]
     pub fn from_attrs(attrs: Attrs) -> Self {
-        Self(std::ptr::from_ref(attrs.0) as u64 | ATTRS)
+        Self(near(attrs.0) | ATTRS)
     }
 
     /// A list as a value.
     #[inline]
     pub fn from_list(list: List) -> Self {
-        Self(std::ptr::from_ref(list.0) as u64 | LIST)
+        Self(near(list.0) | LIST)
     }
 
     #[inline]
     pub(crate) fn from_thunk(thunk: Thunk) -> Self {
-        Self(std::ptr::from_ref(thunk.0) as u64 | THUNK)
+        Self(near(thunk.0) | THUNK)
     }
 
     /// Whether two evaluated values are equal, if that is seen at once.
@@ -176,7 +178,7 @@ impl Value {
     /// A number that only this object (or this immediate value) has.
     #[inline]
     pub fn identity(self) -> u64 {
-        self.0
+        u64::from(self.0)
     }
 
     /// The address of the object that this is or refers to, if any.
@@ -192,7 +194,7 @@ impl Value {
         match self.kind() {
             Kind::String(text) => text.move_to(to, limit).map(|(text, size)| (Self::from_str(text), size)),
             Kind::Int(_) | Kind::Float(_) if size_of::<Other>() <= limit => {
-                let from: *const Other = self.pointer::<Other>();
+                let from: *const Other = self.pointer::<Other>(OTHER);
                 let to = to as *mut Other;
                 // SAFETY: the caller gives the memory, which may overlap the object.
                 unsafe {
@@ -205,10 +207,11 @@ impl Value {
     }
 
     #[inline(always)]
-    fn pointer<T>(self) -> &'static T {
+    fn pointer<T>(self, tag: u32) -> &'static T {
+        debug_assert_eq!(self.0 & TAG, tag);
         // SAFETY: only called by accessors that checked the tag, which says that
         // the rest of the word is the address of a `T` that is never freed.
-        unsafe { &*((self.0 & !TAG) as *const T) }
+        unsafe { &*((self.0 - tag) as usize as *const T) }
     }
 
     /// Whether this is a thunk, evaluated or not.
@@ -220,7 +223,7 @@ impl Value {
     /// The thunk, if it is one.
     #[inline(always)]
     pub fn as_thunk(self) -> Option<Thunk> {
-        (self.0 & TAG == THUNK).then(|| Thunk(self.pointer()))
+        (self.0 & TAG == THUNK).then(|| Thunk(self.pointer(THUNK)))
     }
 
     /// The value itself, or for an evaluated thunk its result; else the thunk.
@@ -264,32 +267,32 @@ impl Value {
     /// The attribute set, if it is one (a thunk is not).
     #[inline(always)]
     pub fn as_attrs(self) -> Option<Attrs> {
-        (self.0 & TAG == ATTRS).then(|| Attrs(self.pointer::<AttrsObj>()))
+        (self.0 & TAG == ATTRS).then(|| Attrs(self.pointer::<AttrsObj>(ATTRS)))
     }
 
     /// The list, if it is one (a thunk is not).
     #[inline(always)]
     pub fn as_list(self) -> Option<List> {
-        (self.0 & TAG == LIST).then(|| List(self.pointer::<ListObj>()))
+        (self.0 & TAG == LIST).then(|| List(self.pointer::<ListObj>(LIST)))
     }
 
     /// The string, if it is one (a thunk is not).
     #[inline(always)]
     pub fn as_str(self) -> Option<Str> {
-        (self.0 & TAG == STRING).then(|| Str(self.pointer::<StrObj>()))
+        (self.0 & TAG == STRING).then(|| Str(self.pointer::<StrObj>(STRING)))
     }
 
     /// The function written in the language, if it is one (a thunk is not).
     #[inline(always)]
     pub fn as_closure(self) -> Option<Closure> {
-        (self.0 & TAG == CLOSURE).then(|| Closure(self.pointer::<ClosureObj>()))
+        (self.0 & TAG == CLOSURE).then(|| Closure(self.pointer::<ClosureObj>(CLOSURE)))
     }
 
     /// The builtin function, if it is one that has no arguments yet.
     #[inline(always)]
     pub(crate) fn as_builtin(self) -> Option<&'static Builtin> {
         match self.0 & TAG {
-            OTHER => match self.pointer::<Other>() {
+            OTHER => match self.pointer::<Other>(OTHER) {
                 Other::Builtin(builtin) => Some(builtin),
                 _ => None,
             },
@@ -307,12 +310,18 @@ impl Value {
         }
     }
 
+    /// The integer in the word itself.
+    #[inline(always)]
+    fn small(self) -> i64 {
+        i64::from(self.0 as i32 >> 3)
+    }
+
     /// The integer, if it is one (a thunk is not).
     #[inline(always)]
     pub fn as_int(self) -> Option<i64> {
         match self.0 & TAG {
-            INT => Some(self.0 as i64 >> 3),
-            OTHER => match self.pointer::<Other>() {
+            INT => Some(self.small()),
+            OTHER => match self.pointer::<Other>(OTHER) {
                 Other::Int(value) => Some(*value),
                 _ => None,
             },
@@ -338,12 +347,12 @@ impl Value {
     #[inline]
     pub fn kind(self) -> Kind {
         match self.0 & TAG {
-            INT => Kind::Int(self.0 as i64 >> 3),
-            ATTRS => Kind::Attrs(Attrs(self.pointer())),
-            LIST => Kind::List(List(self.pointer())),
-            STRING => Kind::String(Str(self.pointer())),
-            CLOSURE => Kind::Lambda(Closure(self.pointer())),
-            OTHER => match self.pointer::<Other>() {
+            INT => Kind::Int(self.small()),
+            ATTRS => Kind::Attrs(Attrs(self.pointer(ATTRS))),
+            LIST => Kind::List(List(self.pointer(LIST))),
+            STRING => Kind::String(Str(self.pointer(STRING))),
+            CLOSURE => Kind::Lambda(Closure(self.pointer(CLOSURE))),
+            OTHER => match self.pointer::<Other>(OTHER) {
                 Other::Int(value) => Kind::Int(*value),
                 Other::Float(value) => Kind::Float(*value),
                 Other::Path(path) => Kind::Path(*path),
@@ -354,7 +363,7 @@ impl Value {
                 0 => Kind::Null,
                 bit => Kind::Bool(bit == 2),
             },
-            _ => Kind::Thunk(Thunk(self.pointer())),
+            _ => Kind::Thunk(Thunk(self.pointer(THUNK))),
         }
     }
 
@@ -385,11 +394,11 @@ impl std::fmt::Debug for Value {
 
 /// A place that holds a value and in which a thunk may be replaced by its result.
 #[repr(transparent)]
-pub struct Slot(AtomicU64);
+pub struct Slot(AtomicU32);
 
 impl Slot {
     /// Holds nothing yet: a variable whose thunk is not made.
-    const UNSET: u64 = 0;
+    const UNSET: u32 = 0;
 
     /// What it holds. Only slots of environments under construction hold nothing.
     #[inline(always)]
@@ -425,19 +434,19 @@ impl Slot {
 pub struct Closure(pub(crate) &'static ClosureObj);
 
 pub(crate) struct ClosureObj {
-    pub(crate) code: &'static LambdaCode,
+    pub(crate) code: Near<LambdaCode>,
     /// The environment's address, with [`DELAYED`].
-    env: AtomicU64,
+    env: AtomicU32,
 }
 
 /// Says of a closure that it was made ahead of time, in place of a thunk that would
 /// have to be made first, and not used yet: it is printed as the thunk would be.
-const DELAYED: u64 = 1;
+const DELAYED: u32 = 1;
 
 impl ClosureObj {
     #[inline]
-    fn new(code: &'static LambdaCode, env: &'static Env, delayed: u64) -> Self {
-        Self { code, env: AtomicU64::new(std::ptr::from_ref(env) as u64 | delayed) }
+    fn new(code: &'static LambdaCode, env: &'static Env, delayed: u32) -> Self {
+        Self { code: Near::new(code), env: AtomicU32::new(near(env) | delayed) }
     }
 }
 
@@ -456,7 +465,7 @@ impl Closure {
             self.0.env.store(word & !DELAYED, Ordering::Relaxed);
         }
         // SAFETY: `new` stored the address of an environment, which is never freed.
-        unsafe { &*((word & !DELAYED) as *const Env) }
+        unsafe { &*((word & !DELAYED) as usize as *const Env) }
     }
 
     /// Counts as used from now on.
@@ -473,30 +482,56 @@ impl Closure {
 /// Variables of one scope, and the scope around it.
 #[repr(C)]
 pub(crate) struct Env {
-    up: &'static Env,
+    up: Near<Env>,
     slots: [Slot; 0],
 }
 
-/// The scope of builtins and of every file: all its variables are constants.
-pub(crate) static EMPTY_ENV: Env = Env { up: &EMPTY_ENV, slots: [] };
+/// Objects that are needed again and again.
+pub(crate) struct Common {
+    /// The scope of builtins and of every file: all its variables are constants.
+    pub(crate) env: &'static Env,
+    pub(crate) empty_list: List,
+    /// Code of thunks that hold values instead of an environment.
+    pub(crate) apply1: ExprRef,
+    pub(crate) apply2: ExprRef,
+    pub(crate) select: ExprRef,
+}
+
+pub(crate) static COMMON: LazyLock<Common> = LazyLock::new(|| {
+    let region = &mut Region::new();
+    let at = region.words(1);
+    // SAFETY: there is room for an environment without slots, which nobody leaves.
+    let env = unsafe {
+        at.cast::<Env>().write(Env { up: Near::new(at.cast::<Env>().as_ref()), slots: [] });
+        at.cast::<Env>().as_ref()
+    };
+    Common {
+        env,
+        empty_list: List(region.alloc(ListObj::EMPTY)),
+        apply1: Near::new(region.alloc(Expr::Apply1)),
+        apply2: Near::new(region.alloc(Expr::Apply2)),
+        select: Near::new(region.alloc(Expr::ThunkSelect)),
+    }
+});
 
 impl Env {
     /// A scope with unset variables.
     #[inline]
     pub(crate) fn new(region: &mut Region, up: &'static Env, slots: usize) -> &'static Env {
-        let at = region.words(1 + slots);
+        let words = slots / 2 + 1;
+        let at = region.words(words);
         region.counts.envs += 1;
         region.counts.env_slots += slots as u64;
         // SAFETY: there is room for the header and the slots; zero is an unset slot.
         unsafe {
-            at.cast::<&'static Env>().write(up);
-            if slots <= 8 {
+            at.write(pair(near(up), 0));
+            if words <= 5 {
                 // Volatile, so that this becomes no call, which costs more than these words.
-                for index in 1..=slots {
+                for index in 1..words {
                     at.add(index).write_volatile(0);
                 }
             } else {
-                std::ptr::write_bytes(at.as_ptr().add(1), 0, slots);
+                std::ptr::write_bytes(at.as_ptr().add(1), 0, words - 1);
             }
             at.cast::<Env>().as_ref()
         }
@@ -505,21 +540,16 @@ impl Env {
     /// A scope with one variable.
     #[inline(always)]
     pub(crate) fn with_value(region: &mut Region, up: &'static Env, value: Value) -> &'static Env {
-        let at = region.words(2);
         region.counts.envs += 1;
         region.counts.env_slots += 1;
-        // SAFETY: there is room for the header and the slot.
-        unsafe {
-            at.cast::<&'static Env>().write(up);
-            at.add(1).write(value.0);
-            at.cast::<Env>().as_ref()
-        }
+        // SAFETY: the pair is the header and the slot.
+        unsafe { region.pair(near(up), value.0).cast::<Env>().as_ref() }
     }
 
     /// A copy of a scope of which the first `filled` variables are set.
     #[inline]
     pub(crate) fn copy(&self, region: &mut Region, filled: usize, slots: usize) -> &'static Env {
-        let copy = Self::new(region, self.up, slots);
+        let copy = Self::new(region, self.up.get(), slots);
         for index in 0..filled as u32 {
             copy.slot(index).set(self.slot(index).get().shorten());
         }
@@ -538,7 +568,7 @@ impl Env {
     pub(crate) fn outer(&'static self, depth: u32) -> &'static Env {
         let mut env = self;
         for _ in 0..depth {
-            env = env.up;
+            env = env.up.get();
         }
         env
     }
@@ -549,18 +579,18 @@ impl Env {
 pub struct Thunk(pub(crate) &'static ThunkObj);
 
 /// The state is one of: a value's word (evaluated; its tag is never zero), the
-/// address of code (not evaluated), a multiple of [`OWNED`] (being evaluated, by
-/// the thread with that number), an error's address with [`FAILED`] set, or, with
-/// [`TRACKED`] set, what the result depends on; then the result is in the payload.
+/// address of code (not evaluated), or a multiple of [`OWNED`] (being evaluated, by
+/// the thread with that number). The code may also say that evaluation failed, or
+/// what the result depends on; then the result is in the payload.
 #[repr(C)]
 pub(crate) struct ThunkObj {
-    state: AtomicU64,
-    payload: [AtomicU64; 1],
+    state: AtomicU32,
+    payload: [AtomicU32; 1],
 }
 
 /// The states of thunks that are being evaluated: this for the only thread that
 /// there is, the next multiples for others. No code is at these addresses.
-const OWNED: u64 = 8;
+const OWNED: u32 = 8;
 
 /// How many threads have numbers, zero among them.
 pub(crate) const MAX_OWNERS: u32 = 500;
@@ -568,57 +598,52 @@ pub(crate) const MAX_OWNERS: u32 = 500;
 /// The number of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(pub(crate) u32);
-const FAILED: u64 = 1 << 63;
-const TRACKED: u64 = 1 << 62;
 
 /// What a thunk is before it is forced.
 pub(crate) enum Pending {
     Value(Value),
     Blackhole,
     Failed(&'static EvalError),
-    Code(&'static Expr),
+    Code(ExprRef),
     Tracked(Value, Dependency),
 }
 
 impl Thunk {
     #[inline]
-    pub(crate) fn in_env(region: &mut Region, code: &'static Expr, env: &'static Env) -> Value {
-        let at = region.words(2);
+    pub(crate) fn in_env(region: &mut Region, code: ExprRef, env: &'static Env) -> Value {
         region.counts.thunks += 1;
-        region.counts.thunk_words += 2;
-        // SAFETY: there is room for two words.
-        unsafe {
-            at.write(std::ptr::from_ref(code) as u64);
-            at.add(1).write(std::ptr::from_ref(env) as u64);
-            Value::from_thunk(Thunk(at.cast::<ThunkObj>().as_ref()))
-        }
+        region.counts.thunk_words += 1;
+        // SAFETY: the pair is the state and the payload.
+        unsafe { Value::from_thunk(Thunk(region.pair(code.address(), near(env)).cast().as_ref())) }
     }
 
     /// A thunk whose evaluation failed.
     #[cold]
     pub(crate) fn failed(region: &mut Region, error: &'static EvalError) -> Value {
-        let thunk = Thunk(region.alloc(ThunkObj { state: AtomicU64::new(0), payload: [AtomicU64::new(0)] }));
-        thunk.fail(error);
-        Value::from_thunk(thunk)
+        let error = Near::new(region.alloc(error));
+        let code = region.alloc(Expr::Failed(error));
+        let thunk = ThunkObj { state: AtomicU32::new(near(code)), payload: [AtomicU32::new(0)] };
+        Value::from_thunk(Thunk(region.alloc(thunk)))
     }
 
     /// A thunk that was evaluated.
     pub(crate) fn finished(region: &mut Region, value: Value) -> Value {
         region.counts.thunks += 1;
-        region.counts.thunk_words += 2;
-        let thunk = ThunkObj { state: AtomicU64::new(value.0), payload: [AtomicU64::new(0)] };
+        region.counts.thunk_words += 1;
+        let thunk = ThunkObj { state: AtomicU32::new(value.0), payload: [AtomicU32::new(0)] };
         Value::from_thunk(Thunk(region.alloc(thunk)))
     }
 
     /// A thunk with values in place of an environment, for code that knows it.
     #[inline]
-    pub(crate) fn with_values(region: &mut Region, code: &'static Expr, values: &[Value]) -> Value {
-        let at = region.words(1 + values.len());
+    pub(crate) fn with_values(region: &mut Region, code: ExprRef, values: &[Value]) -> Value {
+        let words = values.len() / 2 + 1;
+        let at = region.words(words).cast::<u32>();
         region.counts.thunks += 1;
-        region.counts.thunk_words += 1 + values.len() as u64;
+        region.counts.thunk_words += words as u64;
         // SAFETY: there is room for the state and the values.
         unsafe {
-            at.write(std::ptr::from_ref(code) as u64);
+            at.write(code.address());
             for (index, value) in values.iter().enumerate() {
                 at.add(1 + index).write(value.0);
             }
@@ -637,16 +662,15 @@ impl Thunk {
         let word = self.0.state.load(Ordering::Acquire);
         if word & TAG != 0 {
             Pending::Value(Value(word))
-        } else if word <= OWNED * MAX_OWNERS as u64 {
+        } else if word <= OWNED * MAX_OWNERS {
             Pending::Blackhole
-        } else if word & FAILED != 0 {
-            // SAFETY: `fail` stored the address of an error that is never freed.
-            Pending::Failed(unsafe { &*((word & !FAILED) as *const EvalError) })
-        } else if word & TRACKED != 0 {
-            Pending::Tracked(self.value(0), Dependency::from_bits((word >> 3) as u32))
         } else {
             // SAFETY: the only other states are addresses of code.
-            Pending::Code(unsafe { &*(word as *const Expr) })
+            match unsafe { &*(word as usize as *const Expr) } {
+                Expr::Failed(error) => Pending::Failed(error.get()),
+                Expr::Tracked(dependency) => Pending::Tracked(self.value(0), *dependency),
+                code => Pending::Code(Near::new(code)),
+            }
         }
     }
 
@@ -654,7 +678,7 @@ impl Thunk {
     #[inline(always)]
     pub(crate) fn env(self) -> &'static Env {
         // SAFETY: the caller saw code that runs in an environment.
-        unsafe { &*(self.0.payload[0].load(Ordering::Relaxed) as *const Env) }
+        unsafe { &*(self.0.payload[0].load(Ordering::Relaxed) as usize as *const Env) }
     }
 
     /// A value of a thunk made by `with_values` with more than `index` values.
@@ -671,17 +695,16 @@ impl Thunk {
     }
 
     /// Marks the thunk as being evaluated by a thread, unless another was faster.
-    pub(crate) fn start_as(self, owner: Owner, code: &'static Expr) -> bool {
-        let code = std::ptr::from_ref(code) as u64;
-        let started = OWNED * (1 + u64::from(owner.0));
-        self.0.state.compare_exchange(code, started, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    pub(crate) fn start_as(self, owner: Owner, code: ExprRef) -> bool {
+        let started = OWNED * (1 + owner.0);
+        self.0.state.compare_exchange(code.address(), started, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// The thread that evaluates the thunk; `None` if nobody does.
     pub(crate) fn owner(self) -> Option<Owner> {
         let word = self.0.state.load(Ordering::Acquire);
-        let started = word & TAG == 0 && (OWNED..=OWNED * MAX_OWNERS as u64).contains(&word);
-        started.then(|| Owner((word / OWNED - 1) as u32))
+        let started = word & TAG == 0 && (OWNED..=OWNED * MAX_OWNERS).contains(&word);
+        started.then(|| Owner(word / OWNED - 1))
     }
 
     #[inline(always)]
@@ -690,21 +713,17 @@ impl Thunk {
         self.0.state.store(value.0, Ordering::Release);
     }
 
-    /// As [`Thunk::finish`], with what the result depends on.
+    /// As [`Thunk::finish`], with code that says what the result depends on.
     #[cold]
-    pub(crate) fn finish_tracked(self, region: &mut Region, value: Value, dependency: Dependency) {
+    pub(crate) fn finish_tracked(self, region: &mut Region, value: Value, code: ExprRef) {
         region.wrote(std::ptr::from_ref(self.0) as usize, value);
         // Every thunk has a word for its environment or first value, not needed any more.
         self.0.payload[0].store(value.0, Ordering::Relaxed);
-        self.0.state.store(TRACKED | u64::from(dependency.to_bits()) << 3, Ordering::Release);
+        self.0.state.store(code.address(), Ordering::Release);
     }
 
-    pub(crate) fn fail(self, error: &'static EvalError) {
-        self.0.state.store(std::ptr::from_ref(error) as u64 | FAILED, Ordering::Release);
-    }
-
-    /// Back to not evaluated.
-    pub(crate) fn restore(self, code: &'static Expr) {
-        self.0.state.store(std::ptr::from_ref(code) as u64, Ordering::Release);
+    /// Back to not evaluated, or to code that says how evaluation ended.
+    pub(crate) fn restore(self, code: ExprRef) {
+        self.0.state.store(code.address(), Ordering::Release);
     }
 }

@@ -14,7 +14,7 @@ use bstr::ByteSlice;
 
 use crate::content_address::{ContentAddress, Ingestion};
 use crate::encoding;
-use crate::hash::{Hash, HashAlgorithm, HashFormat};
+use crate::hash::{Hash, HashAlgorithm, HashFormat, Hasher};
 
 /// Length of the hash part of a store path, in characters.
 pub const HASH_PART_LEN: usize = 32;
@@ -293,9 +293,18 @@ impl StoreDir {
     /// The store path of an object of a kind (`source`, `text`, `output:out`, …)
     /// with this content hash and name.
     pub fn make_path(&self, kind: &str, hash: &Hash, name: &str) -> Result<StorePath, StorePathError> {
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        hasher.update(kind.as_bytes());
+        self.finish_path(hasher, hash, name)
+    }
+
+    /// The path whose fingerprint starts with the kind that was hashed.
+    fn finish_path(&self, mut hasher: Hasher, hash: &Hash, name: &str) -> Result<StorePath, StorePathError> {
         let digits = hash.to_text(HashFormat::Base16, true);
-        let fingerprint = format!("{kind}:{digits}:{}:{name}", self.0);
-        StorePath::from_parts(&Hash::sha256(fingerprint).fold(), name)
+        for part in [":", &digits, ":", &self.0, ":", name] {
+            hasher.update(part.as_bytes());
+        }
+        StorePath::from_parts(&hasher.finish().fold(), name)
     }
 
     /// The path of a derivation's output, from the derivation's masked hash.
@@ -327,8 +336,10 @@ impl StoreDir {
         hash: &Hash,
         references: impl IntoIterator<Item = &'r StorePath>,
     ) -> Result<StorePath, StorePathError> {
-        let references: std::collections::BTreeSet<_> = references.into_iter().collect();
-        self.make_path(&self.kind_with("text", references, false), hash, name)
+        let mut references: Vec<&StorePath> = references.into_iter().collect();
+        references.sort_unstable();
+        references.dedup();
+        self.finish_path(self.kind_with("text", references, false), hash, name)
     }
 
     /// The path of content that is addressed by its hash: a fixed output, an
@@ -343,7 +354,7 @@ impl StoreDir {
         match ingestion {
             Ingestion::Nar if hash.algorithm() == HashAlgorithm::Sha256 => {
                 let kind = self.kind_with("source", &references.others, references.to_self);
-                self.make_path(&kind, hash, name)
+                self.finish_path(kind, hash, name)
             }
             Ingestion::Text if !references.to_self => {
                 self.make_text_path_from_hash(name, hash, &references.others)
@@ -369,21 +380,24 @@ impl StoreDir {
         self.make_fixed_path(name, address.ingestion, &address.hash, references)
     }
 
+    /// A kind with references, hashed.
     fn kind_with<'r>(
         &self,
         kind: &str,
         references: impl IntoIterator<Item = &'r StorePath>,
         to_self: bool,
-    ) -> String {
-        let mut text = kind.to_owned();
+    ) -> Hasher {
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        hasher.update(kind.as_bytes());
         for reference in references {
-            text.push(':');
-            self.append(reference, &mut text);
+            for part in [":", &self.0, "/", reference.base_name()] {
+                hasher.update(part.as_bytes());
+            }
         }
         if to_self {
-            text.push_str(":self");
+            hasher.update(b":self");
         }
-        text
+        hasher
     }
 }
 

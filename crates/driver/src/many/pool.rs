@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use saltire_eval::is_interrupted;
 use saltire_sandbox::{Worker, WorkerEnd, wait_for_output};
@@ -21,6 +21,9 @@ const TRIES: u32 = 2;
 
 /// How long to wait for a worker before looking whether the user called it off.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How much work is not told yet, at most: it is lost if the worker is killed.
+const UNSENT: Duration = Duration::from_millis(20);
 
 /// The largest frame that is taken, in bytes.
 const LARGEST_FRAME: usize = 1 << 30;
@@ -59,10 +62,11 @@ impl Run<'_> {
         // What was parsed so far, so that no worker sends it.
         let _ = self.trees.flush();
         let mut limit = self.query.division.workers.max(1);
+        let mut patience = UNSENT;
         let mut running: VecDeque<Running> = VecDeque::new();
         loop {
             while running.len() < limit && !self.queue.is_empty() && !self.has_failed_item {
-                match self.start_worker()? {
+                match self.start_worker(patience)? {
                     Some(worker) => running.push_back(worker),
                     // Without another process, this one does it.
                     None if running.is_empty() => {
@@ -89,15 +93,16 @@ impl Run<'_> {
                 if let Some(worker) = running.remove(index)
                     && self.ended(worker)?
                 {
-                    // Perhaps memory is short.
-                    limit = 1;
+                    // Perhaps memory is short. It must be seen which item ends a worker.
+                    (limit, patience) = (1, Duration::ZERO);
                 }
             }
         }
     }
 
-    /// Starts a worker for the next items; `None` if there can't be one now.
-    fn start_worker(&mut self) -> Result<Option<Running>, EvaluationError> {
+    /// Starts a worker for the next items, which tells of items at least after `patience`
+    /// of work; `None` if there can't be one now.
+    fn start_worker(&mut self, patience: Duration) -> Result<Option<Running>, EvaluationError> {
         let mut count = self.query.division.items.max(1).min(self.queue.len());
         // What ended a worker before has one to itself.
         let suspect = |task: &Task| task.failures > 0;
@@ -105,7 +110,7 @@ impl Run<'_> {
             count = at.max(1);
         }
         let tasks: Vec<Task> = self.queue.drain(..count).collect();
-        let Ok(worker) = Worker::start(|pipe| self.work(pipe, &tasks)) else {
+        let Ok(worker) = Worker::start(|pipe| self.work(Pipe::new(pipe, patience), &tasks)) else {
             tasks.into_iter().rev().for_each(|task| self.queue.push_front(task));
             return Ok(None);
         };
@@ -115,13 +120,20 @@ impl Run<'_> {
     }
 
     /// In a worker: evaluates items and tells what they are.
-    fn work(&mut self, pipe: File, tasks: &[Task]) {
+    fn work(&mut self, pipe: Pipe, tasks: &[Task]) {
         let pipe = Arc::new(Mutex::new(pipe));
         let last = Arc::clone(&pipe);
         self.host.become_worker(Box::new(move || {
-            send(&last, &Encoder(vec![GAVE_UP]));
+            let mut pipe = lock(&last);
+            pipe.send(&Encoder(vec![GAVE_UP]));
+            pipe.flush();
             Worker::leave();
         }));
+        self.work_on(&pipe, tasks);
+        lock(&pipe).flush();
+    }
+
+    fn work_on(&mut self, pipe: &Mutex<Pipe>, tasks: &[Task]) {
         let start = self.allocated();
         let mut counts = self.host.counts();
         let log = self.host.dependencies;
@@ -147,7 +159,7 @@ impl Run<'_> {
             frame.number(new_nodes.len() as u32);
             new_nodes.iter().for_each(|parts| frame.dependencies(parts));
             frame.dependency(dependency);
-            send(&pipe, &frame);
+            lock(pipe).send(&frame);
             if matches!(outcome, Outcome::Failed(_)) || self.allocated() - start > self.query.division.memory
             {
                 break;
@@ -157,7 +169,7 @@ impl Run<'_> {
             let mut frame = Encoder(vec![TREE]);
             frame.0.extend_from_slice(&key);
             frame.text(&tree);
-            send(&pipe, &frame);
+            lock(pipe).send(&frame);
         }
     }
 
@@ -279,25 +291,55 @@ impl Run<'_> {
     }
 
     fn tell_identities(&mut self, pipe: File, paths: &[Vec<u8>]) {
-        let pipe = Arc::new(Mutex::new(pipe));
+        let mut pipe = Pipe::new(pipe, UNSENT);
         self.host.become_worker(Box::new(|| Worker::leave()));
         for path in paths {
             let identity = self.identity(path);
             let mut frame = Encoder(vec![IDENTITY, u8::from(identity.is_some())]);
             frame.long(identity.unwrap_or_default());
-            send(&pipe, &frame);
+            pipe.send(&frame);
         }
+        pipe.flush();
     }
 }
 
-/// Writes a frame. If nobody listens any more there is nobody to tell.
-fn send(pipe: &Mutex<File>, frame: &Encoder) {
-    let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut bytes = (frame.0.len() as u32).to_le_bytes().to_vec();
-    bytes.extend_from_slice(&frame.0);
-    if pipe.write_all(&bytes).is_err() {
-        Worker::leave();
+/// To the first process. Several frames are written at once: each time wakes it up.
+struct Pipe {
+    file: File,
+    waiting: Vec<u8>,
+    /// When something was written.
+    last: Instant,
+    /// After this time something is written again.
+    patience: Duration,
+}
+
+impl Pipe {
+    fn new(file: File, patience: Duration) -> Self {
+        Self { file, waiting: Vec::new(), last: Instant::now(), patience }
     }
+
+    fn send(&mut self, frame: &Encoder) {
+        /// What a pipe takes at once, in bytes.
+        const MANY: usize = 1 << 16;
+        self.waiting.extend_from_slice(&(frame.0.len() as u32).to_le_bytes());
+        self.waiting.extend_from_slice(&frame.0);
+        if self.waiting.len() >= MANY || self.last.elapsed() >= self.patience {
+            self.flush();
+        }
+    }
+
+    /// If nobody listens any more there is nobody to tell.
+    fn flush(&mut self) {
+        if self.file.write_all(&self.waiting).is_err() {
+            Worker::leave();
+        }
+        self.waiting.clear();
+        self.last = Instant::now();
+    }
+}
+
+fn lock(pipe: &Mutex<Pipe>) -> MutexGuard<'_, Pipe> {
+    pipe.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The next frame, if it is there as a whole.

@@ -15,7 +15,7 @@ use crate::nesting::check_list_size;
 use crate::print::type_of;
 use crate::region::Region;
 use crate::symbol::Symbol;
-use crate::value::{Kind, Thunk, Value};
+use crate::value::{COMMON, Kind, Thunk, Value};
 
 /// The builtins of this module.
 pub(super) static BUILTINS: &[Builtin] = &[
@@ -236,7 +236,7 @@ fn map(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let slots = list.slots();
     check_list_size(slots.len() as u64, pos)?;
     let mapped = List::build(&mut e.region, slots.len(), |region, index| {
-        Thunk::with_values(region, &crate::ir::APPLY1, &[function, slots[index].get()])
+        Thunk::with_values(region, COMMON.apply1, &[function, slots[index].get()])
     });
     Ok(Value::from_list(mapped))
 }
@@ -282,7 +282,7 @@ fn gen_list(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let list = List::build(&mut e.region, length as usize, |region, index| {
         // A list's indices are small enough.
         let index = Value::small_int(index as i64).unwrap_or(Value::NULL);
-        Thunk::with_values(region, &crate::ir::APPLY1, &[function, index])
+        Thunk::with_values(region, COMMON.apply1, &[function, index])
     });
     Ok(Value::from_list(list))
 }
@@ -347,7 +347,7 @@ fn concat_lists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
 
 fn join(e: &mut Evaluator, lists: &[List], pos: Pos) -> Result<Value> {
     Ok(match lists {
-        [] => Value::from_list(List::EMPTY),
+        [] => Value::from_list(List::empty()),
         [one] => Value::from_list(*one),
         lists => Value::from_list(e.joined_list(lists, pos)?),
     })
@@ -415,7 +415,7 @@ fn map_attrs(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the second argument passed to builtins.mapAttrs";
     let attrs = e.attrs_value(a[1], pos, what)?;
     let function = a[0];
-    let code = &crate::ir::APPLY2;
+    let code = COMMON.apply2;
     let mapped = attrs.map_values(&mut e.region, |region, attr| {
         Thunk::with_values(region, code, &[function, attr.name.to_value(), attr.value])
     });

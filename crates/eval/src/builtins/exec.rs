@@ -40,6 +40,6 @@ fn exec(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let expression = e
         .parse_text(Origin::String, output.into(), b"/", e.globals)
         .traced(pos, || format!("while parsing the output from '{name}'"))?;
-    e.eval(expression, &crate::value::EMPTY_ENV)
+    e.eval(expression, crate::value::COMMON.env)
         .traced(pos, || format!("while evaluating the output from '{name}'"))
 }

@@ -238,7 +238,7 @@ impl Writer {
     }
 
     fn function(&mut self, e: &Evaluator, closure: Closure) {
-        let code = closure.0.code;
+        let code = closure.0.code.get();
         let mut attributes = XmlAttrs::new();
         self.position(e, code.pos, &mut attributes);
         self.open("function", &attributes);

@@ -5,8 +5,8 @@
 //! other byte as it is. Lists are sorted; there is no white space.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bstr::{BString, ByteSlice};
@@ -112,14 +112,15 @@ impl Printed {
 }
 
 /// The list of input derivations as it is hashed: base 16 hashes instead of paths.
-pub(super) fn print_hashed_inputs(inputs: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<u8> {
+/// Pairs of a hash and an output, sorted; an empty name is no output.
+pub(super) fn print_hashed_inputs(inputs: &[(&str, &str)]) -> Vec<u8> {
     let store_dir = StoreDir::default();
     let mut printer = Printer::new(inputs.len() * 80 + 2, &store_dir);
     // Hashes can't fail to be printed, as paths can.
-    let _ = printer.list(inputs.iter(), |printer, (hash, outputs)| {
+    let _ = printer.list(inputs.chunk_by(|a, b| a.0 == b.0), |printer, outputs| {
         printer.raw("(");
-        printer.plain(hash);
-        printer.input_outputs(outputs.iter().copied())
+        printer.plain(outputs[0].0);
+        printer.input_outputs(outputs.iter().map(|input| input.1).filter(|output| !output.is_empty()))
     });
     printer.text
 }

@@ -6,10 +6,11 @@
 //! covers only its content hash and path. While computing a derivation's own
 //! output paths, those are empty in the text (*masked*).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::RwLock;
 
 use bstr::BString;
+use foldhash::HashMap;
 
 use super::aterm::{Printed, print_hashed_inputs};
 use super::{Derivation, DerivationKind, DerivationOutput, KindError};
@@ -82,15 +83,15 @@ pub struct Finished {
 /// never change, so an entry is valid for ever.
 #[derive(Debug, Default)]
 pub struct ModuloCache {
-    known: RwLock<HashMap<StorePath, Arc<Entry>>>,
+    known: RwLock<HashMap<StorePath, Entry>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     hash: ModuloHash,
     /// Base 16 of the hash, the form in which dependents print it.
-    digits: String,
-    outputs: Vec<String>,
+    digits: Box<str>,
+    outputs: Box<[Box<str>]>,
 }
 
 impl ModuloCache {
@@ -101,7 +102,8 @@ impl ModuloCache {
 
     /// The hash of a derivation, if it was computed before.
     pub fn get(&self, path: &StorePath) -> Option<ModuloHash> {
-        self.entry(path).map(|entry| entry.hash)
+        let known = self.known.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.get(path).map(|entry| entry.hash)
     }
 
     /// The hash of the derivation at `path`. `read` is called for those, among it
@@ -119,19 +121,14 @@ impl ModuloCache {
         }
     }
 
-    fn entry(&self, path: &StorePath) -> Option<Arc<Entry>> {
-        let known = self.known.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        known.get(path).cloned()
-    }
-
     fn insert(&self, path: StorePath, hash: ModuloHash, derivation: &Derivation) {
         let entry = Entry {
             hash,
-            digits: hash.hash().to_base16(),
-            outputs: derivation.outputs.keys().cloned().collect(),
+            digits: hash.hash().to_base16().into(),
+            outputs: derivation.outputs.keys().map(|output| output.as_str().into()).collect(),
         };
         let mut known = self.known.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        known.insert(path, Arc::new(entry));
+        known.insert(path, entry);
     }
 
     /// Makes the hashes of `paths` known, deepest inputs first. The stack is
@@ -147,12 +144,12 @@ impl ModuloCache {
             Leave(StorePath, Box<Derivation>),
         }
         let mut tasks: Vec<Task> =
-            paths.filter(|path| self.entry(path).is_none()).cloned().map(Task::Enter).collect();
+            paths.filter(|path| self.get(path).is_none()).cloned().map(Task::Enter).collect();
         let mut entered = BTreeSet::new();
         while let Some(task) = tasks.pop() {
             match task {
                 Task::Enter(path) => {
-                    if self.entry(&path).is_some() {
+                    if self.get(&path).is_some() {
                         continue;
                     }
                     if !entered.insert(path.clone()) {
@@ -207,22 +204,30 @@ impl ModuloCache {
     /// The list of inputs as it is hashed. The hashes of all must be known.
     fn hashed_inputs<E>(&self, derivation: &Derivation) -> Result<HashedInputs, ModuloError<E>> {
         let mut deferred = false;
-        let mut entries = Vec::with_capacity(derivation.input_derivations.len());
+        let mut inputs: Vec<(&str, &str)> = Vec::with_capacity(derivation.input_derivations.len() + 8);
+        let known = self.known.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         for (path, outputs) in &derivation.input_derivations {
-            let entry = self.entry(path).ok_or_else(|| ModuloError::Cycle(path.clone()))?;
+            let entry = known.get(path).ok_or_else(|| ModuloError::Cycle(path.clone()))?;
             deferred |= matches!(entry.hash, ModuloHash::Deferred(_));
-            if let Some(missing) = outputs.iter().find(|output| !entry.outputs.contains(output)) {
+            let has = |output: &str| entry.outputs.iter().any(|known| **known == *output);
+            if let Some(missing) = outputs.iter().find(|output| !has(output)) {
                 return Err(ModuloError::NoSuchOutput { derivation: path.clone(), output: missing.clone() });
             }
-            entries.push((entry, outputs));
+            inputs.extend(outputs.iter().map(|output| (&*entry.digits, output.as_str())));
+            if outputs.is_empty() {
+                inputs.push((&*entry.digits, ""));
+            }
         }
         // Two inputs may have one hash: those that fetch the same content.
-        let mut inputs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (entry, outputs) in &entries {
-            let known = inputs.entry(entry.digits.as_str()).or_default();
-            known.extend(outputs.iter().map(String::as_str));
-        }
+        inputs.sort_unstable();
+        inputs.dedup();
         Ok(HashedInputs { text: print_hashed_inputs(&inputs), deferred })
+    }
+
+    /// Whether the hashes of all are known.
+    fn has_all<'p>(&self, mut paths: impl Iterator<Item = &'p StorePath>) -> bool {
+        let known = self.known.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        paths.all(|path| known.contains_key(path))
     }
 }
 
@@ -247,7 +252,9 @@ impl Derivation {
         cache: &ModuloCache,
         mut read: impl FnMut(&StorePath) -> Result<Derivation, E>,
     ) -> Result<Finished, ModuloError<E>> {
-        cache.ensure(store_dir, self.input_derivations.keys(), &mut read)?;
+        if !cache.has_all(self.input_derivations.keys()) {
+            cache.ensure(store_dir, self.input_derivations.keys(), &mut read)?;
+        }
         let own = match self.kind()? {
             DerivationKind::Deferred | DerivationKind::InputAddressed => self.address(store_dir, cache)?,
             _ => None,
