@@ -104,15 +104,18 @@ let
   # libgcc without what asks for a C library: threads, the shared one. Variables of
   # the command line don't reach the libraries' makefiles, the command's name does.
   alone = ''"MAKE=make enable_shared=no thread_header=gthr-single.h"'';
+  # A chapter of the manual, which Debian's source has not, would be checked.
+  withoutManual = ''
+    makeCommand -C gcc build/genhooks
+    touch gcc/s-tm-texi
+  '';
   static = {
     buildPhase = ''
       runHook preBuild
       # GCC's configure scripts, which make starts, take it from the environment.
       export inhibit_libc=true
       makeCommand all-gcc
-      # A chapter of the manual, which Debian's source has not, would be checked.
-      makeCommand -C gcc build/genhooks
-      touch gcc/s-tm-texi
+      ${withoutManual}
       makeCommand all-target-libgcc ${alone}
       runHook postBuild
     '';
@@ -145,7 +148,8 @@ let
     buildPhase = ''
       runHook preBuild
       ${lib.optionalString (!isCross) useHeaders}
-      makeCommand ${lib.optionalString (!goesOn) "all-gcc"} ${toString (map (library: "all-target-${library}") targetLibraries)}
+      ${lib.optionalString (!goesOn) "makeCommand all-gcc\n${withoutManual}"}
+      makeCommand ${toString (map (library: "all-target-${library}") targetLibraries)}
       runHook postBuild
     '';
     installTargets = [ "install-gcc" ] ++ map (library: "install-target-${library}") targetLibraries;
@@ -155,10 +159,14 @@ let
       libraries=$(find "$out" -name libstdc++.so)
       libraries=''${libraries%/*}
       # The static libraries, out of the shared ones' objects: compiling everything
-      # twice would take as long again.
+      # twice would take as long again. Either they are in an archive already, or apart.
       objects=${target.config}/libstdc++-v3
-      ${toolDirectory}/ar qcsD "$libraries/libstdc++.a" "$objects"/src/c++*/.libs/*.o "$objects"/libsupc++/.libs/*.o
-      ${toolDirectory}/ar qcsD "$libraries/libsupc++.a" "$objects"/libsupc++/.libs/*.o
+      staticLibrary() {
+        if [ -e "$objects/$1" ]; then cp "$objects/$1" "$libraries/"
+        else ${toolDirectory}/ar qcsD "$libraries/''${1##*/}" "''${@:2}"; fi
+      }
+      staticLibrary src/.libs/libstdc++.a "$objects"/src/c++*/.libs/*.o "$objects"/libsupc++/.libs/*.o
+      staticLibrary libsupc++/.libs/libsupc++.a "$objects"/libsupc++/.libs/*.o
 
       # Run-time libraries apart: programs refer to them, not to the compiler.
       mkdir -p "$lib/lib"
