@@ -119,9 +119,12 @@ fn flakes_are_shown() {
         assert_eq!(output.status.success(), expected.starts_with("warning"), "{error}");
         assert!(error.contains(expected), "{error}");
     };
-    check("overlays.a = x: y: { };", "overlay 'overlays.a' does not take an argument named 'final'");
-    check("overlay = 1;", "overlay 'overlay' is not a function");
-    check("nixosModules.a = throw \"no\";", "while checking 'nixosModules.a'");
+    check("overlays.a = x: y: { };", "error: overlay does not take an argument named 'final'");
+    check("overlay = 1;", "overlay is not a function, but an integer instead");
+    check(
+        "nixosModules.a = throw \"no\";",
+        "… while checking the NixOS module 'nixosModules.a'\n         at",
+    );
     check("apps.x86_64-linux.a = { };", "app 'apps.x86_64-linux.a' lacks attribute 'type'");
     check("packages.x86_64-linux.a = 1;", "flake attribute 'packages.x86_64-linux.a' is not a derivation");
     check("packages.x86.a = 1;", "'x86' is not a valid system type");
@@ -129,9 +132,10 @@ fn flakes_are_shown() {
         "templates.a = { path = ./no; description = \"\"; };",
         "template 'templates.a' refers to a non-existent path",
     );
-    check("hydraJobs.a.b = 1;", "while checking 'hydraJobs.a.b'");
-    check("bundlers.x86_64-linux.a = 1;", "bundler 'bundlers.x86_64-linux.a' must be a function");
+    check("hydraJobs.a.b = 1;", "… while checking the Hydra jobset 'hydraJobs.a.b'");
+    check("bundlers.x86_64-linux.a = 1;", "bundler must be a function");
     check("nixosConfigurations.a.config = { };", "attribute 'system' missing");
+    check("lib = 1;\npackages.x86_64-linux.a = 1;", "… while checking flake output 'packages'\n         at ");
     check("strange = 1;", "warning: unknown flake output 'strange'");
     check("devShell = { };", "warning: flake output attribute 'devShell' is deprecated");
     assert!(stdout(&["search", ".", "THING"], directory).contains("A thing"));

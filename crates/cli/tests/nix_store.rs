@@ -172,3 +172,45 @@ fn derivations_and_settings_are_shown() {
     let listed = run(&["nix-env", "-qaP", "--drv-path", "-f", "default.nix"], directory);
     assert!(listed.contains("top") && listed.trim().ends_with(&derivation), "{listed}");
 }
+
+#[test]
+fn the_store_is_changed_by_the_commands_of_nix() {
+    let (directory, _, _) = example();
+    let directory = directory.path();
+    std::fs::write(directory.join("file"), "content\n").unwrap();
+    let fails = |arguments: &[&str], expected: &str| {
+        let output = ours(arguments, directory).output().unwrap();
+        let error = text(&output.stderr);
+        assert!(!output.status.success() && error.contains(expected), "{arguments:?}: {error}");
+    };
+    // Where these are was found out with Nix 2.35.2.
+    let add = |words: &[&str]| run(&[&["nix", "store", "add"], words].concat(), directory);
+    assert_eq!(add(&["--mode", "flat", "file"]), "/nix/store/2608wd63i88mpdh88079pc44r0755n2p-file\n");
+    assert_eq!(add(&["--mode", "text", "file"]), "/nix/store/l54f6gcpk77z0lsz35n4lxffz1gsysnx-file\n");
+    let sha1 = ["--hash-algo", "sha1", "--mode", "flat", "-n", "file", "file"];
+    assert_eq!(add(&sha1), "/nix/store/53dzv3pikyh46bhpbxrwanr7w3l64mv6-file\n");
+    let other = add(&["--dry-run", "--name", "other", "tree"]);
+    fails(&["nix-store", "-q", "--hash", other.trim()], "is not valid");
+    assert_eq!(add(&["--name", "other", "tree"]), other);
+    fails(&["nix", "store", "add"], "more arguments are required");
+    fails(&["nix", "store", "add", "a", "b"], "unexpected argument 'b'");
+    fails(&["nix", "store", "add", "--mode", "x", "file"], "Unknown file ingestion method 'x'");
+    fails(&["nix", "store", "add", "--mode", "flat", "tree"], "is not a regular file");
+
+    let other = other.trim();
+    let listed = run(&["nix", "store", "ls", "-Rd", other], directory);
+    assert_eq!(listed, ".\n./file\n");
+    let listed = run(&["nix", "store", "ls", "--json", other], directory);
+    assert_eq!(listed, "{\"entries\":{\"file\":{}},\"type\":\"directory\"}\n");
+    run(&["nix-store", "--realise", other, "--add-root", "kept"], directory);
+    fails(&["nix", "store", "delete", other], "kept'");
+    let delete = |words: &[&str]| run(&[&["nix", "store", "delete", other], words].concat(), directory);
+    assert_eq!(delete(&["--skip-alive"]), "0 store paths deleted, 0.0 KiB freed\n");
+    assert!(delete(&["--ignore-liveness"]).starts_with("1 store paths deleted, "));
+
+    let hash = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+    let convert =
+        |from: &'static str| ["nix", "hash", "convert", "--hash-algo", "sha1", "--from", from, hash];
+    assert_eq!(run(&convert("base16"), directory), "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=\n");
+    fails(&convert("nix32"), "has format 'base16', but '--from nix32' was specified");
+}

@@ -19,9 +19,15 @@ pub enum ReferenceError {
     /// A relative path with nothing that it is relative to.
     #[error("flake reference '{0}' is not an absolute path")]
     Relative(String),
-    /// Neither the directory nor any above it is a flake.
+    /// Neither the directory nor any above it in its repository is a flake.
     #[error("path '{}' is not part of a flake (neither it nor its parent directories contain a 'flake.nix' file)", .0.display())]
     NoFlake(PathBuf),
+    /// Neither the directory nor any above it on its file system is a flake.
+    #[error("unable to find a flake before encountering filesystem boundary at '{}'", .0.display())]
+    Boundary(PathBuf),
+    /// Neither the directory nor any above it is a flake, nor a repository.
+    #[error("could not find a flake.nix file in '{}' or above it", .0.display())]
+    NotFound(PathBuf),
     /// A path that is not there.
     #[error("path '{}' does not exist", .0.display())]
     Missing(PathBuf),
@@ -317,12 +323,14 @@ fn flake_around(path: &Path) -> Result<PathBuf, ReferenceError> {
         if above.join("flake.nix").exists() {
             return Ok(above.to_owned());
         }
-        let is_boundary = above.metadata().is_ok_and(|found| found.dev() != metadata.dev());
-        if is_boundary || above.join(".git").exists() {
-            break;
+        if above.join(".git").exists() {
+            return Err(ReferenceError::NoFlake(above.to_owned()));
+        }
+        if above.metadata().is_ok_and(|found| found.dev() != metadata.dev()) {
+            return Err(ReferenceError::Boundary(above.to_owned()));
         }
     }
-    Err(ReferenceError::NoFlake(path.to_owned()))
+    Err(ReferenceError::NotFound(path.to_owned()))
 }
 
 #[cfg(test)]
@@ -375,10 +383,14 @@ mod tests {
         check("./f/sub", "", "path:R/f []");
         check("path:f", "", "path:R/f []");
         check("git+file:.?ref=x#a", "f", "git+file://R/f?ref=x [a]");
+        // Above it there may be a repository, or another file system.
+        let error = Target::parse(".", &root).unwrap_err().to_string();
+        assert!(error.contains("flake"), "{error}");
+        std::fs::create_dir_all(root.join("g/.git")).unwrap();
         check(
             ".",
-            "",
-            "path 'R' is not part of a flake (neither it nor its parent directories contain a 'flake.nix' file)",
+            "g",
+            "path 'R/g' is not part of a flake (neither it nor its parent directories contain a 'flake.nix' file)",
         );
         check("./f/flake.nix", "", "path 'R/f/flake.nix' is not a flake (because it's not a directory)");
         std::fs::create_dir(root.join(".git")).unwrap();

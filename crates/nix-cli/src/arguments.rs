@@ -94,6 +94,14 @@ impl Arguments {
     }
 }
 
+/// So many operands, no fewer and no more.
+pub fn exactly<const COUNT: usize>(operands: Vec<String>) -> Result<[String; COUNT], Failure> {
+    operands.try_into().map_err(|operands: Vec<String>| match operands.get(COUNT) {
+        Some(more) => Failure::new(format_args!("unexpected argument '{more}'")),
+        None => Failure::new("more arguments are required"),
+    })
+}
+
 /// A word as text.
 pub fn text(word: OsString) -> Result<String, Failure> {
     word.into_string().map_err(|word| Failure::new(format_args!("'{}' is not UTF-8", word.to_string_lossy())))

@@ -32,11 +32,21 @@ struct Request {
     algorithm: Option<HashAlgorithm>,
     truncate: bool,
     convert: bool,
+    /// The only form that hashes may have.
+    from: Option<HashFormat>,
     operands: Vec<String>,
 }
 
 fn request(format: HashFormat) -> Request {
-    Request { flat: false, format, algorithm: None, truncate: false, convert: false, operands: Vec::new() }
+    Request {
+        flat: false,
+        format,
+        algorithm: None,
+        truncate: false,
+        convert: false,
+        from: None,
+        operands: Vec::new(),
+    }
 }
 
 fn format_named(name: &str) -> Result<HashFormat, Failure> {
@@ -89,23 +99,38 @@ pub fn file(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
     new_style(words, options, Request { flat: true, ..request(HashFormat::Sri) })
 }
 
-/// Runs `nix hash convert` and `nix hash to-sri`.
+/// Runs `nix hash convert`.
 pub fn convert(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
     new_style(words, options, Request { convert: true, ..request(HashFormat::Sri) })
 }
 
+/// Runs `nix hash to-sri`.
+pub fn to_sri(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    deprecated();
+    convert(words, options)
+}
+
+fn deprecated() {
+    eprintln!(
+        "warning: The old format conversion subcommands of `nix hash` were deprecated in favor of `nix hash convert`."
+    );
+}
+
 /// Runs `nix hash to-base16`.
 pub fn to_base16(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    deprecated();
     new_style(words, options, Request { convert: true, ..request(HashFormat::Base16) })
 }
 
 /// Runs `nix hash to-base32`.
 pub fn to_base32(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    deprecated();
     new_style(words, options, Request { convert: true, ..request(HashFormat::NixBase32) })
 }
 
 /// Runs `nix hash to-base64`.
 pub fn to_base64(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
+    deprecated();
     new_style(words, options, Request { convert: true, ..request(HashFormat::Base64) })
 }
 
@@ -117,7 +142,7 @@ fn new_style(mut words: Arguments, mut options: Options, mut request: Request) -
                 "algo" | "type" | "hash-algo" => request.algorithm = Some(algorithm(&words.value(&word)?)?),
                 "format" | "to" => request.format = format_named(&words.value(&word)?)?,
                 "base16" | "base32" | "base64" | "sri" => request.format = format_named(name)?,
-                "from" => drop(format_named(&words.value(&word)?)?),
+                "from" => request.from = Some(format_named(&words.value(&word)?)?),
                 "mode" => request.flat = words.value(&word)? == "flat",
                 _ if options.take(&word, &mut words)? => {}
                 _ => return Err(words.unknown(&word)),
@@ -136,7 +161,7 @@ fn algorithm(name: &str) -> Result<HashAlgorithm, Failure> {
 fn finish(request: &Request, default: HashAlgorithm) -> Result<ExitCode, Failure> {
     for operand in &request.operands {
         let hash = match request.convert {
-            true => Hash::parse(operand, request.algorithm).map_err(Failure::new)?,
+            true => parse(operand, request)?,
             false => measure(operand, request.flat, request.algorithm.unwrap_or(default))?,
         };
         let mut shown = hash.to_text(request.format, false);
@@ -151,6 +176,35 @@ fn finish(request: &Request, default: HashAlgorithm) -> Result<ExitCode, Failure
         print(&format!("{shown}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A hash, in the form that it may have.
+fn parse(text: &str, request: &Request) -> Result<Hash, Failure> {
+    let hash = Hash::parse(text, request.algorithm).map_err(Failure::new)?;
+    let Some(from) = request.from else { return Ok(hash) };
+    let bare = text.split_once(':').map_or(text, |(_, bare)| bare);
+    let all = [HashFormat::Base16, HashFormat::NixBase32, HashFormat::Base64];
+    let found = match text.contains('-') {
+        true => HashFormat::Sri,
+        false => all.into_iter().find(|form| hash.to_text(*form, false).len() == bare.len()).unwrap_or(from),
+    };
+    match found == from {
+        true => Ok(hash),
+        false => Err(Failure::new(format_args!(
+            "input hash '{text}' has format '{}', but '--from {}' was specified",
+            name_of(found),
+            name_of(from)
+        ))),
+    }
+}
+
+fn name_of(format: HashFormat) -> &'static str {
+    match format {
+        HashFormat::Base16 => "base16",
+        HashFormat::NixBase32 => "nix32",
+        HashFormat::Base64 => "base64",
+        HashFormat::Sri => "sri",
+    }
 }
 
 fn measure(file: &str, flat: bool, algorithm: HashAlgorithm) -> Result<Hash, Failure> {

@@ -208,6 +208,9 @@ impl InstallableOptions {
 
     /// [`Self::open`] for the one installable that there may be.
     pub fn open_single(&self, options: &mut Options) -> Result<(Opened, Installable), Failure> {
+        if let Some(more) = self.operands.get(1) {
+            return Err(Failure::new(format_args!("unexpected argument '{more}'")));
+        }
         let (opened, mut all) = self.open(options)?;
         match all.len() {
             1 => Ok((opened, all.remove(0))),
@@ -443,12 +446,33 @@ impl Installable {
                     return Ok(app);
                 }
                 let found = self.derivations(session, evaluator, options)?;
+                if found.is_empty() {
+                    return Err(self.no_app(session, evaluator, options)?);
+                }
                 let package =
                     found.first().ok_or_else(|| Error::Installable(format!("'{self}' is no package")))?;
                 let goal = self.goal(session, evaluator, package)?;
                 Ok(Program { goal, file: format!("bin/{}", main_program(evaluator, package)?) })
             })
         })
+    }
+
+    /// The error for what is neither an app nor a package.
+    fn no_app(
+        &self,
+        session: &Arc<Session>,
+        evaluator: &mut Evaluator,
+        options: &Options,
+    ) -> Result<EvaluationError, EvaluationError> {
+        let found = self.find(session, evaluator, options)?;
+        let attrs = evaluator.force(found.value)?.as_attrs();
+        let has_type = attrs.is_some_and(|attrs| attrs.get(Symbol::intern("type")).is_some());
+        let path = if found.path.is_empty() { self.to_string() } else { found.path };
+        let message = match has_type {
+            true => format!("attribute '{path}' should have type 'app'"),
+            false => format!("attribute '{path}.type' does not exist"),
+        };
+        Ok(Error::Installable(message).into())
     }
 
     /// `{ type = "app"; program = …; }`

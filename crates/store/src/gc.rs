@@ -35,6 +35,17 @@ pub struct GarbageOptions {
     pub max_freed: Option<u64>,
 }
 
+/// Which of the paths that are to be deleted are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeleteOptions {
+    /// Those that a root needs as well.
+    pub ignore_roots: bool,
+    /// Those that something needs stay, instead of being an error.
+    pub skip_alive: bool,
+    /// Those that refer to them as well.
+    pub referrers: bool,
+}
+
 impl Default for GarbageOptions {
     fn default() -> Self {
         Self {
@@ -114,24 +125,33 @@ impl Store {
     }
 
     /// Deletes these paths, if no root and no other path needs them.
-    pub fn delete_paths(&self, paths: &BTreeSet<StorePath>) -> Result<Collected> {
+    pub fn delete_paths(&self, paths: &BTreeSet<StorePath>, how: DeleteOptions) -> Result<Collected> {
         let lock = self.lock_collector()?;
-        let roots = self.all_roots(true)?;
+        let roots = if how.ignore_roots { BTreeMap::new() } else { self.all_roots(true)? };
         let options = GarbageOptions { keep_derivations: false, ..GarbageOptions::default() };
         let live = self.live_paths(roots.keys(), &options)?;
-        for path in paths {
-            if live.contains(path) {
-                let users = self.root_of(path, &roots, &options)?;
-                return Err(StoreError::InUse { path: self.display(path), users });
-            }
+        let mut doomed = match how.referrers {
+            true => self.query_referrers_closure(paths)?,
+            false => paths.clone(),
+        };
+        for path in self.sort_references_first(&doomed)?.iter().rev() {
             let referrers = self.query_referrers(path)?;
-            let others: Vec<_> = referrers.iter().filter(|path| !paths.contains(*path)).collect();
-            if !others.is_empty() {
-                let users = crate::error::list(others);
-                return Err(StoreError::InUse { path: self.display(path), users });
+            let others: Vec<_> =
+                referrers.iter().filter(|other| *other != path && !doomed.contains(*other)).collect();
+            if others.is_empty() && !live.contains(path) {
+                continue;
             }
+            if how.skip_alive {
+                doomed.remove(path);
+                continue;
+            }
+            let users = match live.contains(path) {
+                true => self.root_of(path, &roots, &options)?,
+                false => crate::error::list(others),
+            };
+            return Err(StoreError::InUse { path: self.display(path), users });
         }
-        let mut order = self.sort_references_first(paths)?;
+        let mut order = self.sort_references_first(&doomed)?;
         order.reverse();
         let freed = self.delete(&order, &[], lock)?;
         Ok(Collected { paths: order, freed })

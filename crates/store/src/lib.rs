@@ -54,7 +54,7 @@ use saltire_store_model::{ModuloCache, StoreDir, StorePath};
 pub use add::{AddedTree, TextObject};
 pub use database::{Registration, SCHEMA_VERSION};
 pub use error::{Result, StoreError};
-pub use gc::{Collected, GarbageOptions};
+pub use gc::{Collected, DeleteOptions, GarbageOptions};
 pub use location::{LocationInputs, StoreLocation};
 pub use locks::{PathLocks, Wait};
 pub use logs::LogWriter;

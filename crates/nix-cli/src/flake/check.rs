@@ -7,8 +7,9 @@ use crate::build::realise;
 use crate::options::{Opened, Options};
 use saltire_diagnostics::Pos;
 use saltire_driver::{Error, EvaluationError, Package, Session, Wanted};
-use saltire_eval::{ErrorKind, Evaluator, Kind, Symbol, Value};
-use saltire_terminal::Failure;
+use saltire_eval::{Attr, ErrorKind, EvalError, Evaluator, Kind, Symbol, Value, type_name};
+use saltire_terminal::{Failure, Progress};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -105,10 +106,21 @@ pub fn check(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fai
     let Opened { session, progress } = options.open()?;
     let flake = request.lock(&session)?;
     let checked = session.evaluate(|evaluator| {
+        let done = Checked::default();
+        let mut checker = Checker {
+            session: &session,
+            progress: &progress,
+            all_systems,
+            output: (Pos::NONE, String::new()),
+            done,
+        };
+        checker.say("evaluating flake");
         let outputs = outputs(&session, evaluator, &flake)?;
-        let mut checker = Checker { session: &session, all_systems, done: Checked::default() };
         for attr in outputs.as_attrs().map(|attrs| attrs.sorted()).unwrap_or_default() {
-            checker.output(evaluator, &attr.name.to_string(), attr.value)?;
+            let name = attr.name.to_string();
+            checker.say(&format!("checking flake output '{name}'"));
+            checker.output = (attr.pos, name.clone());
+            checker.output(evaluator, &name, attr)?;
         }
         Ok(checker.done)
     })?;
@@ -141,7 +153,10 @@ struct Checked {
 
 struct Checker<'s> {
     session: &'s Arc<Session>,
+    progress: &'s Progress,
     all_systems: bool,
+    /// Where the output is written that is being checked.
+    output: (Pos, String),
     done: Checked,
 }
 
@@ -153,29 +168,36 @@ fn wrong(message: String) -> EvaluationError {
 }
 
 impl Checker<'_> {
-    fn output(&mut self, evaluator: &mut Evaluator, name: &str, value: Value) -> Outcome {
+    /// Says what is being done, where people don't see it go by.
+    fn say(&self, text: &str) {
+        if !std::io::stderr().is_terminal() {
+            self.progress.announce(&format!("{text}..."));
+        }
+    }
+
+    fn output(&mut self, evaluator: &mut Evaluator, name: &str, attr: Attr) -> Outcome {
         if let Some((_, new)) = OLD_NAMES.iter().find(|(old, _)| *old == name) {
             eprintln!("warning: flake output attribute '{name}' is deprecated; use '{new}' instead");
         }
         let Some((what, place)) = known(name) else {
             eprintln!("warning: unknown flake output '{name}'");
-            return self.note(evaluator, name, |_, evaluator| Ok(evaluator.force(value).map(drop)?));
+            return self.note(evaluator, None, |_, evaluator| Ok(evaluator.force(attr.value).map(drop)?));
         };
         match place {
-            Place::Itself => self.one(evaluator, name, value, what),
-            Place::Named => self.each(evaluator, name, value, &mut |checker, evaluator, path, value| {
-                checker.one(evaluator, path, value, what)
+            Place::Itself => self.one(evaluator, name, attr, what),
+            Place::Named => self.each(evaluator, name, attr, &mut |checker, evaluator, path, attr| {
+                checker.one(evaluator, path, attr, what)
             }),
             Place::BySystem | Place::BySystemAndName => {
-                self.each(evaluator, name, value, &mut |checker, evaluator, path, value| {
+                self.each(evaluator, name, attr, &mut |checker, evaluator, path, attr| {
                     let system = path.rsplit('.').next().unwrap_or_default();
                     if !checker.takes(system) {
                         return Ok(());
                     }
                     match place {
-                        Place::BySystem => checker.one(evaluator, path, value, what),
-                        _ => checker.each(evaluator, path, value, &mut |checker, evaluator, path, value| {
-                            checker.one(evaluator, path, value, what)
+                        Place::BySystem => checker.one(evaluator, path, attr, what),
+                        _ => checker.each(evaluator, path, attr, &mut |checker, evaluator, path, attr| {
+                            checker.one(evaluator, path, attr, what)
                         }),
                     }
                 })
@@ -200,63 +222,71 @@ impl Checker<'_> {
         &mut self,
         evaluator: &mut Evaluator,
         path: &str,
-        value: Value,
-        work: &mut dyn FnMut(&mut Self, &mut Evaluator, &str, Value) -> Outcome,
+        attr: Attr,
+        work: &mut dyn FnMut(&mut Self, &mut Evaluator, &str, Attr) -> Outcome,
     ) -> Outcome {
         let mut found = Vec::new();
-        self.note(evaluator, path, |_, evaluator| {
-            found = evaluator.attrs_value(value, Pos::NONE, "")?.sorted();
+        self.note(evaluator, None, |_, evaluator| {
+            found = evaluator.attrs_value(attr.value, Pos::NONE, "")?.sorted();
             Ok(())
         })?;
         for attr in found {
-            work(self, evaluator, &format!("{path}.{}", attr.name), attr.value)?;
+            work(self, evaluator, &format!("{path}.{}", attr.name), attr)?;
         }
         Ok(())
     }
 
-    /// Does something; what is wrong is noted. Fails when evaluation was ended.
+    /// Does something; what is wrong is noted, with the steps that lead to it. Fails when
+    /// evaluation was ended.
     fn note(
         &mut self,
         evaluator: &mut Evaluator,
-        path: &str,
+        step: Option<(Pos, String)>,
         work: impl FnOnce(&mut Self, &mut Evaluator) -> Outcome,
     ) -> Outcome {
-        match work(self, evaluator) {
+        let error = match work(self, evaluator) {
+            Ok(()) => return Ok(()),
             Err(EvaluationError::Nix(error)) if error.kind == ErrorKind::Interrupted => {
-                Err(EvaluationError::Nix(error))
+                return Err(EvaluationError::Nix(error));
             }
-            Err(EvaluationError::Nix(error)) => {
-                let text = self.session.error_text(evaluator, EvaluationError::Nix(error));
-                self.done.errors.push(format!("{}\nwhile checking '{path}'", text.trim_end()));
-                Ok(())
-            }
-            Err(EvaluationError::Other(Error::Interrupted)) => Err(Error::Interrupted.into()),
-            Err(EvaluationError::Other(error)) => {
-                self.done.errors.push(format!("error: {error}"));
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
+            Err(EvaluationError::Other(Error::Interrupted)) => return Err(Error::Interrupted.into()),
+            Err(EvaluationError::Nix(error)) => error,
+            Err(EvaluationError::Other(error)) => EvalError::other(Pos::NONE, error.to_string()),
+        };
+        let error = match step {
+            Some((pos, text)) => error.traced(pos, text),
+            None => error,
+        };
+        let (pos, output) = &self.output;
+        let error = error.traced(*pos, format!("while checking flake output '{output}'"));
+        let text = self.session.error_text(evaluator, EvaluationError::Nix(error));
+        self.done.errors.push(text);
+        Ok(())
     }
 
-    fn one(&mut self, evaluator: &mut Evaluator, path: &str, value: Value, what: What) -> Outcome {
-        self.note(evaluator, path, |checker, evaluator| match what {
+    fn one(&mut self, evaluator: &mut Evaluator, path: &str, attr: Attr, what: What) -> Outcome {
+        let value = attr.value;
+        if let Some(doing) = what.doing(path) {
+            self.say(&doing);
+        }
+        let step = what.step(path).map(|text| (attr.pos, text));
+        self.note(evaluator, step, |checker, evaluator| match what {
             What::Package | What::Check => checker.package(evaluator, path, value, what == What::Check),
             What::App => app(evaluator, path, value),
             What::Bundler => match evaluator.force(value)?.kind() {
                 Kind::Lambda(_) => Ok(()),
-                _ => Err(wrong(format!("bundler '{path}' must be a function"))),
+                _ => Err(wrong("bundler must be a function".to_owned())),
             },
-            What::Overlay => overlay(evaluator, path, value),
+            What::Overlay => overlay(evaluator, value),
             What::Module | What::Anything => Ok(evaluator.force(value).map(drop)?),
             What::Configuration => {
                 let function = evaluator.eval_str("c: c.config.system.build.toplevel", b"/")?;
                 let top = evaluator.call(function, &[value], Pos::NONE)?;
                 match is_derivation(evaluator, top)? {
                     true => Ok(()),
-                    false => Err(wrong(format!(
-                        "attribute 'config.system.build.toplevel' of '{path}' is not a derivation"
-                    ))),
+                    false => {
+                        Err(wrong("attribute 'config.system.build.toplevel' is not a derivation".to_owned()))
+                    }
                 }
             }
             What::Template => template(evaluator, path, value),
@@ -270,6 +300,10 @@ impl Checker<'_> {
         }
         let package = Package { value: evaluator.force(value)?, path: Symbol::intern(path) };
         let wanted = package.wanted(self.session, evaluator)?;
+        if !std::io::stderr().is_terminal() {
+            let derivation = self.session.store().display(&wanted.derivation);
+            self.progress.announce(&format!("derivation evaluated to {derivation}"));
+        }
         // Of another system it is only evaluated.
         if build && path.split('.').nth(1) == Some(self.session.system()) {
             self.done.builds.push(wanted);
@@ -279,14 +313,54 @@ impl Checker<'_> {
 
     fn jobs(&mut self, evaluator: &mut Evaluator, path: &str, value: Value) -> Outcome {
         if is_derivation(evaluator, value)? {
-            return Err(wrong(format!("jobset '{path}' should not be a derivation at top-level")));
+            return Err(wrong("jobset should not be a derivation at top-level".to_owned()));
         }
-        self.each(evaluator, path, value, &mut |checker, evaluator, path, value| {
-            checker.note(evaluator, path, |checker, evaluator| match is_derivation(evaluator, value)? {
-                true => checker.package(evaluator, path, value, false),
-                false => checker.jobs(evaluator, path, value),
-            })
+        let found = evaluator.attrs_value(value, Pos::NONE, "")?.sorted();
+        for attr in found {
+            let path = format!("{path}.{}", attr.name);
+            self.say(&format!("checking Hydra job '{path}'"));
+            let step = (attr.pos, format!("while checking the Hydra jobset '{path}'"));
+            self.note(evaluator, Some(step), |checker, evaluator| {
+                match is_derivation(evaluator, attr.value)? {
+                    true => checker.package(evaluator, &path, attr.value, false),
+                    false => checker.jobs(evaluator, &path, attr.value),
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl What {
+    /// What checking it is called.
+    fn doing(self, path: &str) -> Option<String> {
+        Some(match self {
+            Self::Package | Self::Check => format!("checking derivation {path}"),
+            Self::App => format!("checking app '{path}'"),
+            Self::Bundler => format!("checking bundler '{path}'"),
+            Self::Overlay => format!("checking overlay '{path}'"),
+            Self::Module => format!("checking NixOS module '{path}'"),
+            Self::Configuration => format!("checking NixOS configuration '{path}'"),
+            Self::Template => format!("checking template '{path}'"),
+            Self::Jobs => format!("checking Hydra job '{path}'"),
+            Self::Anything => return None,
         })
+    }
+
+    /// The step of a trace that leads to it.
+    fn step(self, path: &str) -> Option<String> {
+        let what = match self {
+            Self::Package | Self::Check => "derivation",
+            Self::App => "app definition",
+            Self::Overlay => "overlay",
+            Self::Module => "NixOS module",
+            Self::Configuration => "NixOS configuration",
+            Self::Template => "template",
+            Self::Bundler => "bundler",
+            Self::Jobs => "Hydra jobset",
+            Self::Anything => return None,
+        };
+        Some(format!("while checking the {what} '{path}'"))
     }
 }
 
@@ -338,14 +412,16 @@ fn only(attrs: &[saltire_eval::Attr], what: &str, path: &str, names: &[&str]) ->
     }
 }
 
-fn overlay(evaluator: &mut Evaluator, path: &str, value: Value) -> Outcome {
-    let Kind::Lambda(function) = evaluator.force(value)?.kind() else {
-        return Err(wrong(format!("overlay '{path}' is not a function")));
+fn overlay(evaluator: &mut Evaluator, value: Value) -> Outcome {
+    let value = evaluator.force(value)?;
+    let Kind::Lambda(function) = value.kind() else {
+        let found = type_name(value);
+        return Err(wrong(format!("overlay is not a function, but {found} instead")));
     };
     let name = function.argument().map(|name| name.to_string()).unwrap_or_default();
     match name.strip_prefix('_').unwrap_or(&name) {
         "final" => Ok(()),
         "" if name == "_" => Ok(()),
-        _ => Err(wrong(format!("overlay '{path}' does not take an argument named 'final'"))),
+        _ => Err(wrong("overlay does not take an argument named 'final'".to_owned())),
     }
 }

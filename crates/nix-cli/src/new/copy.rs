@@ -381,7 +381,7 @@ fn add_signatures(store: &OtherStore, known: &Known, all: BTreeSet<String>) -> R
 pub fn sign(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let request = Request::parse(&mut words, &mut options, false)?;
     let Some(file) = &request.key_file else {
-        return Err(Failure::new("you must specify a secret key file using '-k'"));
+        return Err(Failure::new("required argument '--key-file' is missing"));
     };
     let key = saltire_driver::read_key(file.as_ref()).map_err(failed)?;
     let (opened, store) = open(&mut options)?;
@@ -502,6 +502,7 @@ pub fn info(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
         if let (Some(version), Some(object)) = (version, object.as_object_mut()) {
             object.insert("version".into(), json!(version));
         }
+        object.sort_all_objects();
         print(&format!("{object}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,7 +1,7 @@
 //! Commands of `nix` that say what is in the store: `why-depends`, `derivation show`.
 
 use super::build::{build_goals, wanted_of};
-use crate::arguments::{Arguments, Word, text};
+use crate::arguments::{Arguments, Word, exactly, text};
 use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options};
 use crate::store::failed;
@@ -12,6 +12,9 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::ExitCode;
 
+/// Text of `nix store dump-path --help`.
+pub const DUMP_HELP: &str =
+    "Usage: nix store dump-path INSTALLABLE\n\nWrites the NAR of a store path to standard output.\n";
 /// Text of `nix store path-from-hash-part --help`.
 pub const HASH_PART_HELP: &str = "\
 Usage: nix store path-from-hash-part HASH
@@ -92,7 +95,7 @@ pub fn dump(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     let built = super::build::build_goals(&opened.session, &opened.progress, &goals)?;
     let paths: Vec<&StorePath> = built.iter().flat_map(|one| &one.outputs).map(|(_, path)| path).collect();
     let [path] = paths.as_slice() else {
-        return Err(Failure::new(format_args!("one store path is needed, not {}", paths.len())));
+        return Err(Failure::new("this command requires exactly one store path"));
     };
     crate::store::dump_tree(&opened.session.store().physical_path(path))
 }
@@ -117,10 +120,13 @@ pub fn path_from_hash_part(mut words: Arguments, mut options: Options) -> Result
             _ => return Err(words.unknown(&word)),
         }
     }
-    let [part] = parts.as_slice() else { return Err(Failure::new("one hash is needed")) };
+    let [part] = exactly(parts)?;
+    if part.len() != 32 {
+        return Err(Failure::new("invalid hash part"));
+    }
     let opened = options.open()?;
     let store = opened.session.store();
-    match store.query_path_from_hash_part(part).map_err(failed)? {
+    match store.query_path_from_hash_part(&part).map_err(failed)? {
         Some(path) => print(&format!("{}\n", store.display(&path)))?,
         None => {
             return Err(Failure::new(format_args!("there is no store path corresponding to '{part}'")));
@@ -141,9 +147,7 @@ pub fn why_depends(mut words: Arguments, mut options: Options) -> Result<ExitCod
         Word::Long(name) if name == "precise" => set(&mut precise),
         _ => false,
     })?;
-    if installables.operands.len() != 2 {
-        return Err(Failure::new("two installables are needed: what depends, and on what"));
-    }
+    exactly::<2>(installables.operands.clone())?;
     let opened = options.open()?;
     let goals = goals(&opened, &installables, &mut options)?;
     if !derivation {
@@ -305,9 +309,11 @@ pub fn show_derivation(mut words: Arguments, mut options: Options) -> Result<Exi
     for path in paths(&opened.session, &goals, true)? {
         if path.is_derivation() {
             derivations.insert(path);
-        } else if let Some(deriver) = store.path_info(&path).map_err(failed)?.deriver {
-            derivations.insert(deriver);
+            continue;
         }
+        let unknown =
+            || Failure::new(format_args!("'{}' does not have a known deriver", store.display(&path)));
+        derivations.insert(store.path_info(&path).map_err(failed)?.deriver.ok_or_else(unknown)?);
     }
     if recursive {
         let closure = store.query_closure(&derivations).map_err(failed)?;
@@ -410,7 +416,10 @@ fn parse_derivation(session: &Session, value: &Json) -> Result<Derivation, Failu
         |key: &str| Failure::new(format_args!("the derivation lacks '{key}', or it is of the wrong kind"));
     let text = |key: &str| value.get(key).and_then(Json::as_str).ok_or_else(|| lacks(key));
     if value.get("version").and_then(Json::as_u64) != Some(DERIVATION_VERSION) {
-        return Err(Failure::new(format_args!("the derivation is not of version {DERIVATION_VERSION}")));
+        let found = value.get("version").unwrap_or(&Json::Null);
+        return Err(Failure::new(format_args!(
+            "Unsupported derivation JSON format version {found}, only format version {DERIVATION_VERSION} is currently supported."
+        )));
     }
     let object =
         |value: Option<&Json>, key: &str| value.and_then(Json::as_object).cloned().ok_or_else(|| lacks(key));
@@ -450,9 +459,7 @@ fn parse_derivation(session: &Session, value: &Json) -> Result<Derivation, Failu
                 DerivationOutput::Fixed(ContentAddress { ingestion, hash })
             }
             (None, Some(name)) => DerivationOutput::InputAddressed { path: path(name)? },
-            (None, None) => {
-                return Err(Failure::new(format_args!("output '{name}' has neither path nor hash")));
-            }
+            (None, None) => DerivationOutput::Deferred,
         };
         derivation.outputs.insert(name, parsed);
     }
@@ -462,8 +469,18 @@ fn parse_derivation(session: &Session, value: &Json) -> Result<Derivation, Failu
     again
         .finish(store.store_dir(), store.modulo_cache(), |input| store.read_derivation(input))
         .map_err(|error| Failure::new(format_args!("the derivation is wrong: {error}")))?;
-    match again.outputs == derivation.outputs {
-        true => Ok(derivation),
-        false => Err(Failure::new("the derivation's output paths are not those that follow from it")),
+    for (name, output) in &derivation.outputs {
+        let path = |output: &DerivationOutput| output.path(store.store_dir(), &derivation.name, name);
+        let [said, right] =
+            [Some(output), again.outputs.get(name)].map(|output| path(output?).ok().flatten());
+        if let (Some(said), Some(right)) = (&said, &right)
+            && said != right
+        {
+            let [said, right] = [said, right].map(|path| store.display(path));
+            return Err(Failure::new(format_args!(
+                "derivation has incorrect output '{said}', should be '{right}'"
+            )));
+        }
     }
+    Ok(again)
 }

@@ -179,12 +179,10 @@ impl Request {
                 return Err(words.unknown(&word));
             }
         }
-        match request.operands.len() == count {
-            true => Ok(request),
-            false => Err(Failure::new(format_args!(
-                "{count} arguments are needed, not {}",
-                request.operands.len()
-            ))),
+        match request.operands.get(count) {
+            Some(more) => Err(Failure::new(format_args!("unexpected argument '{more}'"))),
+            None if request.operands.len() < count => Err(Failure::new("more arguments are required")),
+            None => Ok(request),
         }
     }
 
@@ -192,15 +190,18 @@ impl Request {
         let missing = || Failure::new(format_args!("path '{shown}' does not exist"));
         let node = find(root, &names(path)).ok_or_else(missing)?;
         if self.json {
-            print(&format!("{}\n", self.as_json(node, true, offsets)))?;
+            print(&format!("{}\n", self.as_json(node, offsets)))?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut output = String::new();
         match node {
             Node::Directory(entries) if !self.directory => self.lines(entries, ".", &mut output),
             _ => {
-                let name = shown.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
                 self.line(node, if self.directory { "." } else { name }, &mut output);
+                if let (Node::Directory(entries), true) = (node, self.recursive) {
+                    self.lines(entries, ".", &mut output);
+                }
             }
         }
         print(&output)?;
@@ -231,8 +232,8 @@ impl Request {
         };
     }
 
-    /// Directories below `node` are only named unless all is wanted.
-    fn as_json(&self, node: &Node, top: bool, offsets: bool) -> Json {
+    /// What is in a directory is only named unless all is wanted.
+    fn as_json(&self, node: &Node, offsets: bool) -> Json {
         match node {
             Node::Regular { executable, size, offset } => {
                 let mut object = json!({ "executable": executable, "size": size, "type": "regular" });
@@ -243,10 +244,11 @@ impl Request {
                 object
             }
             Node::Symlink(target) => json!({ "target": target, "type": "symlink" }),
-            Node::Directory(_) if !top && !self.recursive => json!({ "type": "directory" }),
             Node::Directory(entries) => {
-                let entry =
-                    |(name, node): (&String, &Node)| (name.clone(), self.as_json(node, false, offsets));
+                let entry = |(name, node): (&String, &Node)| match self.recursive {
+                    true => (name.clone(), self.as_json(node, offsets)),
+                    false => (name.clone(), json!({})),
+                };
                 let entries: Map<String, Json> = entries.iter().map(entry).collect();
                 json!({ "entries": entries, "type": "directory" })
             }
@@ -285,7 +287,10 @@ fn in_store(
         split.map_err(|_| Failure::new(format_args!("path '{path}' is not in the Nix store")))?;
     let rest = lossy(rest);
     let known = store.info(&store_path).map_err(failed)?.ok_or_else(|| {
-        Failure::new(format_args!("path '{}' is not valid", session.store().display(&store_path)))
+        Failure::new(format_args!(
+            "path '{}' is not a valid store path",
+            session.store().display(&store_path)
+        ))
     })?;
     let wanted = names(&rest);
     let (node, content) = store
@@ -307,21 +312,12 @@ pub fn store_cat(mut words: Arguments, mut options: Options) -> Result<ExitCode,
     let request = Request::parse(&mut words, &mut options, 1)?;
     let path = &request.operands[0];
     let (node, content, rest) = in_store(&mut options, path, true)?;
-    print_content(&node, content, &rest, path)
-}
-
-fn print_content(
-    node: &Node,
-    content: Option<Vec<u8>>,
-    rest: &str,
-    shown: &str,
-) -> Result<ExitCode, Failure> {
     match content {
         Some(content) => print_bytes(&content).map(|()| ExitCode::SUCCESS),
-        None if find(node, &names(rest)).is_some() => {
-            Err(Failure::new(format_args!("path '{shown}' is not a regular file")))
+        None if find(&node, &names(&rest)).is_some() => {
+            Err(Failure::new(format_args!("path '{path}' is not a regular file")))
         }
-        None => Err(Failure::new(format_args!("path '{shown}' does not exist"))),
+        None => Err(Failure::new(format_args!("path '{path}' does not exist"))),
     }
 }
 
@@ -341,8 +337,10 @@ pub fn nar_cat(mut words: Arguments, mut options: Options) -> Result<ExitCode, F
     let request = Request::parse(&mut words, &mut options, 2)?;
     let path = &request.operands[1];
     let wanted = names(path);
-    let (node, content) = read_nar(&mut nar_file(&request.operands[0])?, Some(&wanted))?;
-    print_content(&node, content, path, path)
+    let (_, content) = read_nar(&mut nar_file(&request.operands[0])?, Some(&wanted))?;
+    let missing = || Failure::new(format_args!("NAR does not contain regular file '{path}'"));
+    print_bytes(&content.ok_or_else(missing)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `nix nar pack` and `nix nar dump-path`.

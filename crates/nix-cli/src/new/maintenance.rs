@@ -104,9 +104,7 @@ pub fn content_addressed(mut words: Arguments, mut options: Options) -> Result<E
     let wanted = paths(session, &goals, false)?;
     let display = |path: &StorePath| session.store().display(path);
     let say = |path: &StorePath, new: &StorePath| {
-        if !as_json {
-            eprintln!("rewrote '{}' to '{}'", display(path), display(new));
-        }
+        eprintln!("rewriting '{}' to '{}'", display(path), display(new));
     };
     let all = make_content_addressed(&store, session.store(), &wanted, None, &say).map_err(Error::from)?;
     if as_json {

@@ -8,7 +8,7 @@ use crate::installable::{Goal, InstallableOptions};
 use crate::options::{Opened, Options, add_root};
 use crate::program::{Variables, become_program};
 use saltire_diagnostics::Pos;
-use saltire_driver::{Error, Package, Wanted};
+use saltire_driver::{Error, LockedFlake, Package, Wanted};
 use saltire_eval::Symbol;
 use saltire_fetch::input::Kind;
 use saltire_terminal::{Failure, print};
@@ -152,7 +152,11 @@ pub fn edit(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     };
     let position = position.ok_or_else(missing)?;
     let (file, line) = position.rsplit_once(':').unwrap_or((&position, "1"));
-    let file = session.store().location().to_physical(Path::new(file));
+    let file = match installable.locked(session)? {
+        Some(locked) => own_file(locked, file),
+        None => None,
+    }
+    .unwrap_or_else(|| session.store().location().to_physical(Path::new(file)));
     let editor =
         ["EDITOR", "VISUAL"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
@@ -165,6 +169,13 @@ pub fn edit(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     let status = command.arg(&file).status();
     let status = status.map_err(|error| Failure::new(format_args!("can't run '{editor}': {error}")))?;
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
+
+/// The file of a working tree that a file in the store is a copy of.
+fn own_file(locked: &LockedFlake, file: &str) -> Option<PathBuf> {
+    let root = locked.resolved.input.local_directory()?;
+    let rest = Path::new(file).strip_prefix(&locked.tree.store_path).ok()?;
+    Some(root.join(rest)).filter(|own| own.exists())
 }
 
 /// Runs `nix flake clone`.

@@ -1,6 +1,6 @@
 //! `nix registry …`: what the names of flakes mean.
 
-use crate::arguments::{Arguments, Word, text};
+use crate::arguments::{Arguments, Word, exactly, text};
 use crate::flake_installable::parse_reference;
 use crate::options::Options;
 use saltire_driver::{Error, FlakeRef, user_registry};
@@ -62,10 +62,6 @@ impl Request {
     }
 }
 
-fn wrong_number(needed: &str) -> Failure {
-    Failure::new(format_args!("{needed} needed")).hint("'nix registry --help' shows the arguments")
-}
-
 /// Runs `nix registry list`.
 pub fn list(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     Request::parse(&mut words, &mut options)?;
@@ -88,18 +84,18 @@ pub fn list(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
 /// Runs `nix registry add`.
 pub fn add(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let request = Request::parse(&mut words, &mut options)?;
-    let [from, to] = request.operands.as_slice() else { return Err(wrong_number("a name and a flake are")) };
+    let [from, to] = exactly(request.operands.clone())?;
     let mut registry = request.load()?;
-    registry.set(parse_reference(from)?, parse_reference(to)?);
+    registry.set(parse_reference(&from)?, parse_reference(&to)?);
     request.save(&registry)
 }
 
 /// Runs `nix registry remove`.
 pub fn remove(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let request = Request::parse(&mut words, &mut options)?;
-    let [from] = request.operands.as_slice() else { return Err(wrong_number("a name is")) };
+    let [from] = exactly(request.operands.clone())?;
     let mut registry = request.load()?;
-    registry.remove(&parse_reference(from)?);
+    registry.remove(&parse_reference(&from)?);
     request.save(&registry)
 }
 
@@ -109,7 +105,8 @@ pub fn pin(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
     let (from, meant) = match request.operands.as_slice() {
         [name] => (name, name),
         [name, meant] => (name, meant),
-        _ => return Err(wrong_number("a name, and perhaps a flake, are")),
+        [] => return Err(Failure::new("more arguments are required")),
+        [_, _, more, ..] => return Err(Failure::new(format_args!("unexpected argument '{more}'"))),
     };
     let opened = options.open()?;
     let resolved =
@@ -125,9 +122,6 @@ pub fn pin(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
 /// Runs `nix registry resolve`.
 pub fn resolve(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failure> {
     let request = Request::parse(&mut words, &mut options)?;
-    if request.operands.is_empty() {
-        return Err(wrong_number("a flake is"));
-    }
     let opened = options.open()?;
     for operand in &request.operands {
         let resolved =

@@ -4,9 +4,10 @@ use crate::arguments::{Arguments, Word, text};
 use crate::flake_installable::Purpose;
 use crate::installable::{Form, Installable, InstallableOptions, package_name};
 use crate::options::{Opened, Options};
+use saltire_diagnostics::Pos;
 use saltire_driver::{
-    Division, Error, EvaluationError, Forgive, Package, Query, Session, argument_set, arguments,
-    current_directory,
+    Division, Error, EvaluationError, FlakeAttribute, Forgive, Package, Query, Session, argument_set,
+    arguments, current_directory,
 };
 use saltire_eval::{Evaluator, Symbol};
 use saltire_posix_regex::Regex;
@@ -46,7 +47,9 @@ pub fn run(mut words: Arguments, mut options: Options) -> Result<ExitCode, Failu
         }
     }
     if expressions.is_empty() {
-        return Err(Failure::new("at least one regular expression is needed").hint("'^' lists all packages"));
+        return Err(Failure::new(
+            "Must provide at least one regex! To match all packages, use 'nix search <installable> ^'.",
+        ));
     }
     // Looking for packages makes none.
     options.read_only = true;
@@ -98,7 +101,19 @@ fn rows(session: &Arc<Session>, installable: &Installable, options: &Options) ->
     let roots = |evaluator: &mut Evaluator| {
         let given = arguments(evaluator, &options.arguments)?;
         let given = argument_set(evaluator, given);
-        let found = installable.find_all(session, evaluator, options)?;
+        let mut found = Vec::new();
+        for one in installable.find_all(session, evaluator, options)? {
+            match one.path.as_str() {
+                // The sets of all systems.
+                "packages" | "legacyPackages" => {
+                    for attr in evaluator.attrs_value(one.value, Pos::NONE, "")?.sorted() {
+                        let path = format!("{}.{}", one.path, attr.name);
+                        found.push(FlakeAttribute { value: attr.value, path });
+                    }
+                }
+                _ => found.push(one),
+            }
+        }
         let _ = prefixes.set(found.iter().map(|one| one.path.clone()).collect::<Vec<_>>());
         Ok((found.into_iter().map(|one| one.value).collect(), given))
     };

@@ -92,7 +92,7 @@ impl Request {
             return Ok(elements.0.keys().cloned().collect());
         }
         if self.operands.is_empty() {
-            return Err(Failure::new("no packages specified").hint("name them, or say '--all'"));
+            return Err(Failure::new("No packages specified.").hint("name them, or say '--all'"));
         }
         let mut found = BTreeSet::new();
         for operand in &self.operands {

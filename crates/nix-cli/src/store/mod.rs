@@ -1,10 +1,12 @@
 //! `nix-store`: looks at the store and changes it.
 
 mod archive;
+mod change;
 mod query;
 mod registration;
 
 pub use archive::dump_tree;
+pub use change::{ADD_HELP, DELETE_HELP, new_add, new_add_file, new_delete};
 
 use crate::arguments::{Arguments, Word, text};
 use crate::build::{named_derivation, realise, say_plan};
@@ -12,7 +14,7 @@ use crate::installable::store_path_of;
 use crate::options::{Opened, Options, add_root};
 use query::Query;
 use saltire_driver::{Error, OtherStore, Session, StorePath, Wanted};
-use saltire_store::{GarbageOptions, Store, StoreError, VerifyProblem};
+use saltire_store::{DeleteOptions, GarbageOptions, Store, StoreError, VerifyProblem};
 use saltire_store_model::nar::keep_all;
 use saltire_store_model::{Hash, HashAlgorithm, Ingestion, References};
 use saltire_terminal::{Failure, print};
@@ -57,7 +59,6 @@ enum Operation {
     ReadLog,
     Add,
     AddFixed,
-    AddFlat,
     PrintFixedPath,
     Dump,
     Restore,
@@ -93,17 +94,17 @@ struct Request {
     print_invalid: bool,
     garbage: Option<&'static str>,
     max_freed: Option<u64>,
+    /// `--ignore-liveness`
+    ignore_roots: bool,
     /// `--write`
     write: bool,
 }
 
-/// Text of `nix store … --help`.
-pub const NEW_HELP: &str = "\
-Usage: nix store add PATH…
-       nix store add-file PATH…
-       nix store delete PATH…
-       nix store dump-path INSTALLABLE
-       nix store gc [--max-freed BYTES]
+/// Text of `nix store gc --help`.
+pub const GC_HELP: &str = "\
+Usage: nix store gc [--dry-run] [--max-freed BYTES]
+
+Deletes store paths that no root needs.
 ";
 
 /// Runs `nix-store`.
@@ -111,24 +112,9 @@ pub fn run(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
     run_operation(words, options, None)
 }
 
-/// Runs `nix store add`.
-pub fn new_add(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
-    run_operation(words, options, Some(Operation::Add))
-}
-
-/// Runs `nix store delete`.
-pub fn new_delete(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
-    run_operation(words, options, Some(Operation::Delete))
-}
-
 /// Runs `nix store gc`.
 pub fn new_gc(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
     run_operation(words, options, Some(Operation::CollectGarbage))
-}
-
-/// Runs `nix store add-file`.
-pub fn new_add_file(words: Arguments, options: Options) -> Result<ExitCode, Failure> {
-    run_operation(words, options, Some(Operation::AddFlat))
 }
 
 fn run_operation(
@@ -220,6 +206,7 @@ fn take_option(
         "print-live" => request.garbage = Some("live"),
         "print-roots" => request.garbage = Some("roots"),
         "write" => request.write = true,
+        "ignore-liveness" => request.ignore_roots = true,
         "max-freed" => {
             let bytes = words.value(word)?;
             let number =
@@ -247,11 +234,6 @@ fn perform(
                 add(session, file, Ingestion::Nar, HashAlgorithm::Sha256)?;
             }
         }
-        Operation::AddFlat => {
-            for file in &request.operands {
-                add(session, file, Ingestion::Flat, HashAlgorithm::Sha256)?;
-            }
-        }
         Operation::AddFixed => add_fixed(session, request)?,
         Operation::PrintFixedPath => print_fixed_path(session, request)?,
         Operation::Export => archive::export(session, &request.operands)?,
@@ -259,7 +241,8 @@ fn perform(
         Operation::CollectGarbage => return collect(session.store(), request, options.dry_run),
         Operation::Delete => {
             let paths: BTreeSet<StorePath> = parse_all(session, &request.operands)?.into_iter().collect();
-            say_freed(&session.store().delete_paths(&paths).map_err(Error::from)?)?;
+            let how = DeleteOptions { ignore_roots: request.ignore_roots, ..DeleteOptions::default() };
+            say_freed(&session.store().delete_paths(&paths, how).map_err(Error::from)?)?;
         }
         Operation::Verify => return verify(session, request),
         Operation::VerifyPath => return verify_paths(session, &request.operands),
@@ -418,12 +401,10 @@ fn collect(store: &Arc<Store>, request: &Request, dry_run: bool) -> Result<ExitC
             let options =
                 GarbageOptions { dry_run, max_freed: request.max_freed, ..GarbageOptions::default() };
             let collected = store.collect_garbage(&options).map_err(Error::from)?;
-            if dry_run {
-                output.extend(collected.paths.iter().map(|path| format!("{}\n", store.display(path))));
+            match dry_run {
+                true => print(&format!("{} store paths would be deleted\n", collected.paths.len()))?,
+                false => say_freed(&collected)?,
             }
-            print(&output)?;
-            say_freed(&collected)?;
-            return Ok(ExitCode::SUCCESS);
         }
     }
     print(&output)?;
@@ -432,8 +413,8 @@ fn collect(store: &Arc<Store>, request: &Request, dry_run: bool) -> Result<ExitC
 
 /// Says how much was freed.
 pub fn say_freed(collected: &saltire_store::Collected) -> Result<(), Failure> {
-    let mebibytes = collected.freed as f64 / f64::from(1 << 20);
-    print(&format!("{} store paths deleted, {mebibytes:.2} MiB freed\n", collected.paths.len()))
+    let (count, freed) = (collected.paths.len(), crate::new::info::human_size(collected.freed));
+    print(&format!("{count} store paths deleted, {freed} freed\n"))
 }
 
 fn verify(session: &Arc<Session>, request: &Request) -> Result<ExitCode, Failure> {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::gc::GarbageOptions;
+use crate::gc::{DeleteOptions, GarbageOptions};
 
 fn quiet() -> GarbageOptions {
     GarbageOptions { keep_running: false, ..GarbageOptions::default() }
@@ -126,12 +126,38 @@ fn deleting_what_is_needed_is_refused() {
     let b = store.text("b", &[&a]);
     drop(std::mem::take(&mut *lock(&store.temp_roots)));
     let other = store.again();
-    let error = other.delete_paths(&[a.clone()].into()).unwrap_err();
+    let error = other.delete_paths(&[a.clone()].into(), DeleteOptions::default()).unwrap_err();
     assert!(error.to_string().contains("-b'"), "{error}");
     assert!(store.is_valid(&a).unwrap());
-    let deleted = other.delete_paths(&[a.clone(), b.clone()].into()).unwrap();
+    let deleted = other.delete_paths(&[a.clone(), b.clone()].into(), DeleteOptions::default()).unwrap();
     assert_eq!(deleted.paths, [b, a]);
     assert_eq!(store.files(), [""; 0]);
+}
+
+#[test]
+fn what_is_needed_is_left_or_deleted_where_that_is_asked_for() {
+    // Names of its own: what other tests have open counts as in use.
+    let store = scratch();
+    let a = store.text("left-a", &[]);
+    let b = store.text("left-b", &[&a]);
+    let c = store.text("left-c", &[]);
+    drop(std::mem::take(&mut *lock(&store.temp_roots)));
+    let link = store.location.state_dir.join("gcroots/link");
+    std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+    symlink(store.physical_path(&c), &link).unwrap();
+    let store = store.again();
+    let delete = |paths: &[&StorePath], how: DeleteOptions| {
+        store
+            .delete_paths(&paths.iter().map(|path| (*path).clone()).collect(), how)
+            .map(|deleted| deleted.paths)
+    };
+    let skip = DeleteOptions { skip_alive: true, ..DeleteOptions::default() };
+    assert_eq!(delete(&[&a, &c], skip).unwrap(), []);
+    let both = DeleteOptions { referrers: true, ..DeleteOptions::default() };
+    assert_eq!(delete(&[&a], both).unwrap(), [b, a]);
+    assert!(delete(&[&c], both).is_err());
+    let all = DeleteOptions { ignore_roots: true, ..DeleteOptions::default() };
+    assert_eq!(delete(&[&c], all).unwrap(), [c]);
 }
 
 #[test]
