@@ -4,7 +4,8 @@ let
   source = debianSource "openssl";
   platform = stdenv.hostPlatform;
   inherit (platform.parsed) cpu;
-  # Where OpenSSL has no assembly code or no name for a platform, a generic one does.
+  # Where OpenSSL has no assembly code or no name for a platform, a generic one does; so
+  # it does for MIPS, where its options name other processors than the compiler makes code for.
   target = platform.openssl.system or {
     x86_64 = "linux-x86_64";
     aarch64 = "linux-aarch64";
@@ -15,10 +16,6 @@ let
     riscv64 = "linux64-riscv64";
     powerpc64le = "linux-ppc64le";
     s390x = "linux64-s390x";
-    mips = "linux-mips32";
-    mipsel = "linux-mips32";
-    mips64 = "linux64-mips64";
-    mips64el = "linux64-mips64";
   }.${cpu.name} or (if platform.is64bit then "linux-generic64" else "linux-generic32");
 in
 stdenv.mkDerivation {
