@@ -16,6 +16,7 @@ let
   isFinal = stage == "final";
   isBare = target.parsed.kernel.name == "none";
   goesOn = previous != null;
+  runsElsewhere = !lib.systems.equals stdenv.buildPlatform stdenv.hostPlatform;
   inherit (target) gcc;
   targetPrefix = lib.optionalString isCross "${target.config}-";
   toolDirectory = "${binutils}/${binutils.toolDirectory}";
@@ -61,7 +62,7 @@ let
     outputs = [ "out" (if isFinal then "lib" else "objects") ];
     buildInputs = [ gmp mpfr libmpc zlib ];
     # Much of its source is made by programs that run while it is built.
-    depsBuildBuild = lib.optional (!lib.systems.equals stdenv.buildPlatform stdenv.hostPlatform) buildPackages.stdenv.cc;
+    depsBuildBuild = lib.optional runsElsewhere buildPackages.stdenv.cc;
     postUnpack = ''
       (cd "$sourceRoot" && tar xf gcc-*.tar.* --strip-components=1 --no-same-owner \
         ${toString (map (path: "--exclude='*/${path}'") leftOut)} && rm gcc-*.tar.*)
@@ -143,6 +144,19 @@ let
     sed -i 's|^BUILD_SYSTEM_HEADER_DIR *=.*|BUILD_SYSTEM_HEADER_DIR = ${libc.dev}/include|' gcc/Makefile
   '';
 
+  # How it was configured, and what compiled its libraries, is written down in many
+  # files: for whom it may concern, nothing reads it. The scripts that belong to the
+  # build are not needed.
+  forgetBuildMachine = ''
+    rm -rf "$out"/lib*/gcc/*/*/install-tools
+    for path in $disallowedReferences; do
+      name=''${path##*/}
+      hash=''${name%%-*}
+      grep -rlF -e "$hash" "$out" "$lib" > mentions || true
+      while read -r file; do sed -i "s/$hash/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee/g" "$file"; done < mentions
+    done
+  '';
+
   targetLibraries = [ "libgcc" "libstdc++-v3" "libatomic" ];
   final = {
     buildPhase = ''
@@ -179,6 +193,7 @@ let
       for file in "$lib"/lib/*.so.*; do
         if [ ! -L "$file" ]; then patchelf --set-rpath "$lib/lib:${libc.libraryPath}" "$file"; fi
       done
+      ${lib.optionalString runsElsewhere forgetBuildMachine}
     '';
   } // lib.optionalAttrs goesOn {
     # Where the stage before stopped. With one date for all files nothing of it is
