@@ -73,6 +73,33 @@ fn outputs_are_evaluated_and_the_lock_file_is_written() {
 }
 
 #[test]
+fn what_json_leaves_out_is_told_and_changed_trees_have_fingerprints() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let repository = directory.join("main");
+    std::fs::create_dir(&repository).unwrap();
+    std::fs::write(repository.join("flake.nix"), "{ outputs = _: { }; }\n").unwrap();
+    for words in [&["init", "-q"][..], &["add", "."]] {
+        let status = std::process::Command::new("git").args(words).current_dir(&repository).status();
+        assert!(status.unwrap().success());
+    }
+    // As Nix 2.35.2 says.
+    let json = stdout(&["flake", "metadata", "--json"], directory);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["fingerprint"], "5aec754d2ffcd62a8c1aaeb067951a1ebb9da3b7e3926afe8f2f2f1a23a44e27");
+
+    let flake = "{ outputs = _: { legacyPackages.x86_64-linux = { }; packages.riscv64-linux.a = 1; }; }";
+    std::fs::write(repository.join("flake.nix"), flake).unwrap();
+    // Evaluated, and from the cache.
+    for _ in 0..2 {
+        let error = text(&run(&["flake", "show", "--json"], directory).stderr);
+        let expected = "warning: legacyPackages.x86_64-linux omitted (use '--legacy' to show)\n\
+             warning: packages.riscv64-linux.a omitted (use '--all-systems' to show)\n";
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn flakes_are_shown() {
     let directory = example();
     let directory = directory.path();

@@ -7,6 +7,8 @@ use super::program::{About, run, spawn};
 use super::url::Url;
 use super::{Input, is_revision};
 use crate::tree::{Tree, TreeError};
+use saltire_store_model::nar::{keep_all, write_tree};
+use saltire_store_model::{HashAlgorithm, Hasher};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -23,6 +25,42 @@ const PROGRAM: &str = "git";
 pub(crate) fn local_repository(input: &Input) -> Option<PathBuf> {
     let url = Url::parse(input.text("url")?).ok()?;
     (url.scheme == "file" && url.authority.as_deref().is_none_or(str::is_empty)).then(|| url.path().into())
+}
+
+/// What the working tree of a repository on this machine differs by from its last commit,
+/// as the reference writes it into fingerprints: a hash of the files that changed. Nothing
+/// where it has submodules, or can't be read.
+pub fn changes(input: &Input) -> Option<String> {
+    let root = local_repository(input)?;
+    if root.join(".gitmodules").exists() {
+        return None;
+    }
+    let never = AtomicBool::new(false);
+    let status = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"];
+    let output = Git::new(&root, &never).run(&status).ok()?;
+    let (mut changed, mut deleted) = (BTreeSet::new(), BTreeSet::new());
+    for entry in output.split(|byte| *byte == 0).filter(|entry| entry.len() > 3) {
+        let path = Path::new(OsStr::from_bytes(&entry[3..]));
+        let is_deleted = entry[..2].contains(&b'D');
+        if is_deleted { &mut deleted } else { &mut changed }.insert(path);
+    }
+    let mut hasher = Hasher::new(HashAlgorithm::Sha512);
+    let put = |hasher: &mut Hasher, text: &[u8]| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text);
+        hasher.update(&[0; 8][..text.len().next_multiple_of(8) - text.len()]);
+    };
+    let name = |path: &Path| [b"/", path.as_os_str().as_bytes()].concat();
+    for path in changed {
+        put(&mut hasher, b"modified:");
+        put(&mut hasher, &name(path));
+        hasher = write_tree(&root.join(path), hasher, &mut keep_all).ok()?;
+    }
+    for path in deleted {
+        put(&mut hasher, b"deleted:");
+        put(&mut hasher, &name(path));
+    }
+    Some(hasher.finish().to_base16())
 }
 
 /// Runs `git` for one repository.

@@ -17,6 +17,7 @@ mod tests;
 
 pub use attributes::{Attribute, Attributes};
 pub use forge::Forge;
+pub use git::changes as git_changes;
 
 use thiserror::Error;
 use url::Url;

@@ -261,14 +261,21 @@ fn fingerprint(flake: &LockedFlake) -> Option<String> {
         return None;
     }
     let FlakeRef { input, directory } = &flake.tree.locked;
+    let mut changes = None;
     let mut text = match input.kind() {
         Kind::Path => format!("path:{}", input.text("narHash")?),
         Kind::Tarball | Kind::File => input.text("narHash").or(input.text("rev"))?.to_owned(),
+        Kind::Git if input.text("rev").is_none() => {
+            changes = Some(saltire_fetch::input::git_changes(input)?);
+            let head = input.text("dirtyRev").and_then(|rev| rev.strip_suffix("-dirty"));
+            head.map_or_else(|| "0".repeat(40), str::to_owned)
+        }
         _ => input.text("rev")?.to_owned(),
     };
     for (flag, mark) in [("submodules", ";s"), ("exportIgnore", ";e"), ("lfs", ";l")] {
         text += if input.flag(flag) { mark } else { "" };
     }
+    text.extend(changes.map(|changes| format!(";d={changes}")));
     text += &format!(";{directory};{}", flake.lock.to_text().trim_end());
     match (input.int("revCount"), input.kind()) {
         (Some(_), Kind::Git) => text += ";hasRevCount",

@@ -58,8 +58,8 @@ pub fn show(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
     let question = format!("flake show {} {all_systems} {legacy} {}", request.json, session.system());
     let answers = session.answers(&flake);
     let known = answers.as_ref().and_then(|answers| answers.get(&question));
-    let text = match known.and_then(|text| String::from_utf8(text).ok()) {
-        Some(text) => text,
+    let (omitted, text) = match known.and_then(|text| read_answer(&text)) {
+        Some(answer) => answer,
         None => {
             let (nodes, failed) = session.evaluate(|evaluator| {
                 let walker = Walker { session: &session, all_systems, legacy, failed: Cell::new(false) };
@@ -67,28 +67,55 @@ pub fn show(mut words: Arguments, mut options: Options) -> Result<ExitCode, Fail
                 let nodes = walker.set(evaluator, outputs, &mut Vec::new())?;
                 Ok((nodes, walker.failed.get()))
             })?;
-            let text = if request.json {
-                format!("{}\n", as_json(&Node::Set(nodes)))
+            let (mut omitted, mut text) = (Vec::new(), String::new());
+            if request.json {
+                omit(&nodes, "", &mut omitted);
+                text = format!("{}\n", as_json(&Node::Set(nodes)));
             } else {
-                let mut text = format!("{}\n", flake.tree.locked.to_text());
+                text += &format!("{}\n", flake.tree.locked.to_text());
                 draw(&nodes, "", &mut text);
-                text
-            };
+            }
             if failed {
                 progress.finish();
+                tell(&omitted);
                 print(&text)?;
                 return Err(Failure::new("some outputs can't be evaluated")
                     .hint("'nix eval .#OUTPUT' shows the whole error"));
             }
             if let Some(answers) = answers {
-                answers.put(&question, text.as_bytes());
+                answers.put(&question, json!([omitted, text]).to_string().as_bytes());
             }
-            text
+            (omitted, text)
         }
     };
     progress.finish();
+    tell(&omitted);
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An answer that was kept: what was left out, and what is printed.
+fn read_answer(text: &[u8]) -> Option<(Vec<String>, String)> {
+    serde_json::from_slice(text).ok()
+}
+
+/// Says what is left out of the JSON, where nothing shows it.
+fn tell(omitted: &[String]) {
+    for what in omitted {
+        eprintln!("warning: {what}");
+    }
+}
+
+/// What is left out below a set.
+fn omit(nodes: &[(String, Node)], prefix: &str, omitted: &mut Vec<String>) {
+    for (name, node) in nodes {
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match node {
+            Node::Set(inner) => omit(inner, &path, omitted),
+            Node::Omitted(option) => omitted.push(format!("{path} omitted (use '{option}' to show)")),
+            Node::Derivation(..) | Node::Leaf(..) | Node::Nothing => {}
+        }
+    }
 }
 
 /// The value of a flake's outputs.
