@@ -134,6 +134,9 @@ fn the_search_path_comes_from_options_and_the_environment() {
     assert!(text.contains("'<nix/fetchurl.nix>' has no physical path"), "{text}");
     let text = find(&["--find-file", "missing"], "");
     assert!(text.contains("file 'missing' was not found in the Nix search path"), "{text}");
+    let text = find(&["--find-file", "x", "-I", "x=/nowhere"], "");
+    let warning = "warning: Nix search path entry '/nowhere' does not exist, ignoring\n";
+    assert_eq!(text.matches(warning).count(), 1, "{text}");
 }
 
 #[test]
@@ -150,6 +153,9 @@ fn pure_and_restricted_evaluation_see_only_what_they_may() {
         &["--eval", "--pure-eval", "-E", "builtins.readFile ./source"],
         "is forbidden in pure evaluation mode",
     );
+    check(&["--eval", "--pure-eval", "-E", "builtins.pathExists ./source"], "false\n");
+    check(&["--eval", "--restrict-eval", "-E", "builtins.pathExists \"/etc/\""], "false\n");
+    check(&["--eval", "--pure-eval", "-E", "builtins.path { path = ./source; }"], "while adding path '");
     check(&["--eval", "--pure-eval", "-E", "builtins ? currentSystem"], "false");
     check(&["--eval", "--restrict-eval", "-E", "builtins.getEnv \"HOME\""], "\"\"");
     check(&["--eval", "-E", "\"${./nowhere}\""], "/nowhere' does not exist");

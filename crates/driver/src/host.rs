@@ -29,6 +29,8 @@ pub(crate) struct StoreHost {
     store: Arc<Store>,
     files: FsHost,
     search_path: Vec<(String, String)>,
+    /// Entries of search paths of which was said that they don't exist.
+    missing: Mutex<HashSet<String>>,
     events: Arc<dyn Events>,
     pending: Mutex<Pending>,
     realise: Box<Realise>,
@@ -65,6 +67,7 @@ impl StoreHost {
         let limits = RwLock::new((Access::Full, false));
         Self {
             store,
+            missing: Mutex::default(),
             files: FsHost::new(system).with_tree_cache(trees),
             search_path,
             events,
@@ -242,7 +245,14 @@ impl Host for StoreHost {
             return Ok(Some(self.store.display(&path).into_bytes()));
         }
         let path = value.as_bytes();
-        Ok(self.path_exists(path)?.then(|| path.to_vec()))
+        if self.path_exists(path)? {
+            return Ok(Some(path.to_vec()));
+        }
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if missing.insert(value.to_owned()) {
+            self.message(&format!("warning: Nix search path entry '{value}' does not exist, ignoring"));
+        }
+        Ok(None)
     }
 
     fn check_path(&self, path: &[u8]) -> HostResult<()> {

@@ -105,7 +105,7 @@ impl Evaluator {
             }
             Err(error) => {
                 let at = attrs.attr(name).map_or(Pos::NONE, |attr| attr.pos);
-                let error = error.needed_at(pos);
+                let error = error.needed_at(if at.is_some() { at } else { pos });
                 let path = select.map_or_else(|| shown_name(name), path_text);
                 Err(while_evaluating(error, at, &path, select.map_or(0, address)))
             }
@@ -137,11 +137,17 @@ impl Evaluator {
     pub(crate) fn select_path(&mut self, select: &'static SelectPath, env: EnvRef) -> Result<Value> {
         let mut value = self.eval_operand(select.subject, env)?;
         let mut last = None;
-        for key in select.path.get() {
+        let mut keys = select.path.get().iter();
+        while let Some(key) = keys.next() {
             match self.select_key(value, key, select, &mut last, env) {
                 Ok(Some(found)) => value = found,
                 Ok(None) => return select.default.map_or(Ok(value), |default| self.eval(default, env)),
-                Err(error) => return Err(self.failed_path(error, last, select, env)),
+                Err(error) => {
+                    let attr = last.and_then(|(attrs, name)| attrs.attr(name));
+                    let place = attr.map(|attr| attr.pos).filter(|pos| keys.len() == 0 && pos.is_some());
+                    let error = error.needed_at(place.unwrap_or(select.pos));
+                    return Err(self.failed_path(error, last, select, env));
+                }
             }
         }
         Ok(value)
@@ -175,7 +181,7 @@ impl Evaluator {
                 slot.replace_thunk(&mut self.region, result);
                 Ok(Some(result))
             }
-            Err(error) => Err(error.needed_at(select.pos)),
+            Err(error) => Err(error),
         }
     }
 
@@ -243,7 +249,7 @@ fn selection_goes_on(error: Box<EvalError>, select: &'static Select) -> Box<Eval
         return error;
     }
     let message = format!("while evaluating the attribute '{}'", path_text(select));
-    error.renamed(message).marked(address(select))
+    error.selected_from(select.pos).renamed(message).marked(address(select))
 }
 
 /// The value of a variable, or of an attribute of one, if it is evaluated.

@@ -151,6 +151,16 @@ impl EvalError {
         if self.kind == ErrorKind::InfiniteRecursion { self.at(pos) } else { self }
     }
 
+    /// Says that the value that depends on itself was needed to select from it, if this is
+    /// the first that is said of it but for the attribute that it is.
+    #[must_use]
+    pub(crate) fn selected_from(mut self: Box<Self>, pos: Pos) -> Box<Self> {
+        if self.kind == ErrorKind::InfiniteRecursion && self.trace.depth() == 1 {
+            self.pos = pos;
+        }
+        self
+    }
+
     /// Adds an outer step to the trace. The steps stay in memory.
     #[cold]
     #[must_use]

@@ -9,7 +9,7 @@ use saltire_diagnostics::{Pos, SourceFile};
 use crate::attrs::Attrs;
 use crate::dependencies::Dependency;
 use crate::error::EvalError;
-use crate::near::{Near, NearSlice};
+use crate::near::{Near, NearSlice, Tagged};
 use crate::scope::Scope;
 use crate::shape::{Place, Shape};
 use crate::strictness::FirstCache;
@@ -48,9 +48,9 @@ pub(crate) enum Expr {
     /// Any other set.
     ComplexAttrs(Near<ComplexAttrs>),
     /// `[ … ]`, not empty.
-    List(Near<NearSlice<ExprRef>>),
+    List(Near<NearSlice<Delayed>>),
     /// `with scope; body`
-    WithScope(Near<(ExprRef, ExprRef)>),
+    WithScope(Near<(Delayed, ExprRef)>),
     /// `if condition then yes else no`
     If(Near<IfCode>),
     /// `assert condition; body`
@@ -83,6 +83,64 @@ pub(crate) enum Expr {
 
 const _: () = assert!(size_of::<Expr>() == 8);
 
+/// A reference to an expression of which a thunk may be needed. It says itself whether,
+/// so that there is no need to look at the expression, which is often in no cache.
+#[derive(Clone, Copy)]
+pub(crate) struct Delayed(Tagged<Expr>);
+
+/// What [`Delayed`] says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// Anything that takes work.
+    Work,
+    /// A constant or a variable.
+    Known,
+    /// A function.
+    Lambda,
+    /// What may be known, once it is looked at.
+    Perhaps,
+}
+
+impl Delayed {
+    pub(crate) fn new(expr: ExprRef) -> Self {
+        let sort = match *expr {
+            Expr::Constant(_) | Expr::Local { .. } | Expr::Variable { .. } => Sort::Known,
+            Expr::Lambda(_) => Sort::Lambda,
+            Expr::Select(_) | Expr::Lazy(_) => Sort::Perhaps,
+            _ => Sort::Work,
+        };
+        Self(Tagged::new(expr, sort as u32))
+    }
+
+    #[inline(always)]
+    pub(crate) fn expr(self) -> ExprRef {
+        self.0.object()
+    }
+
+    #[inline(always)]
+    fn is(self, sort: Sort) -> bool {
+        self.0.tag() == sort as u32
+    }
+
+    /// Whether it is neither a value nor a variable.
+    #[inline(always)]
+    pub(crate) fn is_work(self) -> bool {
+        !self.is(Sort::Known) && !self.is(Sort::Lambda)
+    }
+
+    /// Whether it is a constant or a variable.
+    #[inline(always)]
+    pub(crate) fn is_known(self) -> bool {
+        self.is(Sort::Known)
+    }
+
+    /// Whether it needs a thunk whatever it is.
+    #[inline(always)]
+    pub(crate) fn needs_thunk(self) -> bool {
+        self.is(Sort::Work)
+    }
+}
+
 /// A variable anywhere.
 pub(crate) struct FarVariable {
     pub(crate) depth: u32,
@@ -93,7 +151,7 @@ pub(crate) struct FarVariable {
 /// What is called with what.
 pub(crate) struct CallCode {
     pub(crate) function: ExprRef,
-    pub(crate) arguments: NearSlice<ExprRef>,
+    pub(crate) arguments: NearSlice<Delayed>,
     pub(crate) pos: Pos,
 }
 
@@ -307,7 +365,7 @@ impl LambdaCode {
 /// `{ a, b ? default, ... }`, sorted by symbol; each has the slot of its index.
 pub(crate) struct Formals {
     pub(crate) names: NearSlice<Symbol>,
-    pub(crate) defaults: NearSlice<Option<ExprRef>>,
+    pub(crate) defaults: NearSlice<Option<Delayed>>,
     pub(crate) positions: NearSlice<Pos>,
     pub(crate) ellipsis: bool,
 }
@@ -321,15 +379,15 @@ pub(crate) struct ScopeCode {
 #[derive(Clone, Copy)]
 pub(crate) enum Binding {
     /// An expression in the scope itself.
-    Inner(ExprRef),
+    Inner(Delayed),
     /// An expression in the scope around (`inherit x;`).
-    Outer(ExprRef),
+    Outer(Delayed),
 }
 
 /// A set whose names are all known and whose values are in the scope around.
 pub(crate) struct AttrsCode {
     pub(crate) shape: Near<Shape>,
-    pub(crate) values: NearSlice<ExprRef>,
+    pub(crate) values: NearSlice<Delayed>,
 }
 
 /// A set with a scope of its own: recursive, or with sources of `inherit (…)`.
@@ -349,7 +407,7 @@ pub(crate) struct ComplexAttrs {
 /// `${name} = value;`
 pub(crate) struct DynamicAttr {
     pub(crate) name: ExprRef,
-    pub(crate) value: ExprRef,
+    pub(crate) value: Delayed,
     pub(crate) pos: Pos,
 }
 

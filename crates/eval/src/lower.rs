@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::debug::Places;
 use crate::error::{ErrorKind, EvalError, Result, did_you_mean_variable};
 use crate::ir::{
-    AssertCode, AttrsCode, Binding, CallCode, ComplexAttrs, DynamicAttr, Expr, ExprRef, FarVariable,
+    AssertCode, AttrsCode, Binding, CallCode, ComplexAttrs, Delayed, DynamicAttr, Expr, ExprRef, FarVariable,
     FileCode, Formals, HasAttr, IfCode, Key, LambdaCode, Lazy, Operand, Operands, Operator, Parts, ScopeCode,
     SearchCache, Select, SelectCache, SelectPath, WithPlace, WithVariable,
 };
@@ -116,7 +116,7 @@ impl Lowerer<'_> {
                 let function = self.variable(b"__findFile", pos, scope)?;
                 let entries = self.variable(b"__nixPath", pos, scope)?;
                 let name = self.string(text);
-                let arguments = vec![entries, self.constant(name)];
+                let arguments = vec![Delayed::new(entries), Delayed::new(self.constant(name))];
                 self.call(function, arguments, pos)
             }
             ExprKind::Var(text) => return self.variable(text, pos, scope),
@@ -129,8 +129,7 @@ impl Lowerer<'_> {
             }
             ExprKind::Apply { function, arguments } => {
                 let function = self.expr(function, scope)?;
-                let lowered: Vec<ExprRef> =
-                    arguments.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
+                let lowered = self.delayed(arguments, scope)?;
                 self.call(function, lowered, pos)
             }
             ExprKind::Lambda(lambda) => self.lambda(lambda, pos, scope, name)?,
@@ -152,15 +151,14 @@ impl Lowerer<'_> {
             }
             ExprKind::List([]) => Expr::Constant(Value::from_list(List::empty())),
             ExprKind::List(items) => {
-                let lowered: Vec<ExprRef> =
-                    items.iter().map(|ast| self.expr(ast, scope)).collect::<Result<_>>()?;
+                let lowered = self.delayed(items, scope)?;
                 let items = self.slice(lowered);
                 Expr::List(self.near(items))
             }
             ExprKind::With(subject, body) => {
                 let set = self.expr(subject, scope)?;
                 let inner = self.region.alloc(Scope { up: Some(scope), kind: ScopeKind::With(pos) });
-                let parts = (set, self.expr(body, inner)?);
+                let parts = (Delayed::new(set), self.expr(body, inner)?);
                 Expr::WithScope(self.near(parts))
             }
             ExprKind::If(condition, yes, no) => {
@@ -224,11 +222,15 @@ impl Lowerer<'_> {
     fn pipe(&mut self, function: &Ast<'_>, input: &Ast<'_>, pos: Pos, scope: ScopeRef) -> Result<ExprRef> {
         let function = self.expr(function, scope)?;
         let input = self.expr(input, scope)?;
-        let call = self.call(function, vec![input], pos);
+        let call = self.call(function, vec![Delayed::new(input)], pos);
         Ok(self.node(call))
     }
 
-    fn call(&mut self, function: ExprRef, arguments: Vec<ExprRef>, pos: Pos) -> Expr {
+    fn delayed(&mut self, all: &[Ast<'_>], scope: ScopeRef) -> Result<Vec<Delayed>> {
+        all.iter().map(|ast| Ok(Delayed::new(self.expr(ast, scope)?))).collect()
+    }
+
+    fn call(&mut self, function: ExprRef, arguments: Vec<Delayed>, pos: Pos) -> Expr {
         let arguments = self.slice(arguments);
         Expr::Call(self.near(CallCode { function, arguments, pos }))
     }
@@ -395,10 +397,11 @@ impl Lowerer<'_> {
         let formals_code = match &lambda.formals {
             None => None,
             Some(pattern) => {
-                let defaults: Vec<Option<ExprRef>> = formals
-                    .iter()
-                    .map(|formal| formal.2.map(|ast| self.named(ast, inner, Some(formal.0))).transpose())
-                    .collect::<Result<_>>()?;
+                let mut defaults = Vec::with_capacity(formals.len());
+                for (name, _, default) in &formals {
+                    let default = default.map(|ast| self.named(ast, inner, Some(*name))).transpose()?;
+                    defaults.push(default.map(Delayed::new));
+                }
                 let formals = Formals {
                     names: self.slice(formals.iter().map(|f| f.0).collect()),
                     defaults: self.slice(defaults),
@@ -507,17 +510,21 @@ impl Lowerer<'_> {
         let mut values = Vec::with_capacity(bound.len() + bindings.inherit_from.len());
         for item in bound {
             values.push(match item.value {
-                AttributeValue::Plain(ast) => Binding::Inner(self.named(ast, inner, Some(item.name))?),
+                AttributeValue::Plain(ast) => {
+                    Binding::Inner(Delayed::new(self.named(ast, inner, Some(item.name))?))
+                }
                 AttributeValue::Inherited => {
-                    Binding::Outer(self.variable(item.name.as_bytes(), item.pos, scope)?)
+                    Binding::Outer(Delayed::new(self.variable(item.name.as_bytes(), item.pos, scope)?))
                 }
-                AttributeValue::InheritedFrom(source) => {
-                    Binding::Inner(self.select_hidden(bound.len() + source, item.name, item.pos))
-                }
+                AttributeValue::InheritedFrom(source) => Binding::Inner(Delayed::new(self.select_hidden(
+                    bound.len() + source,
+                    item.name,
+                    item.pos,
+                ))),
             });
         }
         for source in bindings.inherit_from {
-            values.push(Binding::Inner(self.expr(source, inner)?));
+            values.push(Binding::Inner(Delayed::new(self.expr(source, inner)?)));
         }
         Ok((inner, ScopeCode { values: self.slice(values) }))
     }
@@ -546,19 +553,21 @@ impl Lowerer<'_> {
         let mut values = Vec::with_capacity(bound.len());
         for item in &bound {
             values.push(match item.value {
-                AttributeValue::Plain(ast) => Binding::Outer(self.named(ast, scope, Some(item.name))?),
+                AttributeValue::Plain(ast) => {
+                    Binding::Outer(Delayed::new(self.named(ast, scope, Some(item.name))?))
+                }
                 AttributeValue::Inherited => {
-                    Binding::Outer(self.variable(item.name.as_bytes(), item.pos, scope)?)
+                    Binding::Outer(Delayed::new(self.variable(item.name.as_bytes(), item.pos, scope)?))
                 }
                 AttributeValue::InheritedFrom(source) if needs_scope => {
-                    Binding::Inner(self.select_hidden(source, item.name, item.pos))
+                    Binding::Inner(Delayed::new(self.select_hidden(source, item.name, item.pos)))
                 }
                 AttributeValue::InheritedFrom(source) => {
                     let subject = self.expr(&bindings.inherit_from[source], scope)?;
                     let (name, pos) = (item.name, item.pos);
                     let select = Select { subject, name, pos, cache: SelectCache::default() };
                     let select = self.near(select);
-                    Binding::Outer(self.node(Expr::Select(select)))
+                    Binding::Outer(Delayed::new(self.node(Expr::Select(select))))
                 }
             });
         }
@@ -572,7 +581,7 @@ impl Lowerer<'_> {
             let sources: Vec<Binding> = bindings
                 .inherit_from
                 .iter()
-                .map(|source| Ok(Binding::Outer(self.expr(source, scope)?)))
+                .map(|source| Ok(Binding::Outer(Delayed::new(self.expr(source, scope)?))))
                 .collect::<Result<_>>()?;
             Some(ScopeCode { values: self.slice(sources) })
         } else {
@@ -590,7 +599,7 @@ impl Lowerer<'_> {
         for attr in bindings.dynamic {
             all.push(DynamicAttr {
                 name: self.expr(attr.name, scope)?,
-                value: self.expr(attr.value, scope)?,
+                value: Delayed::new(self.expr(attr.value, scope)?),
                 pos: self.pos(attr.span),
             });
         }

@@ -10,7 +10,7 @@ use crate::builtins::Builtin;
 use crate::dependencies::Dependency;
 use crate::error::{ErrorKind, EvalError, Result, Traced};
 use crate::evaluator::Evaluator;
-use crate::ir::{Binding, ComplexAttrs, Expr, ExprRef, Operator, ScopeCode};
+use crate::ir::{Binding, ComplexAttrs, Delayed, Expr, ExprRef, Operator, ScopeCode};
 use crate::list::List;
 use crate::near::Near;
 use crate::print::shown_name;
@@ -26,12 +26,6 @@ enum Step {
     Done(Value),
     /// A function's body, to be evaluated with its variables.
     Body(ExprRef, EnvRef),
-}
-
-/// Whether an expression is neither a value nor a variable.
-#[inline(always)]
-fn is_work(expr: ExprRef) -> bool {
-    !matches!(*expr, Expr::Constant(_) | Expr::Local { .. } | Expr::Variable { .. } | Expr::Lambda(_))
 }
 
 impl Evaluator {
@@ -355,7 +349,7 @@ impl Evaluator {
     fn start_call(
         &mut self,
         function: ExprRef,
-        arguments: &'static [ExprRef],
+        arguments: &'static [Delayed],
         pos: Pos,
         env: EnvRef,
     ) -> Result<Step> {
@@ -381,7 +375,7 @@ impl Evaluator {
     fn start_builtin(
         &mut self,
         builtin: &'static Builtin,
-        arguments: &'static [ExprRef],
+        arguments: &'static [Delayed],
         pos: Pos,
         env: EnvRef,
     ) -> Result<Value> {
@@ -411,17 +405,21 @@ impl Evaluator {
     /// be evaluated before the call. An error is for the call to find, which knows what
     /// to say about it.
     #[inline(always)]
-    fn argument(&mut self, strict: bool, expr: ExprRef, env: EnvRef) -> Value {
-        if strict && is_work(expr) { self.evaluated(expr, env) } else { self.delay(expr, env) }
+    fn argument(&mut self, strict: bool, argument: Delayed, env: EnvRef) -> Value {
+        if strict && argument.is_work() {
+            self.evaluated(argument.expr(), env)
+        } else {
+            self.delay(argument, env)
+        }
     }
 
     /// An argument that the function evaluates before anything else.
     #[inline(always)]
-    fn strict_argument(&mut self, expr: ExprRef, env: EnvRef) -> Value {
-        if !is_work(expr) {
-            return self.delay(expr, env);
+    fn strict_argument(&mut self, argument: Delayed, env: EnvRef) -> Value {
+        if !argument.is_work() {
+            return self.delay(argument, env);
         }
-        let value = self.evaluated(expr, env);
+        let value = self.evaluated(argument.expr(), env);
         // A function is equal to itself only behind its thunk.
         if value.replaces_thunk() { value } else { Thunk::finished(&mut self.region, value) }
     }
@@ -439,7 +437,7 @@ impl Evaluator {
     fn start_closure(
         &mut self,
         closure: Closure,
-        mut arguments: &'static [ExprRef],
+        mut arguments: &'static [Delayed],
         pos: Pos,
         env: EnvRef,
     ) -> Result<Step> {
@@ -497,7 +495,14 @@ impl Evaluator {
 
     /// The expression's value if that needs no work, else a thunk.
     #[inline(always)]
-    pub(crate) fn delay(&mut self, expr: ExprRef, env: EnvRef) -> Value {
+    pub(crate) fn delay(&mut self, delayed: Delayed, env: EnvRef) -> Value {
+        let expr = delayed.expr();
+        if delayed.needs_thunk() {
+            return Thunk::in_env(&mut self.region, expr, env);
+        }
+        if !delayed.is_known() {
+            return self.delay_other(expr, env);
+        }
         let known = match *expr {
             Expr::Constant(value) => Some(value),
             Expr::Local { slot, .. } => env.slot(slot.into()).get_if_set(),
@@ -509,7 +514,7 @@ impl Evaluator {
                 self.region.counts.avoided += 1;
                 value.shorten()
             }
-            None => self.delay_other(expr, env),
+            None => Thunk::in_env(&mut self.region, expr, env),
         }
     }
 

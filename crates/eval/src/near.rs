@@ -50,6 +50,38 @@ impl<T> Near<T> {
     }
 }
 
+/// A reference with a number below 8.
+#[repr(transparent)]
+pub(crate) struct Tagged<T: 'static>(Near<T>);
+
+impl<T> Clone for Tagged<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Tagged<T> {}
+
+impl<T> Tagged<T> {
+    const TAG: u32 = 7;
+
+    pub(crate) fn new(object: Near<T>, tag: u32) -> Self {
+        const { assert!(align_of::<T>() > Self::TAG as usize) };
+        Self(Near(object.0 | tag & Self::TAG, PhantomData))
+    }
+
+    #[inline(always)]
+    pub(crate) fn tag(self) -> u32 {
+        self.0.address() & Self::TAG
+    }
+
+    #[inline(always)]
+    pub(crate) fn object(self) -> Near<T> {
+        // SAFETY: without the tag it is the object's address, which is aligned and not zero.
+        Near(unsafe { NonZeroU32::new_unchecked(self.0.address() & !Self::TAG) }, PhantomData)
+    }
+}
+
 /// A reference to objects one behind the other in a region.
 pub(crate) struct NearSlice<T: 'static> {
     at: u32,

@@ -87,7 +87,7 @@ fn first_variable(mut expr: ExprRef, steps: &mut u32) -> Option<(u32, u32)> {
                     if builtin.arguments.len() != code.arguments.len() {
                         return None;
                     }
-                    *code.arguments.get().get(usize::from(builtin.forces))?
+                    code.arguments.get().get(usize::from(builtin.forces))?.expr()
                 }
                 _ => code.function,
             },
@@ -102,13 +102,13 @@ fn first_variable(mut expr: ExprRef, steps: &mut u32) -> Option<(u32, u32)> {
             Expr::Let(code) => match first_variable(code.1, steps)? {
                 // Follows what the variable is bound to.
                 (0, slot) => match *code.0.values.get().get(slot as usize)? {
-                    Binding::Outer(expr) => expr,
-                    Binding::Inner(expr) => {
-                        let mut found = first_variable(expr, steps)?;
+                    Binding::Outer(bound) => bound.expr(),
+                    Binding::Inner(bound) => {
+                        let mut found = first_variable(bound.expr(), steps)?;
                         while found.0 == 0 {
                             match *code.0.values.get().get(found.1 as usize)? {
-                                Binding::Outer(expr) => return first_variable(expr, steps),
-                                Binding::Inner(expr) => found = first_variable(expr, steps)?,
+                                Binding::Outer(bound) => return first_variable(bound.expr(), steps),
+                                Binding::Inner(bound) => found = first_variable(bound.expr(), steps)?,
                             }
                         }
                         return Some((found.0 - 1, found.1));
@@ -117,7 +117,7 @@ fn first_variable(mut expr: ExprRef, steps: &mut u32) -> Option<(u32, u32)> {
                 (depth, slot) => return Some((depth - 1, slot)),
             },
             Expr::WithScope(code) => match first_variable(code.1, steps)? {
-                (0, _) => code.0,
+                (0, _) => code.0.expr(),
                 (depth, slot) => return Some((depth - 1, slot)),
             },
             Expr::Lazy(lazy) => *lazy.get().lowered.get()?,

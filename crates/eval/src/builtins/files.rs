@@ -51,8 +51,21 @@ fn realised(e: &mut Evaluator, value: Value, pos: Pos, what: &str) -> Result<Vec
     Ok(path)
 }
 
+/// The step for errors of adding a path.
+fn adding(path: &[u8]) -> String {
+    format!("while adding path '{}'", path.as_bstr())
+}
+
 fn path_exists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
-    let value = e.force(a[0])?;
+    match exists(e, a[0], pos) {
+        // What evaluation may not look at is not there.
+        Err(error) if error.kind == ErrorKind::Restricted => Ok(Value::FALSE),
+        result => Ok(Value::from_bool(result?)),
+    }
+}
+
+fn exists(e: &mut Evaluator, path: Value, pos: Pos) -> Result<bool> {
+    let value = e.force(path)?;
     // A slash at the end asks for a directory.
     let directory = value.as_str().is_some_and(|text| {
         let text = text.as_bytes();
@@ -67,7 +80,7 @@ fn path_exists(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
         // A dangling link exists.
         matches!(host.file_type(&path), Ok(Some(_)))
     };
-    Ok(Value::from_bool(exists))
+    Ok(exists)
 }
 
 fn read_file(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
@@ -230,10 +243,7 @@ fn filter_source(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     let what = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
     let (path, context) = e.path_value(a[1], pos, what)?;
     let shown = path.clone();
-    let path = e
-        .realised_path(path, context)
-        .map_err(|error| error.renamed(format!("while adding path '{}'", shown.as_bstr())))?;
-    e.host().check_path(&path).map_err(|error| host_error(error).at(pos))?;
+    let path = e.realised_path(path, context).map_err(|error| error.renamed(adding(&shown)))?;
     let what = "while evaluating the first argument passed to builtins.filterSource";
     let filter = e.function_value(a[0], pos, what)?;
     let name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
@@ -248,7 +258,8 @@ fn path(e: &mut Evaluator, a: &[Value], pos: Pos) -> Result<Value> {
     for attr in attrs.sorted() {
         if attr.name == names.path {
             let what = "while evaluating the 'path' attribute passed to 'builtins.path'";
-            path = Some(realised(e, attr.value, attr.pos, what)?);
+            let (given, context) = e.path_value(attr.value, attr.pos, what)?;
+            path = Some(e.realised_path(given, context)?);
         } else if attr.name == names.name {
             let what = "while evaluating the `name` attribute passed to builtins.path";
             name = Some(e.plain_string(attr.value, attr.pos, what)?);
@@ -290,6 +301,7 @@ fn add(
 ) -> Result<Value> {
     check_store_name(name).map_err(|error| EvalError::other(pos, error))?;
     let host = std::sync::Arc::clone(e.host());
+    host.check_path(path).map_err(|error| host_error(error).traced(pos, adding(path)))?;
     // An error in the filter has a trace, which the host's errors have no room for.
     let mut failure = None;
     let mut keep = |path: &[u8], kind: FileType| {
@@ -306,7 +318,7 @@ fn add(
     };
     let filter: Option<crate::host::PathFilter<'_>> = if filter.is_some() { Some(&mut keep) } else { None };
     let added = host.add_path(AddPath { path, name, ingestion, filter, expected });
-    let adding = |error: Box<EvalError>| error.traced(pos, format!("while adding path '{}'", path.as_bstr()));
+    let adding = |error: Box<EvalError>| error.traced(pos, adding(path));
     match (added, failure) {
         (_, Some(error)) => Err(adding(error)),
         (Err(error), None) if expected.is_some() && error.message.starts_with("hash mismatch") => {

@@ -1,0 +1,6 @@
+let
+  x = {
+    c = x.c.d;
+  };
+in
+x.c.d

@@ -1,0 +1,7 @@
+let
+  x = {
+    a = x.b;
+    b = x.a;
+  };
+in
+x.a
