@@ -20,6 +20,8 @@ let
     WARNINGS = "";
     UCLIBC_HAS_THREADS_NATIVE = true;
     UCLIBC_HAS_WCHAR = true;
+    # C++ needs it. It becomes a part of libc.
+    DO_C99_MATH = true;
     UCLIBC_HAS_LOCALE = false;
     UCLIBC_HAS_IPV6 = true;
     UCLIBC_HAS_FOPEN_LARGEFILE_MODE = true;
@@ -78,6 +80,7 @@ import ./c-library.nix { inherit stdenv platform kernelHeaders; } {
       fi
     done
     for file in "$out"/lib/*.so.*; do ln -s "$file" "$dev/lib/"; done
+    if [ ! -e "$dev/lib/libm.a" ]; then "$tools/ar" qcs "$dev/lib/libm.a"; fi
     if [ ! -e "$out/lib/$loader" ]; then ln -s "$(cd "$out/lib" && echo ld*-uClibc.so.1)" "$out/lib/$loader"; fi
   '';
   disallowedReferences = [ compiler binutils ];
